@@ -1,0 +1,180 @@
+"""the `t5grid` command: sub-commands that pass Hydra overrides through unchanged.
+
+Start-up is light: nothing here imports torch, and each sub-command imports what it needs when it runs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from t5grid import __version__
+
+USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a sub-command; a user's mistake is one line on standard error and exit code 2."""
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and not getattr(options, "hydra", False):
+        print(f"t5grid {options.name}: unknown option {rest[0]}", file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        return options.command(options, rest)
+    except ValueError as error:
+        print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print("\nt5grid: stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="t5grid",
+        description="The study grid of Raffel et al. (2020), T5: run what is missing, write the tables.",
+        epilog="Overrides are Hydra's: objective=bert_style budget=lab objective.rate=0.25",
+    )
+    parser.add_argument("--version", action="version", version=f"t5grid {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    add = commands.add_parser("run", help="one cell; -m is a Hydra multirun over cells")
+    add.add_argument("overrides", nargs="*")
+    add.set_defaults(command=run, hydra=True)
+    for name, command, text in (
+        ("sweep", sweep, "the tables named: run what is missing, then write them"),
+        ("plan", plan, "what a sweep would do: stages, shared, done, to run"),
+        ("status", status, "the state of every stage of the tables named"),
+        ("table", table, "write the tables again from the records"),
+    ):
+        add = commands.add_parser(name, help=text)
+        add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
+        add.set_defaults(command=command)
+    add = commands.add_parser("inspect", help="what an objective, a corpus or a suite really produces, as text")
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
+    add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
+    add.set_defaults(command=inspect)
+    return parser
+
+
+def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Experiment names and overrides. Raises ValueError where no name is given."""
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    if not names:
+        raise ValueError("name at least one experiment, such as: objectives")
+    return names, [word for word in words if word not in names]
+
+
+def _grids(options: Any) -> tuple[list[Any], Any]:
+    """The grids named, all composed and validated, and the store of their runtime."""
+    from t5grid.grid.graph import expand
+    from t5grid.grid.store import Store
+
+    names, overrides = split_names(options.names)
+    grids = [expand(name, overrides) for name in names]
+    return grids, Store(grids[0].baseline.runtime.runs_dir)
+
+
+def sweep(options: Any, rest: list[str]) -> int:
+    """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.grid.graph import merged
+
+    grids, store = _grids(options)
+    cell = grids[0].baseline
+    stages = merged(grids)
+    try:
+        outcome = cell.executor.run(stages, store, cell.runtime)
+    finally:
+        written = [_write(grid, store) for grid in grids]
+    for text, path in written:
+        print(text)
+        print(f"written: {path}")
+    print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.found)} done before", end="")
+    print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked")
+    return _report_failures(outcome, store)
+
+
+def _report_failures(outcome: Any, store: Any) -> int:
+    for identity, reason in outcome.failed.items():
+        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
+    for identity, culprit in outcome.blocked.items():
+        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
+    return FAILURE if outcome.failed or outcome.blocked else 0
+
+
+def _write(grid: Any, store: Any) -> tuple[str, Path]:
+    """Keep the records, write the table in every format; its Markdown and where that is."""
+    from t5grid.grid.graph import keep_records, table_of
+    from t5grid.grid.rendering import to_markdown, write_table
+
+    results = Path(grid.baseline.runtime.results_dir)
+    keep_records(grid, store, results / "records")
+    made = table_of(grid, store, results / "records")
+    paths = write_table(made, results / "tables", grid.stem)
+    return to_markdown(made), next(path for path in paths if path.suffix == ".md")
+
+
+def table(options: Any, rest: list[str]) -> int:
+    """Write the tables again from the records, part-done ones too."""
+    grids, store = _grids(options)
+    for grid in grids:
+        text, path = _write(grid, store)
+        print(text)
+        print(f"written: {path}")
+    return 0
+
+
+def plan(options: Any, rest: list[str]) -> int:
+    """Count the stages of the tables named, by kind."""
+    from t5grid.grid.graph import merged
+    from t5grid.grid.plan import lines
+
+    grids, store = _grids(options)
+    print("\n".join(lines(grids, merged(grids), store)))
+    return 0
+
+
+def status(options: Any, rest: list[str]) -> int:
+    """One line a stage that is not done, and the counts."""
+    from collections import Counter
+
+    from t5grid.grid.graph import merged
+    from t5grid.grid.progress import line
+
+    grids, store = _grids(options)
+    states = {stage: store.state(stage) for stage in merged(grids)}
+    for stage, state in states.items():
+        if state == "running":
+            print(f"running  {stage.identity}  {line(store.status(stage))}")
+        elif state == "failed":
+            print(f"failed   {stage.identity}  {(store.failure(stage) or {}).get('error', '')}")
+    counts = Counter(states.values())
+    print(", ".join(f"{counts[state]} {state}" for state in ("done", "running", "failed", "missing")))
+    return 0
+
+
+def run(options: Any, rest: list[str]) -> int:
+    """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
+    from t5grid.grid.cells import multirun, run_overrides
+
+    words = [*options.overrides, *rest]
+    if "-m" in words or "--multirun" in words:
+        return multirun([word for word in words if word not in ("-m", "--multirun")])
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ValueError(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
+    return run_overrides(words)
+
+
+def inspect(options: Any, rest: list[str]) -> int:
+    """Show what the axis values of a cell produce."""
+    from t5grid.inspection import show
+
+    print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

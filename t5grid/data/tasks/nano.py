@@ -1,0 +1,379 @@
+"""seed -> records of the generated suite: sentences, summaries, questions and translations of the nano world.
+
+Each row is built from facts (or a clause) whose digest admits it to one split only, so splits share no content with one
+another or with the corpus, at any size. Labels alternate, so they are balanced at any size. The harder kinds are in
+`nano_reasoning`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+from t5grid.data import lexicon
+from t5grid.data.dice import Dice
+from t5grid.data.facts import (
+    KINDS,
+    Fact,
+    answer,
+    ask,
+    bucket,
+    change,
+    draw,
+    fill,
+    is_or_are,
+    people,
+    say,
+    say_twice,
+    sentence,
+)
+from t5grid.data.tasks.task import Record
+from t5grid.data.world import RATED
+
+VERSION = 1
+"""Raised by hand when the same settings make other rows."""
+
+PATIENCE = 3000
+"""Rejected candidates in a row after which a split counts as exhausted."""
+
+Candidate = tuple[list, list[Record]]
+"""The content that decides the split, and the rows made of it."""
+
+
+def row(inputs: str, targets: str, **more: object) -> Record:
+    return {"inputs": inputs, "targets": targets, **more}
+
+
+@dataclass(frozen=True)
+class NanoTask:
+    """A task whose rows are generated; a kind of task says how one candidate row is made and how it is scored."""
+
+    name: str = "task"
+    num_train: int = 400
+    num_validation: int = 100
+    num_test: int = 100
+    seed: int = 0
+    reported: ClassVar[tuple[str, ...]] = ("accuracy",)
+    labels: ClassVar[tuple[str, ...]] = ("",)
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        """Rows with the label numbered `label`, and their content."""
+        raise NotImplementedError
+
+    def usable(self, content: list, split: str) -> bool:
+        """Whether rows made of `content` belong to `split`."""
+        return bucket(content) == split
+
+    def records(self, split: str) -> list[Record]:
+        """The rows of "train", "validation" or "test"; a larger split begins with the smaller one.
+
+        Raises:
+            ValueError: unknown split, or the world holds fewer such rows.
+        """
+        sizes = {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}
+        if split not in sizes:
+            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
+        dice = Dice("nano task", type(self).__name__, self.name, self.seed, split)
+        rows: dict[str, Record] = {}
+        order: list[int] = []
+        while len(rows) < sizes[split]:
+            order = order or dice.shuffled(range(len(self.labels)))
+            for new in self._fresh(dice, order.pop(), split, rows, sizes[split]):
+                rows[new["inputs"]] = new
+        return list(rows.values())[: sizes[split]]
+
+    def _fresh(self, dice: Dice, label: int, split: str, rows: dict[str, Record], wanted: int) -> list[Record]:
+        for _ in range(PATIENCE):
+            content, made = self.candidate(dice, label)
+            if made and self.usable(content, split) and not any(new["inputs"] in rows for new in made):
+                return made
+        raise ValueError(f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={wanted}")
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        """Share of predictions that are the target, in per cent."""
+        from t5grid.evaluation.metrics import accuracy
+
+        return accuracy([record["targets"] for record in records], predictions)
+
+    def classes(self, records: list[Record], predictions: list[str]) -> tuple[list[int], list[int]]:
+        """Targets and predictions as numbers of labels; a prediction that is no label is -1."""
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        targets = [numbers[record["targets"]] for record in records]
+        return targets, [numbers.get(prediction, -1) for prediction in predictions]
+
+    def fingerprint(self) -> str:
+        """Identity of the rows: settings and version, not the code."""
+        sizes = (self.num_train, self.num_validation, self.num_test)
+        identity = ("nano task", VERSION, type(self).__name__, self.name, self.seed, *sizes)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class BinaryTask(NanoTask):
+    """Two labels, the second one positive; F1 and accuracy."""
+
+    reported: ClassVar[tuple[str, ...]] = ("f1", "accuracy")
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        from t5grid.evaluation.metrics import accuracy, f1_with_invalid
+
+        targets, guesses = self.classes(records, predictions)
+        return f1_with_invalid(targets, guesses) | accuracy(targets, guesses)
+
+
+
+def told(facts: list[Fact], dice: Dice) -> str:
+    """The facts in one sentence, e.g. `Anna is a baker and the pet of Anna is an owl.`"""
+    return sentence(" and ".join(say(fact, dice) for fact in facts))
+
+
+PLURAL_VERB = {
+    "works": "work", "is": "are", "earns": "earn", "likes": "like", "loves": "love", "buys": "buy", "lives": "live",
+    "has": "have", "keeps": "keep", "feeds": "feed", "enjoys": "enjoy", "spends": "spend", "owns": "own",
+    "looks": "look", "thinks": "think", "was": "were",
+}  # fmt: skip
+FUNCTION_WORDS = ("the", "a", "of", "as", "to", "near", "is", "with", "and", "at")
+
+
+def _swap(words: list[str], fact: Fact, dice: Dice) -> list[str]:
+    at = 1 + dice.below(len(words) - 2)
+    return [*words[:at], words[at + 1], words[at], *words[at + 2 :]]
+
+
+def _disagree(words: list[str], fact: Fact, dice: Dice) -> list[str]:
+    return [PLURAL_VERB.get(word, word) for word in words]
+
+
+def _wrong_class(words: list[str], fact: Fact, dice: Dice) -> list[str]:
+    other = dice.pick((*lexicon.VERBS, *lexicon.ANTONYMS))[1]
+    return [other if word == fact.value else word for word in words]
+
+
+def _insert(words: list[str], fact: Fact, dice: Dice) -> list[str]:
+    at = 1 + dice.below(len(words) - 1)
+    return [*words[:at], dice.pick(FUNCTION_WORDS), *words[at:]]
+
+
+def _drop(words: list[str], fact: Fact, dice: Dice) -> list[str]:
+    at = [index for index, word in enumerate(words) if word in FUNCTION_WORDS]
+    gone = dice.pick(at) if at else len(words)
+    return [word for index, word in enumerate(words) if index != gone]
+
+
+CORRUPTIONS = (_swap, _swap, _disagree, _wrong_class, _wrong_class, _insert, _drop)
+
+
+@dataclass(frozen=True)
+class Grammatical(NanoTask):
+    """Is the sentence well formed? One word is moved, bent, added, lost or of the wrong class where it is not."""
+
+    name: str = "grammatical"
+    reported: ClassVar[tuple[str, ...]] = ("matthews",)
+    labels: ClassVar[tuple[str, ...]] = ("unacceptable", "acceptable")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact,), (other,) = people(dice, (1, 1))
+        words = good = say(fact, dice, synonyms=0.0).split()
+        while not label and words == good:
+            words = dice.pick(CORRUPTIONS)(good, fact, dice)
+        text = " ".join(words)
+        if dice.chance(0.3):
+            text += " and " + say(other, dice)
+        return [fact, other], [row(f"grammatical sentence: {sentence(text)}", self.labels[label])]
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        from t5grid.evaluation.metrics import accuracy, matthews
+
+        targets, guesses = self.classes(records, predictions)
+        return matthews(targets, guesses) | accuracy(targets, guesses)
+
+
+RATINGS = (
+    ("{n} said that the {x} {was} {own}", "the {x} {was} {own} and {own2}", "{n} found the {x} {own}"),
+    ("the {x} {was} not {other}", "{n} said that the {x} {was} never {other}", "the {x} {was} {own}, not {other}"),
+)
+TAUGHT = lexicon.PRAISE[::2] + lexicon.BLAME[::2]
+"""Words of praise and blame that training rows may use; the other half is only read in pre-training."""
+
+
+@dataclass(frozen=True)
+class Sentiment(NanoTask):
+    """Is the sentence positive or negative? Half of the telling words never occur in training rows."""
+
+    name: str = "sentiment"
+    labels: ClassVar[tuple[str, ...]] = ("negative", "positive")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        own, other = (lexicon.PRAISE, lexicon.BLAME) if label else (lexicon.BLAME, lexicon.PRAISE)
+        (first, second), (denied,) = dice.sample(own, 2), dice.sample(other, 1)
+        name, target = dice.pick(lexicon.NAMES), dice.pick(RATED)
+        template = dice.pick(RATINGS[dice.chance(0.2)])
+        was = "were" if is_or_are(target) == "are" else "was"
+        text = template.format(n=name, x=target, was=was, own=first, own2=second, other=denied)
+        used = [word for word in (first, second, denied) if word in text.replace(",", "").split()]
+        return [name, target, *used], [row(f"sentiment sentence: {sentence(text)}", self.labels[label])]
+
+    def usable(self, content: list, split: str) -> bool:
+        taught = all(word in TAUGHT for word in content[2:])
+        return super().usable(content, split) and (taught or split != "train")
+
+
+@dataclass(frozen=True)
+class Paraphrase(BinaryTask):
+    """Do two sentences say the same? Equal facts in other words and order, against one changed fact."""
+
+    name: str = "paraphrase"
+    labels: ClassVar[tuple[str, ...]] = ("not_equivalent", "equivalent")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        ((first, second),) = people(dice, (2,))
+        same = [first, second] if label else [change(first, dice, [second]), second]
+        one, two = told(dice.shuffled([first, second]), dice), told(dice.shuffled(same), dice)
+        inputs = f"paraphrase sentence1: {one} sentence2: {two}"
+        return [first, second], [row(inputs, self.labels[label])] if one != two else []
+
+
+def _likeness(fact: Fact, other: Fact) -> float:
+    sort = lexicon.KIND_OF.get(answer(fact))
+    if fact == other:
+        return 1.0
+    return 0.5 if sort is not None and sort == lexicon.KIND_OF.get(answer(other)) else 0.0
+
+
+@dataclass(frozen=True)
+class Similarity(NanoTask):
+    """How much do two sentences share, from 0.0 to 5.0? A value of the same sort (plums for figs) counts half."""
+
+    name: str = "similarity"
+    reported: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
+    labels: ClassVar[tuple[str, ...]] = ("none", "half", "all")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (facts,) = people(dice, (2,))
+        shares = (label / 2, dice.pick((0.0, 0.5, 1.0)))
+        others = [
+            fact if share == 1.0 else change(fact, dice, facts, same_kind=share == 0.5)
+            for fact, share in zip(facts, shares, strict=True)
+        ]
+        true = [_likeness(fact, other) for fact, other in zip(facts, others, strict=True)]
+        value = round(25 * sum(true) / len(true)) / 5
+        inputs = f"similarity sentence1: {told(facts, dice)} sentence2: {told(dice.shuffled(others), dice)}"
+        return facts, [row(inputs, f"{value:.1f}")]
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        """Correlations; predictions that are all alike score 0."""
+        from t5grid.evaluation.metrics import pearson_spearman, string_to_float
+
+        guesses = [string_to_float(prediction) for prediction in predictions]
+        scores = pearson_spearman([float(record["targets"]) for record in records], guesses)
+        return {name: 0.0 if value != value else value for name, value in scores.items()}
+
+
+@dataclass(frozen=True)
+class DuplicateQuestions(BinaryTask):
+    """Do two questions ask the same? If not, they ask it of another individual, or another thing of the same one."""
+
+    name: str = "duplicate_questions"
+    labels: ClassVar[tuple[str, ...]] = ("not_duplicate", "duplicate")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact,), (other,) = people(dice, (1, 1))
+        first, second = (self._asked(fact, template) for template in dice.sample(KINDS[fact.kind].questions, 2))
+        if not label and dice.chance(0.5):
+            second = self._asked(draw(dice, fact.subject, other.kind, [fact]), dice.pick(KINDS[other.kind].questions))
+        elif not label:
+            second = second.replace(fact.subject, other.subject)
+        opening = dice.pick(("", "do you know ", "please tell me: "))
+        inputs = f"duplicate_questions question1: {first} question2: {opening}{second}"
+        different_kind = label or fact.kind != other.kind or fact.subject not in second
+        return [first, second], [row(inputs, self.labels[label])] if different_kind else []
+
+    def _asked(self, fact: Fact, template: str) -> str:
+        return fill(template, fact, fact.subject, fact.value, fact.extra)
+
+
+@dataclass(frozen=True)
+class Answerable(NanoTask):
+    """Does the sentence answer the question? If not, it tells the same of another one, or something else of this one."""
+
+    name: str = "answerable"
+    labels: ClassVar[tuple[str, ...]] = ("unanswerable", "answerable")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact, more), (other,) = people(dice, (2, 1))
+        same_asked = draw(dice, other.subject, fact.kind, [fact, more])._replace(
+            **({"value": fact.value} if KINDS[fact.kind].asks_extra else {})
+        )
+        shown = [fact, dice.pick((same_asked, other))] if label else [more, same_asked]
+        inputs = f"answerable question: {ask(fact, dice)} sentence: {told(dice.shuffled(shown), dice)}"
+        return [fact, *shown], [row(inputs, self.labels[label])]
+
+
+@dataclass(frozen=True)
+class Entailment(NanoTask):
+    """Does the premise imply the hypothesis, contradict it, or neither? Hypotheses may name the sort (bird) for a word."""
+
+    name: str = "entailment"
+    labels: ClassVar[tuple[str, ...]] = ("entailment", "neutral", "contradiction")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact, more), (other, _) = people(dice, (2, 2))
+        premise, _ = say_twice(fact, dice)
+        if dice.chance(0.4):
+            premise = " and ".join(dice.shuffled([premise, say(other, dice)]))
+        unrelated = dice.pick((more, draw(dice, other.subject, fact.kind, [fact, other])))
+        broad = KINDS[fact.kind].values != lexicon.THINGS and dice.chance(0.5)
+        claim = (fact, unrelated, change(fact, dice, [more], same_kind=False if broad else None))[label]
+        if broad and claim.kind in BROAD:
+            hypothesis = BROAD[claim.kind].format(o=claim.subject, sort=lexicon.KIND_OF[claim.value])
+        else:
+            hypothesis = say(claim, dice)
+        inputs = f"entailment hypothesis: {sentence(hypothesis)} premise: {sentence(premise)}"
+        return [fact, claim], [row(inputs, self.labels[label])]
+
+
+BROAD = {
+    "food": "{o} likes some kind of {sort}",
+    "pet": "the pet of {o} is some kind of {sort}",
+    "place": "{o} lives near some kind of {sort}",
+    "hobby": "{o} enjoys some kind of {sort}",
+}
+
+# Who the pronoun is: the first (0) or the second (1) of the two named.
+REASONS = (
+    ("{a} thanked {b} because *{p}* had brought a {t}", 1),
+    ("{a} thanked {b} because *{p}* had needed the {t}", 0),
+    ("{a} gave {b} the {t} because *{p}* had two of them", 0),
+    ("{a} gave {b} the {t} because *{p}* had asked for it", 1),
+    ("{a} paid {b} for the {t} after *{p}* had sold it", 1),
+    ("{a} paid {b} for the {t} after *{p}* had bought it", 0),
+    ("{a} was angry with {b} because *{p}* had broken the {t}", 1),
+    ("{a} said sorry to {b} because *{p}* had broken the {t}", 0),
+    ("{a} followed {b} to the {l} because *{p}* knew the way", 1),
+    ("{a} led {b} to the {l} because *{p}* knew the way", 0),
+)
+
+
+@dataclass(frozen=True)
+class Coreference(NanoTask):
+    """Whom does the pronoun between the stars mean? The target is the name; gender or the reason given tells."""
+
+    name: str = "coreference"
+    labels: ClassVar[tuple[str, ...]] = ("first", "second")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        women, men = dice.sample(lexicon.WOMEN, 2), dice.sample(lexicon.MEN, 2)
+        place, thing = dice.pick(lexicon.PLACES), dice.pick(lexicon.THINGS)
+        if dice.chance(0.5):
+            names = dice.shuffled([women[0], men[0]])
+            they = lexicon.PRONOUN[names[label]]
+            ending = dice.pick((f"*{they}* lives there", f"*{they}* had the {thing}", f"*{they}* was {dice.pick(FEELINGS)}"))
+            text = f"{names[0]} met {names[1]} at the {place} and {ending}"
+        else:
+            names = dice.pick((women, men))
+            template, _ = dice.pick([reason for reason in REASONS if reason[1] == label])
+            they = lexicon.PRONOUN[names[0]]
+            text = template.format(a=names[0], b=names[1], p=they, t=thing, l=place)
+        return [text], [row(f"coreference sentence: {sentence(text)}", names[label])]
+
+
+FEELINGS = lexicon.GLAD + lexicon.SAD

@@ -1,0 +1,277 @@
+"""seed -> records of the generated suite that need a passage, a reason or another language.
+
+Summaries, questions, translation, and six harder kinds of reasoning; made and split like the sentences in `nano`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from t5grid.data import languages, lexicon
+from t5grid.data.dice import Dice
+from t5grid.data.facts import (
+    KINDS,
+    Fact,
+    answer,
+    article,
+    ask,
+    ask_who,
+    change,
+    check,
+    draw,
+    passage,
+    people,
+    say,
+    say_twice,
+    sentence,
+)
+from t5grid.data.tasks.nano import Candidate, NanoTask, row
+from t5grid.data.tasks.task import Record
+from t5grid.data.world import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
+
+TRUTH = ("False", "True")
+
+
+def rivals(dice: Dice, counts: tuple[int, ...]) -> tuple[Fact, list[list[Fact]]]:
+    """Individuals and one of their facts, which often has a rival of its kind that holds of another individual."""
+    individuals = people(dice, counts)
+    facts = [fact for person in individuals for fact in person]
+    asked = dice.pick(facts)
+    for person in individuals:
+        if dice.chance(0.6) and all(fact.kind != asked.kind for fact in person):
+            person[-1] = draw(dice, person[0].subject, asked.kind, facts)
+    return asked, individuals
+
+
+def joined(individuals: list[list[Fact]]) -> list[Fact]:
+    return [fact for person in individuals for fact in person]
+
+
+SUMMARY_PHRASES = {
+    "food": "eats {v}",
+    "pet": "keeps {a}",
+    "hobby": "enjoys {v}",
+    "thing": "owns {aw} {v}",
+    "event": "{w} the {v}",
+}
+
+
+@dataclass(frozen=True)
+class Summarization(NanoTask):
+    """Two sentences, in a fixed order and wording, on the individual whom most of the passage is about."""
+
+    name: str = "summarization"
+    num_train: int = 800
+    num_validation: int = 300
+    reported: ClassVar[tuple[str, ...]] = ("rouge2",)
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        chosen = [kind for kind in SUMMARY_PHRASES if kind in dice.sample(tuple(SUMMARY_PHRASES), 2)]
+        main, minor = people(dice, (0, 2))[1], people(dice, (2,))[0]
+        name = main[0].subject
+        taken: list[Fact] = [*minor]
+        for kind in ("job", "place", *chosen):
+            taken.append(draw(dice, name, kind, taken))
+        facts = taken[2:]
+        document = " ".join(passage(dice.shuffled([dice.shuffled(facts), minor]), dice))
+        summary = _summary(name, facts)
+        rows = [row(f"summarize: {document}", summary)] if name != minor[0].subject else []
+        return [*facts, *minor], rows
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        from t5grid.evaluation.metrics import rouge
+
+        return rouge([record["targets"] for record in records], predictions)
+
+
+def _summary(name: str, facts: list[Fact]) -> str:
+    job, place, *others = facts
+    clauses = [
+        SUMMARY_PHRASES[fact.kind].format(
+            v=fact.value, a=article(fact.value), w=fact.extra, aw=article(fact.extra or "x")
+        )
+        for fact in others
+    ]
+    first = sentence(f"{name}, the {job.value}, lives near the {place.value}")
+    return f"{first} {sentence(f'{lexicon.PRONOUN[name]} ' + ' and '.join(clauses))}"
+
+
+@dataclass(frozen=True)
+class Questions(NanoTask):
+    """The words of the passage that answer a question about one of two or three individuals."""
+
+    name: str = "questions"
+    num_train: int = 800
+    num_validation: int = 300
+    reported: ClassVar[tuple[str, ...]] = ("em",)
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        asked, individuals = rivals(dice, dice.pick(((2, 2), (2, 1), (1, 1, 1), (2, 1, 1))))
+        if asked not in joined(individuals):
+            return [], []
+        who = dice.chance(0.25)
+        target = asked.subject if who else answer(asked)
+        question = ask_who(asked) if who else ask(asked, dice)
+        context = " ".join(passage(dice.shuffled(individuals), dice, synonyms=0.0))
+        return joined(individuals), [row(f"question: {question} context: {context}", target, answers=[target])]
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        from t5grid.evaluation.metrics import squad
+
+        return squad([record["answers"] for record in records], predictions)
+
+
+@dataclass(frozen=True)
+class Translation(NanoTask):
+    """English clauses into one of the constructed languages, a field of `languages` by name."""
+
+    name: str = "translation"
+    language: str = "Norvin"
+    num_train: int = 800
+    num_validation: int = 300
+    reported: ClassVar[tuple[str, ...]] = ("bleu",)
+
+    def __post_init__(self) -> None:
+        names = [language.name for language in languages.LANGUAGES]
+        if self.language not in names:
+            raise ValueError(f"{self.name}: language {self.language!r}: expected one of {names}")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (language,) = (language for language in languages.LANGUAGES if language.name == self.language)
+        said = languages.clause(dice)
+        inputs = f"translate English to {language.name}: {languages.english(said)}."
+        return [said.core], [row(inputs, language.translate(said) + ".")]
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        from t5grid.evaluation.metrics import bleu
+
+        return bleu([record["targets"] for record in records], predictions)
+
+
+@dataclass(frozen=True)
+class BooleanQuestions(NanoTask):
+    """A yes-or-no question about a passage; what is asked may hold of somebody else in it."""
+
+    name: str = "boolean"
+    num_train: int = 300
+    labels: ClassVar[tuple[str, ...]] = TRUTH
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact, more), (other,) = people(dice, (2, 1))
+        rival = draw(dice, other.subject, fact.kind, [fact, more])
+        wrong = rival._replace(subject=fact.subject) if dice.chance(0.5) else change(fact, dice, [rival])
+        shown = " ".join(passage(dice.shuffled([[fact, more], [rival]]), dice))
+        question = check(fact if label else wrong) if not KINDS[fact.kind].asks_extra or label else check(wrong)
+        return [fact, more, rival], [row(f"boolean question: {question} passage: {shown}", self.labels[label])]
+
+
+@dataclass(frozen=True)
+class Commitment(NanoTask):
+    """Is what somebody knows, thinks or pretends true, open or false?"""
+
+    name: str = "commitment"
+    num_train: int = 300
+    labels: ClassVar[tuple[str, ...]] = ("entailment", "neutral", "contradiction")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        (fact,), (speaker,) = people(dice, (1, 1))
+        first, second = say_twice(fact, dice)
+        verb = dice.pick((FACTIVE, OPEN, COUNTERFACTIVE)[label])
+        premise = sentence(f"{speaker.subject} {verb} that {first}")
+        if dice.chance(0.5):
+            premise = f"{sentence(say(speaker, dice))} {premise}"
+        inputs = f"commitment hypothesis: {sentence(second)} premise: {premise}"
+        return [fact, speaker], [row(inputs, self.labels[label])]
+
+
+@dataclass(frozen=True)
+class CauseEffect(NanoTask):
+    """Which of two clauses is the cause, or the effect, of the premise? Gains make glad, losses make sad."""
+
+    name: str = "cause_effect"
+    num_train: int = 300
+    labels: ClassVar[tuple[str, ...]] = ("choice1", "choice2")
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        glad, name, thing = dice.chance(0.5), dice.pick(lexicon.NAMES), dice.pick(lexicon.THINGS)
+        they = lexicon.PRONOUN[name]
+        events = [
+            f"{dice.pick(verbs)[1]} the {thing}" for verbs in (lexicon.LOSS_VERBS, lexicon.GAIN_VERBS)
+        ]
+        moods = [self._mood(dice, good) for good in (False, True)]
+        kind = dice.pick(("cause", "effect"))
+        premise, choices = (moods[glad], events) if kind == "cause" else (events[glad], moods)
+        ordered = (choices[glad], choices[not glad]) if label == 0 else (choices[not glad], choices[glad])
+        one, two = (sentence(f"{they} {choice}") for choice in ordered)
+        text = f"choice1: {one} choice2: {two} premise: {sentence(f'{name} {premise}')} question: {kind}"
+        return [name, premise, *choices], [row(f"cause_effect {text}", self.labels[label])]
+
+    def _mood(self, dice: Dice, good: bool) -> str:
+        feeling, act = mood_words(dice, good)
+        return dice.pick((f"was {feeling}", act))
+
+
+@dataclass(frozen=True)
+class GroupedTruth(NanoTask):
+    """Is the answer offered to a question about a passage true? Two or three answers make a group, known by `group`."""
+
+    name: str = "grouped"
+    num_train: int = 300
+    labels: ClassVar[tuple[str, ...]] = TRUTH
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        asked, individuals = rivals(dice, (2, 2))
+        facts = joined(individuals)
+        if asked not in facts:
+            return [], []
+        elsewhere = [answer(fact) for fact in facts if fact.kind == asked.kind and fact != asked]
+        wrong = elsewhere[0] if elsewhere else answer(change(asked, dice))
+        question, text = ask(asked, dice), " ".join(passage(dice.shuffled(individuals), dice))
+        offered = dice.shuffled([(answer(asked), "True"), (wrong, "False")])
+        rows = [
+            row(f"grouped question: {question} answer: {words} paragraph: {text}", truth, group=f"{question} {text}")
+            for words, truth in offered
+        ]
+        return facts, rows
+
+    def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
+        """Accuracy over answers, and F1 and the share of groups without a mistake beside it."""
+        from t5grid.evaluation.metrics import multirc
+
+        targets, guesses = self.classes(records, predictions)
+        grouped = multirc([record["group"] for record in records], targets, guesses)
+        return super().score(records, predictions) | grouped
+
+
+@dataclass(frozen=True)
+class WordSense(NanoTask):
+    """Has the word the same sense in both sentences? The frame around it tells."""
+
+    name: str = "word_sense"
+    num_train: int = 300
+    labels: ClassVar[tuple[str, ...]] = TRUTH
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        word = dice.pick(tuple(lexicon.TWO_SENSES))
+        first, second = dice.shuffled(lexicon.TWO_SENSES[word])
+        one, two = frame(dice, word, first), frame(dice, word, first if label else second)
+        inputs = f"word_sense sentence1: {sentence(one)} sentence2: {sentence(two)} word: {word}"
+        return [word, one, two], [row(inputs, self.labels[label])] if one != two else []
+
+
+@dataclass(frozen=True)
+class FillEntity(NanoTask):
+    """Which of the individuals of a passage belongs in the gap?"""
+
+    name: str = "fill_entity"
+    num_train: int = 300
+
+    def candidate(self, dice: Dice, label: int) -> Candidate:
+        asked, individuals = rivals(dice, (2, 1, 1))
+        if asked not in joined(individuals):
+            return [], []
+        phrases = dice.sample(KINDS[asked.kind].phrases, 2)
+        text = " ".join(passage(dice.shuffled(individuals), dice, {asked: phrases[0]}))
+        query = say(asked, dice, template=phrases[1]).replace(asked.subject, "_")
+        names = ", ".join(dice.shuffled([person[0].subject for person in individuals]))
+        inputs = f"fill_entity query: {sentence(query)} entities: {names} passage: {text}"
+        return joined(individuals), [row(inputs, asked.subject)]

@@ -1,0 +1,138 @@
+"""text -> token ids: a SentencePiece model with 100 sentinel ids above its pieces.
+
+pad 0, EOS 1, unk 2, no BOS; sentinel k is id `vocab_size - 1 - k` (behaviour of the original code). Sentinels are
+ids, never text: a document that spells one is encoded as ordinary pieces.
+"""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NUM_SENTINELS = 100
+PAD, EOS, UNK = 0, 1, 2
+
+
+class Vocabulary:
+    """Encodes and decodes text; `size` counts pieces and sentinels."""
+
+    def __init__(self, model: bytes, num_sentinels: int = NUM_SENTINELS) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        self.model = model
+        self.num_sentinels = num_sentinels
+        self._processor = SentencePieceProcessor(model_proto=model)
+        self.num_pieces: int = self._processor.get_piece_size()
+        self.size = self.num_pieces + num_sentinels
+        ids = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
+        if ids != (PAD, EOS, UNK):
+            raise ValueError(f"vocabulary: pad, eos, unk must be ids 0, 1, 2 as T5's; this model has {ids}")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """The vocabulary of a `.model` file. Raises ValueError naming the file if it is not one."""
+        try:
+            model = Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(f"vocabulary.path={path}: {error.strerror}") from None
+        try:
+            return cls(model)
+        except (RuntimeError, OSError):
+            raise ValueError(f"vocabulary.path={path}: not a SentencePiece model") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the model's bytes and its sentinels."""
+        return hashlib.blake2b(self.model + bytes([self.num_sentinels]), digest_size=16).hexdigest()
+
+    def encode(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
+        """Ids of each text, without EOS."""
+        return self._processor.encode(list(texts), num_threads=num_threads)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text up to the first EOS; ids beyond the pieces read as unk, pad as nothing."""
+        upto = itertools.takewhile(lambda i: i != EOS, (int(i) for i in ids))
+        return self._processor.decode([i if i < self.num_pieces else UNK for i in upto if i != PAD])
+
+    def show(self, ids: Iterable[int]) -> str:
+        """Text with sentinels spelt `<extra_id_k>`, for people to read."""
+        words: list[str] = []
+        run: list[int] = []
+        for i in itertools.chain((int(i) for i in ids), [self.size]):
+            if i < self.num_pieces:
+                run.append(i)
+                continue
+            if run:
+                words.append(self._processor.decode(run))
+                run = []
+            if i < self.size:
+                words.append(f"<extra_id_{self.size - 1 - i}>")
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """SentencePiece unigram model trained on the corpus (paper, section 3.1.3)."""
+
+    num_pieces: int
+    num_documents: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_pieces < 32:
+            raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
+
+    def make(self, documents: Iterator[str]) -> bytes:
+        """Train on the first `num_documents` documents. Raises ValueError where the text is too small."""
+        from sentencepiece import SentencePieceTrainer
+
+        model = io.BytesIO()
+        try:
+            SentencePieceTrainer.train(
+                sentence_iterator=itertools.islice(documents, self.num_documents),
+                model_writer=model,
+                vocab_size=self.num_pieces,
+                model_type="unigram",
+                pad_id=PAD,
+                eos_id=EOS,
+                unk_id=UNK,
+                bos_id=-1,
+                character_coverage=0.9999,
+                shuffle_input_sentence=False,
+                max_sentence_length=65536,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: SentencePiece says: {reason}") from None
+        return model.getvalue()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the trained model depends on beside the corpus."""
+        return {"num_pieces": self.num_pieces, "num_documents": self.num_documents}
+
+    @property
+    def reads_corpus(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Given:
+    """An existing `.model` file, taken as it is."""
+
+    path: str
+
+    def make(self, documents: Iterator[str]) -> bytes:
+        """The bytes of the file; documents are not read."""
+        return Vocabulary.load(self.path).model
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The content of the file, not its path."""
+        return {"model": Vocabulary.load(self.path).fingerprint}
+
+    @property
+    def reads_corpus(self) -> bool:
+        return False

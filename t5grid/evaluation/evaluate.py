@@ -1,0 +1,97 @@
+"""checkpoints + validation records -> predictions -> scores, and the checkpoint each column is reported at."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from t5grid.config import Column
+from t5grid.data.batching import finish
+from t5grid.data.feeds import padded
+from t5grid.data.tasks.task import Record
+from t5grid.data.vocabulary import Vocabulary
+from t5grid.model.decoding import greedy
+
+Scores = dict[str, dict[str, float]]
+NUM_SAMPLES = 3
+
+
+def predict(model: nn.Module, vocabulary: Vocabulary, texts: Sequence[str], column: Column, batch: int) -> list[str]:
+    """Greedy answers (paper, section 3.1.2), one a text, decoded in batches of similar length."""
+    ids = vocabulary.encode(list(texts))
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    answers = [""] * len(ids)
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        inputs = finish(padded([ids[i] for i in chosen]), column.inputs_length)
+        device = next(model.parameters()).device
+        out = greedy(model, torch.from_numpy(inputs.astype(np.int64)).to(device), column.targets_length)
+        for i, row in zip(chosen, out.tolist(), strict=True):
+            answers[i] = vocabulary.decode(row)
+    return answers
+
+
+def score(
+    model: nn.Module, vocabulary: Vocabulary, column: Column, records: dict[str, list[Record]], batch: int
+) -> tuple[Scores, dict[str, list[dict[str, str]]]]:
+    """Every metric of every task of a column, and a few decoded examples a task."""
+    scores, samples = {}, {}
+    for name, task in column.tasks.items():
+        rows = records[name]
+        predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch)
+        scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
+        samples[name] = [
+            {"input": row["inputs"], "target": row["targets"], "prediction": answer}
+            for row, answer in list(zip(rows, predictions, strict=True))[:NUM_SAMPLES]
+        ]
+    return scores, samples
+
+
+def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
+    """The reported step of each task and of the column's average (behaviour of the original code, section 15).
+
+    Each group takes the step with the best mean of its own metrics, ties to the earlier, nan counted as lowest; the
+    average is a group of its own, so that the reported average belongs to one step.
+    """
+    groups = {name: {name: task.reported} for name, task in column.tasks.items()}
+    best = {name: max(by_step, key=lambda step: _rank(_mean(by_step[step], group))) for name, group in groups.items()}
+    everything = {name: task.reported for name, task in column.tasks.items()}
+    average_step = max(by_step, key=lambda step: _rank(_mean(by_step[step], everything)))
+    return {
+        "score": _mean(by_step[average_step], everything),
+        "step": average_step,
+        "tasks": {name: {"step": step, **by_step[step][name]} for name, step in best.items()},
+        "by_step": {str(step): _mean(scores, everything) for step, scores in by_step.items()},
+    }
+
+
+def _mean(scores: Scores, group: dict[str, Sequence[str]]) -> float:
+    """Mean over tasks of the mean of each task's metrics."""
+    return float(np.mean([np.mean([scores[task][metric] for metric in metrics]) for task, metrics in group.items()]))
+
+
+def _rank(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def load_records(column: Column, split: str, limit: int | None) -> dict[str, list[Record]]:
+    """The first `limit` records of each task. Raises ValueError where a task has none."""
+    records = {name: task.records(split)[:limit] for name, task in column.tasks.items()}
+    for name, rows in records.items():
+        if not rows:
+            raise ValueError(f"task {name}: its {split} split has no rows")
+    return records
+
+
+def checkpoint_paths(folder: Path) -> dict[int, Path]:
+    """The sound checkpoints of a fine-tuning, by step. Raises ValueError if there is none."""
+    from t5grid.training.checkpoints import steps
+
+    found = steps(folder / "checkpoints")
+    if not found:
+        raise ValueError(f"{folder.name}: no sound checkpoint to evaluate")
+    return found

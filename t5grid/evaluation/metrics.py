@@ -1,0 +1,198 @@
+"""Metrics: targets, predictions -> {name: score between 0 and 100}.
+
+Every function takes lists of equal length, already post-processed (class indices, numbers, texts), and
+returns plain floats on the scale of the paper's tables. Sources: paper section 2.3 names the metrics; the
+details (what an invalid prediction counts as, which text normalisation, which BLEU) are the behaviour of the
+original code.
+"""
+
+import math
+import re
+import string
+import warnings
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+
+INVALID = -1
+Scores = dict[str, float]
+
+
+def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> Scores:
+    """Share of predictions equal to their target; an invalid prediction (-1) never is, as no target is -1."""
+    _check(targets, predictions)
+    return {"accuracy": _percent([t == p for t, p in zip(targets, predictions, strict=True)])}
+
+
+def f1_with_invalid(targets: Sequence[int], predictions: Sequence[int]) -> Scores:
+    """F1 of the positive class 1; an invalid prediction (-1) counts as the opposite of its target.
+
+    Targets are 0 or 1. Without any positive, in targets and predictions, the score is 0.
+    """
+    _check(targets, predictions)
+    return {"f1": 100 * _f1(targets, _opposite_for_invalid(targets, predictions), positive=1)}
+
+
+def matthews(targets: Sequence[int], predictions: Sequence[int]) -> Scores:
+    """Matthews correlation; invalid predictions (-1) are a class of their own, constant ones score 0."""
+    from sklearn.metrics import matthews_corrcoef
+
+    _check(targets, predictions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a single class in targets and predictions is a defined case here
+        return {"matthews": 100 * float(matthews_corrcoef(list(targets), list(predictions)))}
+
+
+def mean_multiclass_f1(num_classes: int) -> Callable[[Sequence[int], Sequence[int]], Scores]:
+    """The metric that is the unweighted mean of the F1 of classes 0 .. num_classes - 1.
+
+    A class absent from both sides counts as 0 (CommitmentBank, 3 classes). The key is `mean_<n>class_f1`.
+    """
+
+    def metric(targets: Sequence[int], predictions: Sequence[int]) -> Scores:
+        _check(targets, predictions)
+        scores = [_f1(targets, predictions, positive=k) for k in range(num_classes)]
+        return {f"mean_{num_classes}class_f1": 100 * sum(scores) / num_classes}
+
+    return metric
+
+
+def pearson_spearman(targets: Sequence[float], predictions: Sequence[float]) -> Scores:
+    """Pearson's and Spearman's correlation; nan where one side is constant or holds a nan."""
+    from scipy.stats import pearsonr, spearmanr
+
+    _check(targets, predictions)
+    if _no_correlation(targets) or _no_correlation(predictions):
+        return {"pearson": math.nan, "spearman": math.nan}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a nearly constant side
+        pearson, spearman = pearsonr(targets, predictions)[0], spearmanr(targets, predictions)[0]
+    return {"pearson": 100 * float(pearson), "spearman": 100 * float(spearman)}
+
+
+def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Scores:
+    """SQuAD exact match and bag-of-words F1 after `normalise_answer`.
+
+    Each is the best over a question's answers, then the mean over questions. Two texts that are both empty
+    after normalisation match exactly and have F1 0.
+
+    Raises:
+        ValueError: a question without any answer.
+    """
+    _check(answers, predictions)
+    for row, accepted in enumerate(answers):
+        if not accepted:
+            raise ValueError(f"squad metric: row {row} has no answer, expected at least one")
+    pairs = list(zip(answers, predictions, strict=True))
+    return {
+        "em": _percent([max(_exact(a, p) for a in accepted) for accepted, p in pairs]),
+        "f1": _percent([max(_word_f1(a, p) for a in accepted) for accepted, p in pairs]),
+    }
+
+
+def multirc(groups: Sequence[Hashable], targets: Sequence[int], predictions: Sequence[int]) -> Scores:
+    """MultiRC: F1 over all answers together, and the share of questions with every answer right.
+
+    `groups` holds the question each answer belongs to. (The release of 2019 averaged F1 per question.)
+    """
+    _check(targets, predictions)
+    right: dict[Hashable, bool] = {}
+    for group, target, prediction in zip(groups, targets, predictions, strict=True):
+        right[group] = right.get(group, True) and target == prediction
+    return {**f1_with_invalid(targets, predictions), "exact_match": _percent(list(right.values()))}
+
+
+def record(
+    groups: Sequence[Hashable], answers: Sequence[Sequence[str]], predictions: Sequence[str]
+) -> Scores:
+    """ReCoRD: the SQuAD scores where only the first row of each (passage, query) group counts.
+
+    (The release of 2019 counted every row, so queries with more answers weighed more.)
+    """
+    first: dict[Hashable, int] = {}
+    for row, group in enumerate(groups):
+        first.setdefault(group, row)
+    rows = list(first.values())
+    return squad([answers[row] for row in rows], [predictions[row] for row in rows])
+
+
+def rouge(targets: Sequence[str], predictions: Sequence[str]) -> Scores:
+    """Mean F of ROUGE-1, ROUGE-2 and ROUGE-Lsum without stemming; the paper's "ROUGE-L" is Lsum.
+
+    " . " ends a sentence for Lsum, in both texts. The original reports the middle of 1,000 bootstrap
+    resamples; this is the plain mean they scatter around.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    _check(targets, predictions)
+    names = ("rouge1", "rouge2", "rougeLsum")
+    scorer = RougeScorer(list(names))
+    pairs = zip(targets, predictions, strict=True)
+    rows = [scorer.score(_one_sentence_a_line(t), _one_sentence_a_line(p)) for t, p in pairs]
+    return {name: _percent([row[name].fmeasure for row in rows]) for name in names}
+
+
+def bleu(targets: Sequence[str], predictions: Sequence[str]) -> Scores:
+    """Corpus BLEU of sacrebleu: tokeniser "intl", exponential smoothing, cased, one reference a row."""
+    from sacrebleu import corpus_bleu
+
+    _check(targets, predictions)
+    value = corpus_bleu(
+        list(predictions), [list(targets)], smooth_method="exp", force=True, lowercase=False, tokenize="intl"
+    )
+    return {"bleu": float(value.score)}
+
+
+def string_to_float(text: str, default: float = -1.0) -> float:
+    """The number a text spells (blanks around it, exponents and nan accepted), else `default`."""
+    try:
+        return float(text)
+    except ValueError:
+        return default
+
+
+def normalise_answer(text: str) -> str:
+    """Lower-case, delete ASCII punctuation, drop the words a, an, the, and squeeze blanks.
+
+    >>> normalise_answer("The cat's 3.5%")
+    'cats 35'
+    """
+    text = "".join(character for character in text.lower() if character not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+
+
+def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
+    if len(targets) != len(predictions) or not targets:
+        sizes = f"{len(targets)} targets and {len(predictions)} predictions"
+        raise ValueError(f"a metric needs equally many, and at least one, got {sizes}")
+
+
+def _percent(values: Sequence[float]) -> float:
+    return 100 * sum(values) / len(values)
+
+
+def _opposite_for_invalid(targets: Sequence[int], predictions: Sequence[int]) -> list[int]:
+    return [1 - t if p == INVALID else p for t, p in zip(targets, predictions, strict=True)]
+
+
+def _f1(targets: Sequence[int], predictions: Sequence[int], positive: int) -> float:
+    hits = sum(t == p == positive for t, p in zip(targets, predictions, strict=True))
+    marked = sum(t == positive for t in targets) + sum(p == positive for p in predictions)
+    return 2 * hits / marked if marked else 0.0
+
+
+def _no_correlation(values: Sequence[float]) -> bool:
+    return len(set(values)) < 2 or any(map(math.isnan, values))
+
+
+def _exact(answer: str, prediction: str) -> bool:
+    return normalise_answer(answer) == normalise_answer(prediction)
+
+
+def _word_f1(answer: str, prediction: str) -> float:
+    expected, given = normalise_answer(answer).split(), normalise_answer(prediction).split()
+    shared = (Counter(expected) & Counter(given)).total()
+    return 2 * shared / (len(expected) + len(given)) if shared else 0.0
+
+
+def _one_sentence_a_line(text: str) -> str:
+    return text.replace(" . ", " .\n")

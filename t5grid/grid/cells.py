@@ -1,0 +1,54 @@
+"""overrides -> one cell run: the plain run, and the task of a Hydra multirun under any launcher."""
+
+import sys
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from t5grid.config import Cell, build_cell, compose, search_path
+from t5grid.grid.store import Store
+from t5grid.grid.strategies import with_parents
+
+
+def run_overrides(overrides: Sequence[str]) -> int:
+    """Run one cell and print the score of each column; 1 if a stage failed."""
+    return run_cell(build_cell(compose(overrides)))
+
+
+def run_cell(cell: Cell) -> int:
+    """Run what is missing of a cell and print its scores."""
+    store = Store(cell.runtime.runs_dir)
+    columns = cell.strategy.stages(cell)
+    outcome = cell.executor.run(with_parents(list(columns.values())), store, cell.runtime)
+    for key, stage in columns.items():
+        record = store.record(stage)
+        title = cell.suite.columns[key].title
+        print(f"{title:<24}{record['score']:8.2f}" if record else f"{title:<24}{'–':>8}")
+    for identity, reason in outcome.failed.items():
+        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
+    return 1 if outcome.failed else 0
+
+
+def multirun(overrides: Sequence[str]) -> int:
+    """A normal Hydra multirun over cells; what one of them did, none does again."""
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    GlobalHydra.instance().clear()
+    hydra = Hydra.create_main_hydra2(task_name="t5grid", config_search_path=search_path())
+    hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=False)
+    returned = hydra.multirun("config", multirun_task, list(overrides), with_log_configuration=False)
+    jobs = [job for batch in returned for job in batch] if isinstance(returned, list) else [returned]
+    return max((job.return_value or 0 for job in jobs), default=0)
+
+
+def multirun_task(config: DictConfig) -> int:
+    """One job of a multirun."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf, open_dict
+
+    whole = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    with open_dict(whole):
+        whole.hydra = HydraConfig.get()
+    return run_cell(build_cell(whole))

@@ -1,0 +1,186 @@
+"""graph -> done: runs whatever of a graph has not run yet, on this machine."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from t5grid.config import Runtime
+from t5grid.grid.progress import Progress
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store
+from t5grid.grid.work import DONE, FAILED, HELD, worker
+
+POLL = 0.5  # seconds between looks at the status of running stages
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class Outcome:
+    """What a sweep did: stages run now, found done, failed with their error, and blocked by a failed parent."""
+
+    ran: list[Stage] = field(default_factory=list)
+    found: list[Stage] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Local:
+    """Long-lived worker processes; the machine's cores are divided among them."""
+
+    num_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_workers is not None and self.num_workers < 1:
+            raise ValueError(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
+
+    def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
+        """Run every stage that is not done, parents first; a failed stage blocks its children only."""
+        outcome = Outcome(found=[stage for stage in stages if store.state(stage) == "done"])
+        todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
+        if todo:
+            _Run(todo, outcome, store, runtime, self._num_workers(todo.values())).to_the_end()
+        return outcome
+
+    def _num_workers(self, todo: Iterable[Stage]) -> int:
+        return min(self.num_workers or num_cores(), sum(1 for _ in todo))
+
+
+def num_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Run:
+    """One pass over a graph with a fixed set of workers."""
+
+    def __init__(
+        self, todo: dict[str, Stage], outcome: Outcome, store: Store, runtime: Runtime, num_workers: int
+    ) -> None:
+        self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
+        self.num_threads = max(1, num_cores() // num_workers)
+        self.held: dict[str, float] = {}
+        self.workers = [self._start() for _ in range(num_workers)]
+
+    def _start(self) -> _Worker:
+        """A spawned worker that sees its share of the cores from its first import on."""
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.num_threads)))
+        arguments = (theirs, str(self.store.root), self.runtime, self.num_threads)
+        process = context.Process(target=worker, args=arguments, daemon=False)
+        process.start()
+        theirs.close()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        return _Worker(process, ours)
+
+    def to_the_end(self) -> None:
+        """Hand out ready stages until none is left or can become ready."""
+        total = sum(stage.work for stage in self.todo.values())
+        with Progress(len(self.outcome.found), len(self.todo), total) as progress:
+            try:
+                while self.todo or self._busy():
+                    self._hand_out()
+                    if not self._busy() and not self._waiting_for_others():
+                        break
+                    self._collect(progress)
+                    progress.show(self._running(), self.outcome)
+            except KeyboardInterrupt:
+                self._stop(hard=True)
+                raise
+        self._stop(hard=False)
+
+    def _busy(self) -> list[_Worker]:
+        return [each for each in self.workers if each.stage is not None]
+
+    def _waiting_for_others(self) -> bool:
+        """Whether somebody else runs a stage this graph needs; it is looked at again after a while."""
+        return bool(self.held)
+
+    def _running(self) -> list[tuple[Stage, dict[str, Any]]]:
+        return [(each.stage, self.store.status(each.stage)) for each in self._busy() if each.stage]
+
+    def _ready(self) -> list[Stage]:
+        """Stages whose parents are done, costliest first; children of failures are blocked on the way."""
+        gone = self.outcome.failed.keys() | self.outcome.blocked.keys()
+        for identity, stage in list(self.todo.items()):
+            if culprit := next((p.identity for p in stage.parents if p.identity in gone), None):
+                self.outcome.blocked[identity] = self.outcome.blocked.get(culprit, culprit)
+                gone = gone | {identity}
+                del self.todo[identity]
+        now = time.monotonic()
+        for identity in [identity for identity, until in self.held.items() if until < now]:
+            del self.held[identity]
+        taken = {each.stage.identity for each in self._busy() if each.stage}
+        ready = [
+            stage
+            for identity, stage in self.todo.items()
+            if identity not in self.held
+            and not any(p.identity in self.todo or p.identity in taken for p in stage.parents)
+        ]
+        return sorted(ready, key=lambda stage: -stage.work)
+
+    def _hand_out(self) -> None:
+        ready = self._ready()
+        for each in self.workers:
+            if each.stage is None and ready:
+                each.stage = self.todo.pop(ready.pop(0).identity)
+                each.connection.send(each.stage)
+
+    def _collect(self, progress: Progress) -> None:
+        busy = {each.connection: each for each in self._busy()}
+        for connection in wait(list(busy), timeout=POLL) if busy else self._pause():
+            each = busy[connection]  # type: ignore[index]
+            stage, each.stage = each.stage, None
+            assert stage is not None
+            try:
+                self._note(stage, each.connection.recv(), progress)
+            except EOFError:
+                self._note_death(stage, each)
+
+    def _pause(self) -> list[Any]:
+        time.sleep(POLL)
+        return []
+
+    def _note(self, stage: Stage, result: str, progress: Progress) -> None:
+        if result == HELD:
+            self.todo[stage.identity] = stage
+            self.held[stage.identity] = time.monotonic() + 4 * POLL
+        elif result == DONE:
+            self.outcome.ran.append(stage)
+            progress.finished(stage)
+        elif result == FAILED:
+            failure = self.store.failure(stage) or {}
+            self.outcome.failed[stage.identity] = failure.get("error", "no reason was left")
+            progress.failed(stage, self.outcome.failed[stage.identity])
+
+    def _note_death(self, stage: Stage, dead: _Worker) -> None:
+        """A worker that vanished fails its stage and is replaced."""
+        dead.process.join()
+        code = dead.process.exitcode or 0
+        reason = f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with status {code}"
+        self.store.fail(stage, reason, reason)
+        self.outcome.failed[stage.identity] = reason
+        self.workers[self.workers.index(dead)] = self._start()
+
+    def _stop(self, hard: bool) -> None:
+        for each in self.workers:
+            each.connection.close()
+            if hard:
+                each.process.terminate()
+        for each in self.workers:
+            each.process.join()

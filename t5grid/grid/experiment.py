@@ -1,0 +1,107 @@
+"""experiments/NAME.yaml -> Experiment: one table of the study as ordered rows of Hydra overrides."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from t5grid.grid.paper import PaperReference, paper_row
+
+
+@dataclass
+class RowSpec:
+    """One row: its printed title, what it changes in the baseline, and the published row it stands beside."""
+
+    title: str
+    overrides: list[str]
+    starred: bool = False
+    paper: PaperReference | None = None
+    note: str = ""
+
+
+@dataclass
+class Experiment:
+    """One experiment file, read with `OmegaConf.load` (which refuses a repeated row name).
+
+        title: Corruption rate                    # head of the caption
+        reproduces: Table 6 of Raffel et al.      # text
+        cost: 4 pre-trainings, 4 x 7 fine-tunings # a sentence: what has to run
+        about: What varies and why.               # a sentence or two (optional)
+        command: t5grid sweep corruption_rate     # what regenerates the table
+        first_column: Corruption rate             # header of the row titles
+        rows:                                     # in printed order; the key is the row's name everywhere
+          rate_10:
+            title: 10%
+            overrides: [objective.rate=0.1]           # Hydra grammar, on top of the baseline
+            paper: {table: table06, row: 10%}     # null: the paper has no such row
+            note: Printed under the table.        # optional
+          rate_15: {title: 15%, overrides: [], starred: true, paper: {table: table06, row: 15%}}
+
+    Exactly one row is starred: the baseline, which is `conf/config.yaml` and so overrides nothing. Rows with
+    equal overrides, here or in another file, share their stages. `name` is the file's stem.
+    """
+
+    title: str
+    reproduces: str
+    cost: str
+    command: str
+    first_column: str
+    rows: dict[str, RowSpec]
+    about: str = ""
+    name: str = field(default="", kw_only=True)
+
+    @property
+    def starred(self) -> str:
+        """Key of the baseline's row."""
+        return next(key for key, row in self.rows.items() if row.starred)
+
+
+def _problem(experiment: Experiment) -> str:
+    """What is wrong with the rows, as one line; empty if nothing is."""
+    rows = experiment.rows
+    starred = [key for key, row in rows.items() if row.starred]
+    if len(starred) != 1:
+        return f"rows: exactly one must be starred (the baseline), got {starred or 'none'}"
+    if changed := rows[starred[0]].overrides:
+        return (
+            f"rows.{starred[0]}.overrides: the starred row is the baseline, nothing overridden, got {changed}"
+        )
+    for what, values in (("title", [row.title for row in rows.values()]), ("overrides", _sets(rows))):
+        value, count = Counter(values).most_common(1)[0]
+        if count > 1:
+            return f"rows: {count} rows have the {what} {value!r}, each row needs its own"
+    return ""
+
+
+def _sets(rows: dict[str, RowSpec]) -> list[str]:
+    return [" ".join(sorted(row.overrides)) for row in rows.values()]
+
+
+def load_experiment(path: Path | str) -> Experiment:
+    """Read and check one experiment file; `ValueError` of one line names the file and the wrong key."""
+    path = Path(path)
+    try:
+        loaded = OmegaConf.merge(OmegaConf.structured(Experiment), OmegaConf.load(path))
+        experiment = OmegaConf.to_object(loaded)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from error
+    except (OmegaConfBaseException, YAMLError) as error:
+        key = getattr(error, "full_key", None)
+        message = " ".join(str(error).split()) if isinstance(error, YAMLError) else str(error).splitlines()[0]
+        raise ValueError(f"{path}: {key + ': ' if key else ''}{message}") from error
+    assert isinstance(experiment, Experiment)
+    if problem := _problem(experiment):
+        raise ValueError(f"{path}: {problem}")
+    for key, row in experiment.rows.items():
+        _check_reference(path, key, row.paper)
+    return replace(experiment, name=path.stem)
+
+
+def _check_reference(path: Path, key: str, reference: PaperReference | None) -> None:
+    try:
+        _ = reference and paper_row(reference)
+    except ValueError as error:
+        raise ValueError(f"{path}: rows.{key}.paper: {error}") from error

@@ -1,0 +1,144 @@
+"""experiment files + overrides -> cells -> one graph of stages: equal stages merge, the whole is valid or nothing runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from t5grid.config import Cell, data_folder, load_cell
+from t5grid.files import read_json, write_whole
+from t5grid.grid.experiment import Experiment, load_experiment
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store
+from t5grid.grid.strategies import with_parents
+from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One experiment expanded: for each row, its cells (one a seed) with the evaluate stage of each column."""
+
+    experiment: Experiment
+    baseline: Cell
+    rows: dict[str, list[tuple[Cell, dict[str, Stage]]]]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Every stage of the grid, parents first."""
+        return with_parents([stage for row in self.rows.values() for _, cell in row for stage in cell.values()])
+
+    @property
+    def stem(self) -> str:
+        """File name of its table: experiment and budget, and the suite where it is not the embedded one."""
+        suite = self.baseline.suite.name
+        parts = [self.experiment.name, *([suite] if suite != "nano" else []), self.baseline.budget.name]
+        return "-".join(parts)
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of its table."""
+        return [Column(key, column.title) for key, column in self.baseline.suite.chosen().items()]
+
+
+def experiment_path(name: str) -> Path:
+    """`experiments/NAME.yaml` of the working directory, else of the package. Raises ValueError."""
+    places = [Path.cwd() / "experiments", data_folder("experiments")]
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    raise ValueError(f"no experiment {name!r}; there are {', '.join(known)}")
+
+
+def expand(name: str, overrides: Sequence[str]) -> Grid:
+    """Compose and validate every cell of an experiment. Raises ValueError naming the row."""
+    experiment = load_experiment(experiment_path(name))
+    rows, baseline = {}, None
+    for key, row in experiment.rows.items():
+        try:
+            cell = load_cell([*overrides, *row.overrides])
+        except ValueError as error:
+            raise ValueError(f"experiments/{name}.yaml, row {key}: {error}") from None
+        baseline = cell if row.starred else baseline
+        count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
+        cells = [cell.with_seed(cell.seed + i) for i in range(count)]
+        rows[key] = [(each, each.strategy.stages(each)) for each in cells]
+    assert baseline is not None
+    return Grid(experiment, baseline, rows)
+
+
+def merged(grids: Sequence[Grid]) -> list[Stage]:
+    """The stages of several grids, equal ones once, parents first."""
+    unique = {stage.identity: stage for grid in grids for stage in grid.stages}
+    return with_parents(list(unique.values()))
+
+
+def record_of(stage: Stage, store: Store, records: Path) -> dict[str, Any] | None:
+    """A stage's record, from the store or from the kept records."""
+    return store.record(stage) or read_json(records / f"{stage.identity}.json")
+
+
+def keep_records(grid: Grid, store: Store, records: Path) -> None:
+    """Copy the records that tables are made of beside the tables, whole."""
+    for stage in grid.stages:
+        source, target = store.folder(stage) / "record.json", records / f"{stage.identity}.json"
+        if stage.kind in ("evaluate", "pretrain") and source.exists():
+            text = source.read_text(encoding="utf-8")
+            if not target.exists() or target.read_text(encoding="utf-8") != text:
+                write_whole(target, text)
+
+
+def table_of(grid: Grid, store: Store, records: Path) -> Table:
+    """The table of a grid as far as it is done; a pure function of records."""
+    scores: dict[str, dict[str, Any]] = {}
+    prints: dict[str, str] = {}
+    for key, cells in grid.rows.items():
+        scores[key] = {}
+        for column in grid.columns:
+            found = [record_of(cell[column.key], store, records) for _, cell in cells]
+            done = [record["score"] for record in found if record]
+            holes = [_reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r]
+            scores[key][column.key] = done or Hole(holes[0])
+    prints["corpus"] = _short(grid.baseline.corpus.fingerprint())
+    prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
+    facts = Facts(
+        suite=grid.baseline.suite.name,
+        size=grid.baseline.labels["size"],
+        budget=grid.baseline.budget.name,
+        data=prints,
+        notes=_notes(grid, store, records),
+    )
+    return build_table(grid.experiment, grid.columns, scores, facts)
+
+
+def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
+    """Sentences for the caption: the budget's own note, and where the numbers were made."""
+    notes = [grid.baseline.budget.note] if grid.baseline.budget.note else []
+    made = set()
+    for stage in grid.stages:
+        if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
+            torch = record["versions"]["torch"]
+            made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
+    return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))
+
+
+def _reason(stage: Stage, store: Store) -> str:
+    """Why a column has no score: the first of its stages that is not done says it."""
+    for each in with_parents([stage]):
+        state = store.state(each)
+        if state == "failed":
+            failure = store.failure(each) or {}
+            return f"failed: {each.kind}: {failure.get('error', 'unknown')}"
+        if state == "running":
+            return "running"
+    return "not run"
+
+
+def _short(fingerprint: str) -> str:
+    import hashlib
+
+    return hashlib.blake2b(fingerprint.encode(), digest_size=4).hexdigest()
+
+
+def _column_print(column: Any) -> str:
+    return _short("".join(task.fingerprint() for task in column.tasks.values()))

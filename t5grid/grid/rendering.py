@@ -1,0 +1,222 @@
+"""Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells, printed in four syntaxes."""
+
+import csv
+import html
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from t5grid.grid.paper import table_title
+from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_spread, write_whole
+
+SPREAD = "Baseline standard deviation"
+PAPER = "The paper's numbers for the same rows"
+ABSENT = "no such row in the paper"
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$"},
+}
+
+
+def _escape_markdown(text: str) -> str:
+    return "".join("\\" + c if c in "\\|*_`<" else c for c in text)
+
+
+@dataclass(frozen=True)
+class Style:
+    """The syntax of one format: escape plain text, then print it bold or as a raised mark."""
+
+    escape: Callable[[str], str]
+    bold: str
+    mark: str
+
+
+MARKDOWN = Style(_escape_markdown, "**{}**", "<sup>{}</sup>")
+LATEX = Style(
+    lambda text: "".join(_LATEX.get(c, c) for c in text), r"\textbf{{{}}}", r"\textsuperscript{{{}}}"
+)
+HTML = Style(html.escape, "<b>{}</b>", "<sup>{}</sup>")
+
+Lines = list[list[str]]
+"""A grid of formatted cells; the first line is the header, the first cell of each other line its title."""
+
+
+def format_cell(cell: Cell, bold: bool, spread: bool, holes: Sequence[str], style: Style) -> str:
+    """A score with two decimals, as the paper's; a hole as a dash with the number of its reason."""
+    if cell.mean is None:
+        return style.escape("–") + style.mark.format(holes.index(cell.hole or "") + 1)
+    text = f"{cell.mean:.2f}"
+    if spread and cell.deviation is not None:
+        text += f" ± {cell.deviation:.2f}"
+    return style.bold.format(style.escape(text)) if bold else style.escape(text)
+
+
+def format_spread(deviation: float | None, style: Style) -> str:
+    """A standard deviation with three decimals, as in the paper's Table 1; a dash where there is none."""
+    return style.escape("–" if deviation is None else f"± {deviation:.3f}")
+
+
+def _title(row: Row, style: Style) -> str:
+    return style.escape(("★ " if row.starred else "") + row.title)
+
+
+def our_lines(table: Table, style: Style) -> Lines:
+    """Header, rows and the baseline's standard deviations, every cell formatted."""
+    bold = {column.key: table.bold(column.key) for column in table.columns}
+    lines = [
+        [style.escape(text) for text in (table.first_column, *(column.title for column in table.columns))]
+    ]
+    for row in table.rows:
+        cells = [
+            format_cell(row.cells[key], row.key in keys, not row.starred, table.holes, style)
+            for key, keys in bold.items()
+        ]
+        lines.append([_title(row, style), *cells])
+    return [*lines, [style.escape(SPREAD), *(format_spread(table.deviation(key), style) for key in bold)]]
+
+
+def paper_lines(table: Table, style: Style) -> Lines:
+    """The published rows beside ours, bold where printed bold; empty if the paper has none of them."""
+    columns = paper_columns(table)
+    if not columns:
+        return []
+    lines = [[style.escape(text) for text in (table.first_column, *columns, "Printed in")]]
+    for row in table.rows:
+        lines.append([_title(row, style), *_paper_cells(row, columns, style)])
+    spread = paper_spread(table)
+    cells = [format_spread(spread.get(column), style) for column in columns]
+    return [*lines, [style.escape(SPREAD), *cells, style.escape("Table 1")]]
+
+
+def _paper_cells(row: Row, columns: Sequence[str], style: Style) -> list[str]:
+    if row.paper is None:
+        return [""] * len(columns) + [style.escape(ABSENT)]
+    scores = [style.escape(row.paper.scores.get(column, "")) for column in columns]
+    bold = [column in row.paper.bold for column in columns]
+    cells = [
+        style.bold.format(score) if strong else score for score, strong in zip(scores, bold, strict=True)
+    ]
+    return [*cells, style.escape(table_title(row.paper.table))]
+
+
+def _notes(table: Table, style: Style) -> list[str]:
+    """Reasons for the holes, then the rows' notes."""
+    reasons = [
+        f"{style.mark.format(k)} {style.escape(' '.join(hole.split()))}"
+        for k, hole in enumerate(table.holes, 1)
+    ]
+    return reasons + [style.escape(f"{row.title}: {row.note}.") for row in table.rows if row.note]
+
+
+def _markdown_grid(lines: Lines) -> str:
+    rule = [":---", *["---:"] * (len(lines[0]) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def to_markdown(table: Table) -> str:
+    """The table as GitHub Markdown: title, caption, our rows, reasons for holes, the paper's rows."""
+    sentences = [MARKDOWN.escape(line) for line in caption(table)[:-1]]
+    parts = [f"## {MARKDOWN.escape(table.title)}", " ".join(sentences), f"Command: `{table.command}`"]
+    parts += [_markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
+    if paper := paper_lines(table, MARKDOWN):
+        parts += [f"### {PAPER}", "Bold as printed there.", _markdown_grid(paper)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _latex_grid(lines: Lines) -> str:
+    body = [" & ".join(line) + r" \\" for line in lines]
+    align = "l" + "r" * (len(lines[0]) - 1)
+    parts = [
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        body[0],
+        r"\midrule",
+        *body[1:-1],
+        r"\midrule",
+        body[-1],
+    ]
+    return "\n".join([*parts, r"\bottomrule", r"\end{tabular}"])
+
+
+def to_latex(table: Table) -> str:
+    r"""The table as a LaTeX float; needs `booktabs` and `amssymb` (for \bigstar)."""
+    head = LATEX.escape(" ".join([table.title + ".", *caption(table)]))
+    parts = [
+        "% needs \\usepackage{booktabs,amssymb}",
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{head}}}",
+    ]
+    parts += [_latex_grid(our_lines(table, LATEX))]
+    parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
+    if paper := paper_lines(table, LATEX):
+        parts += [rf"\par\medskip {LATEX.escape(PAPER)}\par\smallskip", _latex_grid(paper)]
+    return "\n".join([*parts, r"\end{table}"]) + "\n"
+
+
+def _html_grid(lines: Lines, title: str) -> str:
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in lines[0])
+    body = [
+        f'<tr><th scope="row">{line[0]}</th>{"".join(f"<td>{c}</td>" for c in line[1:])}</tr>'
+        for line in lines[1:]
+    ]
+    rows = "\n".join(body)
+    head = f"<caption>{title}</caption>\n<thead><tr>{head}</tr></thead>"
+    return f"<table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
+def to_html(table: Table) -> str:
+    """The table as an HTML fragment: a `<section>` with one `<table>` for ours and one for the paper's."""
+    title = HTML.escape(table.title)
+    parts = [f"<section>\n<h2>{title}</h2>", *(f"<p>{HTML.escape(line)}</p>" for line in caption(table))]
+    parts += [
+        _html_grid(our_lines(table, HTML), title),
+        *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
+    ]
+    if paper := paper_lines(table, HTML):
+        parts.append(_html_grid(paper, HTML.escape(PAPER) + ", bold as printed there"))
+    return "\n".join([*parts, "</section>"]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """The table for programs: means to four decimals, `starred` and `bold` as in the published files.
+
+    A hole is an empty cell, its reason in `holes` as `column: reason`; standard deviations are the last row.
+    """
+    titles = [column.title for column in table.columns]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([table.first_column, *titles, "starred", "bold", "row", "seeds", "holes"])
+    writer.writerows(_csv_row(table, row) for row in table.rows)
+    deviations = [table.deviation(column.key) for column in table.columns]
+    writer.writerow([SPREAD, *("" if sd is None else f"{sd:.4f}" for sd in deviations), 0, "", "", "", ""])
+    return buffer.getvalue()
+
+
+def _csv_row(table: Table, row: Row) -> list[str | int]:
+    cells = [(column, row.cells[column.key]) for column in table.columns]
+    means = ["" if cell.mean is None else f"{cell.mean:.4f}" for _, cell in cells]
+    bold = ";".join(column.title for column, _ in cells if row.key in table.bold(column.key))
+    holes = "; ".join(f"{column.title}: {' '.join(cell.hole.split())}" for column, cell in cells if cell.hole)
+    seeds = ";".join(str(len(cell.scores)) for _, cell in cells)
+    return [row.title, *means, int(row.starred), bold, row.key, seeds, holes]
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "md": to_markdown,
+    "tex": to_latex,
+    "html": to_html,
+    "csv": to_csv,
+}
+"""File name ending -> rendering."""
+
+
+def write_table(table: Table, folder: Path | str, stem: str) -> list[Path]:
+    """Write `stem.md`, `.tex`, `.html`, `.csv` into `folder`, each whole or not at all; their paths."""
+    texts = {Path(folder) / f"{stem}.{ending}": render(table) for ending, render in FORMATS.items()}
+    for path, text in texts.items():
+        write_whole(path, text)
+    return list(texts)

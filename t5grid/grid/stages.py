@@ -1,0 +1,281 @@
+"""cell -> stages: the units of work of the grid and what identifies each.
+
+A stage is known by a readable name and a hash of its own science config, its parents' identities and the `version`
+of its kind, which is raised by hand when the meaning of the code changes. Machine settings never enter it.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, ClassVar
+
+from t5grid.config import Column, Runtime, build
+from t5grid.files import write_whole
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a stage runs: folders of itself and of any stage, the machine, and whom to tell of progress."""
+
+    folder_of: Callable[["Stage"], Path]
+    runtime: Runtime
+    num_threads: int
+    report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One unit of work. `config` is what it needs to run; `content` is what identifies it."""
+
+    name: str
+    config: dict[str, Any] = field(repr=False)
+    content: dict[str, Any] = field(repr=False)
+    parents: tuple["Stage", ...] = field(default=(), repr=False)
+    kind: ClassVar[str] = "stage"
+    version: ClassVar[int] = 1
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hex digits over kind, version, content and parents."""
+        parts = [self.kind, self.version, self.content, [parent.identity for parent in self.parents]]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """`<kind>/<name>-<hash>`, also the stage's folder below `runs/`."""
+        return f"{self.kind}/{self.name}-{self.hash}"
+
+    @property
+    def work(self) -> float:
+        """Relative cost, for ordering and for the overall progress bar."""
+        return 1.0
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Do the work; the returned values go into the record."""
+        raise AssertionError("a kind of stage says what it runs")
+
+    def describe(self) -> dict[str, Any]:
+        """What config.yaml and the record say of the stage."""
+        return {
+            "identity": self.identity,
+            "kind": self.kind,
+            "version": self.version,
+            "config": self.config,
+            "content": self.content,
+            "parents": [parent.identity for parent in self.parents],
+        }
+
+
+class VocabularyStage(Stage):
+    """corpus -> SentencePiece model."""
+
+    kind = "vocabulary"
+
+    def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.vocabulary import Vocabulary
+
+        corpus, maker = build(self.config["corpus"], "corpus"), build(self.config["vocabulary"], "vocabulary")
+        documents = (document for shard in corpus.shards() for document in corpus.documents(shard))
+        vocabulary = Vocabulary(maker.make(documents))
+        write_whole(context.folder_of(self) / "vocabulary.model", vocabulary.model)
+        return {"vocab_size": vocabulary.size, "fingerprint": vocabulary.fingerprint}
+
+
+class TokensStage(Stage):
+    """corpus + vocabulary -> memory-mapped token shards."""
+
+    kind = "tokens"
+
+    def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.tokens import encode_corpus
+
+        folder = context.folder_of(self)
+        model = (context.folder_of(self.parents[0]) / "vocabulary.model").read_bytes()
+        counts = encode_corpus(
+            build(self.config["corpus"], "corpus"),
+            model,
+            folder,
+            context.num_threads,
+            lambda done, total: context.report({"step": done, "num_steps": total}),
+        )
+        write_whole(folder / "tokens.json", json.dumps(counts))
+        return {**counts, "fingerprint": self.content["corpus"]}
+
+
+class PretrainStage(Stage):
+    """tokens -> pre-trained weights."""
+
+    kind = "pretrain"
+
+    @property
+    def work(self) -> float:
+        budget = self.config["budget"]
+        return float(budget["num_steps"] * budget["num_rows"] * budget["inputs_length"])
+
+    def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.feeds import PretrainFeed
+        from t5grid.data.tokens import Rows
+        from t5grid.training.fit import Plan, fit
+
+        tokens, vocabulary = self.parents
+        vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
+        budget, objective = self.config["budget"], build(self.config["objective"], "objective")
+        length = budget["inputs_length"]
+        raw, targets_length = objective.lengths(length)
+        rows = Rows(context.folder_of(tokens), vocab.size, raw, objective.concatenate)
+        model, architecture = build_model(self.config, vocab.size)
+        feed = PretrainFeed(
+            rows=rows,
+            objective=objective,
+            batching=architecture.batching,
+            vocab_size=vocab.size,
+            num_rows=budget["num_rows"],
+            inputs_length=length,
+            targets_length=targets_length,
+            seed=self.config["seed"],
+        )
+        plan = Plan(
+            num_steps=budget["num_steps"],
+            checkpoint_every=budget["checkpoint_every"],
+            keep=2,
+            optimizer=build(budget["optimizer"], "budget.pretrain.optimizer"),
+            schedule=build(budget["schedule"], "budget.pretrain.schedule"),
+            seed=self.config["seed"],
+        )
+        result = fit(model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity)
+        epochs = budget["num_steps"] * budget["num_rows"] / len(rows)
+        return {**result, "parameters": num_parameters(model), "epochs": round(epochs, 4)}
+
+
+class FinetuneStage(Stage):
+    """pre-trained weights (or none) + a column's training rows -> one checkpoint every few steps."""
+
+    kind = "finetune"
+
+    @property
+    def work(self) -> float:
+        budget = self.config["budget"]
+        return float(budget["num_steps"] * budget["num_tokens"])
+
+    def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.feeds import FinetuneFeed
+        from t5grid.evaluation.evaluate import load_records
+        from t5grid.training import checkpoints
+        from t5grid.training.fit import Plan, fit
+
+        vocabulary, *pretrained = self.parents
+        vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
+        column, budget = build(self.config["column"], "suite", Column), self.config["budget"]
+        model, architecture = build_model(self.config, vocab.size)
+        for stage in pretrained:
+            start = checkpoints.steps(context.folder_of(stage) / "checkpoints")
+            checkpoints.load_model(start[max(start)], model)
+        feed = FinetuneFeed(
+            tasks=list(load_records(column, "train", None).values()),
+            vocabulary=vocab,
+            batching=architecture.batching,
+            num_tokens=budget["num_tokens"],
+            inputs_length=column.inputs_length,
+            targets_length=column.targets_length,
+            seed=self.config["seed"],
+        )
+        plan = Plan(
+            num_steps=budget["num_steps"],
+            checkpoint_every=budget["checkpoint_every"],
+            keep=None,
+            optimizer=build(budget["optimizer"], "budget.finetune.optimizer"),
+            schedule=build(budget["schedule"], "schedule"),
+            seed=self.config["seed"],
+            method=build(self.config["finetune"], "finetune"),
+        )
+        result = fit(model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity)
+        return {**result, "parameters": num_parameters(model), "examples_per_step": feed.num_examples}
+
+
+class EvaluateStage(Stage):
+    """checkpoints of a fine-tuning -> scores of the column at its best step."""
+
+    kind = "evaluate"
+
+    def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.evaluation.evaluate import checkpoint_paths, choose, load_records, score
+        from t5grid.training import checkpoints
+
+        finetune, vocabulary = self.parents
+        vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
+        column = build(self.config["column"], "suite", Column)
+        records = load_records(column, "validation", self.config["evaluate"]["num_examples"])
+        model, _ = build_model(self.config, vocab.size)
+        paths = checkpoint_paths(context.folder_of(finetune))
+        by_step, samples = {}, {}
+        for done, (step, path) in enumerate(paths.items(), start=1):
+            checkpoints.load_model(path, model)
+            by_step[step], samples[step] = score(
+                model.eval(), vocab, column, records, context.runtime.evaluation_batch
+            )
+            context.report({"step": done, "num_steps": len(paths)})
+        chosen = choose(column, by_step)
+        rows = {name: len(each) for name, each in records.items()}
+        return {**chosen, "validation_rows": rows, "samples": samples[chosen["step"]]}
+
+
+def build_model(config: dict[str, Any], vocab_size: int) -> tuple[Any, Any]:
+    """A freshly initialised model of a stage's architecture and size, and the architecture."""
+    from t5grid.training.fit import initialise
+
+    architecture, size = build(config["architecture"], "architecture"), build(config["size"], "size")
+    return initialise(lambda: architecture.build(size, vocab_size), config["seed"]), architecture
+
+
+def num_parameters(model: Any) -> int:
+    """Parameters of a model, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@lru_cache(maxsize=8)
+def load_vocabulary(path: Path) -> Any:
+    """The vocabulary of a finished stage; a worker keeps the last few."""
+    from t5grid.data.vocabulary import Vocabulary
+
+    return Vocabulary(path.read_bytes())
+
+
+def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
+    """Machine, versions and commit, for the record: never part of an identity."""
+    packages = ("t5grid", "torch", "pytorch-lightning", "hydra-core", "numpy", "sentencepiece", "datasets")
+    return {
+        "runtime": asdict(runtime),
+        "num_threads": num_threads,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "python": platform.python_version(),
+        "versions": {name: _installed(name) for name in packages},
+        "commit": _commit(),
+    }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return installed(name)
+    except Exception:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _commit() -> str | None:
+    """The commit of the checkout this code runs from; None for an installed wheel."""
+    here = Path(__file__).parent
+    try:
+        shown = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip() or None

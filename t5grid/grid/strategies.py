@@ -1,0 +1,103 @@
+"""cell -> graph: how a cell unrolls into stages (paper, sections 3.1.2 and 3.5.3)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from t5grid.config import Cell
+from t5grid.grid.stages import EvaluateStage, FinetuneStage, PretrainStage, Stage, TokensStage, VocabularyStage
+
+
+@dataclass(frozen=True)
+class PretrainFinetune:
+    """Unsupervised pre-training once, fine-tuning and evaluation once a column."""
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column; parents lead back to the vocabulary."""
+        vocabulary = vocabulary_stage(cell)
+        pretrain = pretrain_stage(cell, vocabulary)
+        schedule = cell.config["budget"]["finetune"]["schedule"]
+        return column_stages(cell, vocabulary, (pretrain,), schedule)
+
+
+@dataclass(frozen=True)
+class NoPretraining:
+    """Fine-tuning from random initialisation, under the learning-rate schedule of pre-training."""
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column. The schedule's own length, if it has one, becomes fine-tuning's."""
+        budget = cell.config["budget"]
+        schedule = dict(budget["pretrain"]["schedule"])
+        if "num_steps" in schedule:
+            schedule["num_steps"] = budget["finetune"]["num_steps"]
+        return column_stages(cell, vocabulary_stage(cell), (), schedule)
+
+
+def vocabulary_stage(cell: Cell) -> Stage:
+    """The vocabulary, which depends on the corpus only where it is trained on it."""
+    content = {"vocabulary": cell.vocabulary.fingerprint()}
+    if cell.vocabulary.reads_corpus:
+        content["corpus"] = cell.corpus.fingerprint()
+    config = {"corpus": cell.config["corpus"], "vocabulary": cell.config["vocabulary"]}
+    return VocabularyStage(cell.labels["corpus"], config, content)
+
+
+def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
+    """Pre-training of a cell on the tokens of its corpus."""
+    config = {"corpus": cell.config["corpus"]}
+    tokens = TokensStage(cell.labels["corpus"], config, {"corpus": cell.corpus.fingerprint()}, (vocabulary,))
+    config = {
+        **{group: cell.config[group] for group in ("architecture", "size", "objective")},
+        "budget": cell.config["budget"]["pretrain"],
+        "seed": cell.seed,
+    }
+    name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
+    return PretrainStage(f"{name}-seed{cell.seed}", config, config, (tokens, vocabulary))
+
+
+def column_stages(cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], schedule: Any) -> dict[str, Stage]:
+    """Fine-tuning and evaluation of every column in use, on top of `pretrained` (or of nothing)."""
+    stages: dict[str, Stage] = {}
+    start = cell.labels["objective"] if pretrained else "scratch"
+    for key, column in cell.suite.chosen().items():
+        model = {group: cell.config[group] for group in ("architecture", "size")}
+        plain = cell.config["suite"]["columns"][key]
+        data = {"lengths": [column.inputs_length, column.targets_length], "tasks": _fingerprints(column)}
+        training = {
+            "finetune": cell.config["finetune"],
+            "budget": {**cell.config["budget"]["finetune"], "schedule": schedule},
+            "seed": cell.seed,
+        }
+        name = "-".join([key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))])
+        name = f"{name}-seed{cell.seed}"
+        tuned = FinetuneStage(
+            name, {**model, **training, "column": plain}, {**model, **training, **data}, (vocabulary, *pretrained)
+        )
+        evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
+        stages[key] = EvaluateStage(
+            name, {**model, **evaluate, "column": plain}, {**evaluate, **data}, (tuned, vocabulary)
+        )
+    return stages
+
+
+def _fingerprints(column: Any) -> dict[str, Any]:
+    """What identifies each task of a column: its data, and the metrics that enter the average."""
+    return {
+        name: {"data": task.fingerprint(), "reported": list(task.reported), "class": type(task).__qualname__}
+        for name, task in column.tasks.items()
+    }
+
+
+def with_parents(stages: list[Stage]) -> list[Stage]:
+    """The stages and all they stand on, parents first, equal ones once."""
+    ordered: dict[str, Stage] = {}
+
+    def add(stage: Stage) -> None:
+        if stage.identity not in ordered:
+            for parent in stage.parents:
+                add(parent)
+            ordered[stage.identity] = stage
+
+    for stage in stages:
+        add(stage)
+    return list(ordered.values())
+

@@ -1,0 +1,290 @@
+"""score records -> table: an experiment's scores in the paper's style, ready for `rendering` to print.
+
+A pure function of the scores: logs are never read, and a part-done grid gives a part-filled table. The rules
+are those of section 3.1.5 of the paper: the baseline is starred and is the mean of its seeds; the standard
+deviation of those seeds is assumed for every row; a score within two of them of its column's best is bold.
+"""
+
+import math
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from t5grid.grid.experiment import Experiment
+from t5grid.grid.paper import PaperRow, paper_deviations, paper_row
+
+WIDTH = 2.0
+"""Scores this many baseline standard deviations below the best are still bold (paper, section 3.1.5)."""
+
+_ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the suite: its key in the records and its printed title."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Why a cell has no score: "not run", "running", "failed: ...", "blocked: ..."."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The scores of one row and column, one a seed (0 to 100), or the reason there is none."""
+
+    scores: tuple[float, ...] = ()
+    hole: str | None = None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the seeds; None in a hole."""
+        return None if self.hole else statistics.fmean(self.scores)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the seeds (n - 1); None below two seeds."""
+        return None if self.hole or len(self.scores) < 2 else statistics.stdev(self.scores)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: ours by column key, and the published row it stands beside (None: the paper has none)."""
+
+    key: str
+    title: str
+    starred: bool
+    cells: dict[str, Cell]
+    paper: PaperRow | None = None
+    note: str = ""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The different numbers of seeds behind the row's scores, ascending; empty if it has none."""
+        return tuple(sorted({len(cell.scores) for cell in self.cells.values() if not cell.hole}))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the caption must say of the runs: option names, the data's fingerprints by name, further notes."""
+
+    suite: str
+    size: str
+    budget: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What a reader must know before looking at the scores; empty if nothing."""
+        return "Budget smoke: the scores mean nothing." if self.budget == "smoke" else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole table: everything the renderings print, in printed order."""
+
+    title: str
+    reproduces: str
+    command: str
+    first_column: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    facts: Facts
+
+    @property
+    def starred(self) -> Row:
+        """The baseline's row."""
+        return next(row for row in self.rows if row.starred)
+
+    def deviation(self, column: str) -> float | None:
+        """Standard deviation of the baseline's seeds in `column`, the yardstick; None below two seeds."""
+        return self.starred.cells[column].deviation
+
+    def bold(self, column: str) -> frozenset[str]:
+        """Keys of the rows that are bold in `column`."""
+        means = {row.key: row.cells[column].mean for row in self.rows}
+        return bold_rows(
+            {key: mean for key, mean in means.items() if mean is not None}, self.deviation(column)
+        )
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """The different reasons for holes, in reading order: reason k is printed with the mark k + 1."""
+        cells = [row.cells[column.key] for row in self.rows for column in self.columns]
+        return tuple(dict.fromkeys(cell.hole for cell in cells if cell.hole))
+
+
+def bold_rows(scores: Mapping[str, float], deviation: float | None) -> frozenset[str]:
+    """The rows of one column within two deviations of its best; only the best if `deviation` is None.
+
+        {"a": 83.28, "b": 82.90, "c": 80.69}, 0.235 -> {"a", "b"}
+
+    Source: paper, section 3.1.5, as `score >= best - 2 sd`. Three cells of the paper's tables print
+    otherwise (`results/paper/README.md`).
+    """
+    if not scores:
+        return frozenset()
+    limit = max(scores.values()) - WIDTH * (deviation or 0.0) - _ROUNDING
+    return frozenset(row for row, score in scores.items() if score >= limit)
+
+
+def make_cell(scores: Sequence[float] | Hole | None) -> Cell:
+    """Scores, one a seed -> a cell; none at all is "not run", and one that is not a number makes a hole."""
+    if isinstance(scores, Hole):
+        return Cell(hole=scores.reason)
+    if not scores:
+        return Cell(hole="not run")
+    lost = sum(not math.isfinite(score) for score in scores)
+    if lost:
+        return Cell(hole="nan" if len(scores) == 1 else f"nan in {lost} of {len(scores)} seeds")
+    return Cell(scores=tuple(float(score) for score in scores))
+
+
+def build_table(
+    experiment: Experiment,
+    columns: Sequence[Column],
+    scores: Mapping[str, Mapping[str, Sequence[float] | Hole]],
+    facts: Facts,
+) -> Table:
+    """The table of `experiment` from `scores[row key][column key]`: one score a seed, or a hole.
+
+    What is absent is "not run".
+
+    Raises `ValueError` for scores of a row that the experiment, or a column that the suite, does not have.
+    """
+    keys = [column.key for column in columns]
+    _check_names("row", scores, experiment.rows)
+    for of_row in scores.values():
+        _check_names("column", of_row, keys)
+    rows = tuple(
+        Row(
+            key=key,
+            title=row.title,
+            starred=row.starred,
+            cells={column: make_cell(scores.get(key, {}).get(column)) for column in keys},
+            paper=paper_row(row.paper) if row.paper else None,
+            note=row.note,
+        )
+        for key, row in experiment.rows.items()
+    )
+    head = (experiment.title, experiment.reproduces, experiment.command, experiment.first_column)
+    return Table(*head, columns=tuple(columns), rows=rows, facts=facts)
+
+
+def _check_names(
+    what: str, given: Mapping[str, object], possible: Sequence[str] | Mapping[str, object]
+) -> None:
+    for name in given:
+        if name not in possible:
+            raise ValueError(f"table: scores for {what} {name!r}, there are {', '.join(possible)}")
+
+
+@dataclass(frozen=True)
+class Discrimination:
+    """How well a table tells rows apart: in how many columns a difference exceeds two baseline deviations.
+
+    `columns` counts those where the baseline has a deviation and the rows in question a score.
+    """
+
+    columns: int
+    floor_below_best: int
+    floor_below_starred: int
+    best_above_worst: int
+
+    def __str__(self) -> str:
+        if not self.columns:
+            return ""
+        return (
+            f"Columns (of {self.columns}) with a difference beyond two standard deviations: "
+            f"no pre-training below the best {self.floor_below_best}, below the baseline "
+            f"{self.floor_below_starred}; best above worst pre-trained row {self.best_above_worst}."
+        )
+
+
+def discrimination(table: Table, floor: str = "no_pretraining") -> Discrimination:
+    """Compare rows in units of the baseline's deviation; `floor` is the row without pre-training."""
+    counts = [0, 0, 0, 0]
+    for column in table.columns:
+        means = {row.key: row.cells[column.key].mean for row in table.rows}
+        deviation, low, star = table.deviation(column.key), means.pop(floor, None), means[table.starred.key]
+        trained = [mean for mean in means.values() if mean is not None]
+        if deviation is None or low is None or star is None:
+            continue
+        gaps = (max(trained) - low, star - low, max(trained) - min(trained))
+        counts = [
+            counts[0] + 1,
+            *(n + (gap > WIDTH * deviation + _ROUNDING) for n, gap in zip(counts[1:], gaps, strict=True)),
+        ]
+    return Discrimination(*counts)
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """`(1,)` -> `1 seed`; `(2, 5)` -> `2 to 5 seeds`; `()` -> `no seed yet`."""
+    if not seeds:
+        return "no seed yet"
+    low, high = min(seeds), max(seeds)
+    return f"{low} seed{'s' * (low > 1)}" if low == high else f"{low} to {high} seeds"
+
+
+def caption(table: Table) -> list[str]:
+    """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
+    facts, baseline = table.facts, table.starred.seeds
+    others = sorted({n for row in table.rows if not row.starred for n in row.seeds})
+    lines = [facts.warning, f"Reproduces {table.reproduces}."]
+    lines += [f"Suite {facts.suite}, size {facts.size}, budget {facts.budget}."]
+    lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
+    lines += [_bold_rule(table)]
+    if max(others, default=0) > 1:
+        lines += ["After a score, ± is the standard deviation of that row's own seeds."]
+    lines += [str(discrimination(table)), *facts.notes]
+    if facts.data:
+        lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in facts.data.items()) + "."]
+    return [*filter(None, lines), f"Command: {table.command}"]
+
+
+def _bold_rule(table: Table) -> str:
+    known = [column.title for column in table.columns if table.deviation(column.key) is not None]
+    if not known:
+        return "Bold: the best of its column only, as the baseline has fewer than two seeds."
+    rule = "Bold: within two standard deviations of the baseline's seeds of the best in its column"
+    if len(known) < len(table.columns):
+        rule += (
+            f" ({', '.join(known)}; elsewhere the best only, as the baseline has fewer than two seeds there)"
+        )
+    return rule + "."
+
+
+def paper_columns(table: Table) -> list[str]:
+    """Titles of the published columns that the table's rows have; empty if no row has a published one."""
+    return list(dict.fromkeys(column for row in table.rows if row.paper for column in row.paper.scores))
+
+
+def paper_spread(table: Table) -> dict[str, float]:
+    """The paper's baseline standard deviations for those columns (Table 1)."""
+    known = paper_deviations()
+    return {column: known[column] for column in paper_columns(table) if column in known}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a temporary neighbour, flushed to disk, then renamed over `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

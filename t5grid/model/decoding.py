@@ -1,0 +1,136 @@
+"""model + inputs -> predicted ids: greedy, as in the study (section 3.1.2), and beam search, as in its final runs.
+
+Predictions are rows of ids that end with EOS (1) and are filled up with 0; the start id 0 is not part of them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+EOS = 1
+WORST = -1e7  # log probability and score of a beam that does not exist
+
+# ids [rows] and a state -> log probabilities of the next id [rows, vocab] and the new state
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+
+@torch.inference_mode()
+def greedy(model: nn.Module, batch: dict[str, Tensor], max_length: int) -> Int[Tensor, "rows length"]:
+    """The most probable id at each position, until every row has ended or has max_length ids.
+
+    Rows that have ended are computed no longer once they are half of the rows. `length` is that of the longest
+    prediction. Call `model.eval()` first: dropout is not switched off here.
+    """
+    num_rows = len(batch["inputs"])
+    state = model.start_decoding(batch, max_length)
+    rows = torch.arange(num_rows, device=batch["inputs"].device)  # which row of the result each computed row is
+    tokens = torch.zeros_like(rows)
+    predicted = tokens.new_zeros(num_rows, max_length)
+    open_rows = torch.ones_like(rows, dtype=torch.bool)
+    for position in range(max_length):
+        tokens = model.decode_step(tokens[:, None], state).argmax(dim=-1) * open_rows
+        predicted[rows, position] = tokens
+        open_rows = open_rows & (tokens != EOS)
+        num_open = int(open_rows.sum())
+        if num_open == 0:
+            return predicted[:, : position + 1]
+        if 2 * num_open <= len(rows):
+            kept = open_rows.nonzero()[:, 0]
+            rows, tokens, open_rows, state = rows[kept], tokens[kept], open_rows[kept], state.select(kept)
+    return predicted
+
+
+def length_penalty(length: int, alpha: float) -> float:
+    """((5 + length) / 6)^alpha, EOS counted: what log probabilities are divided by."""
+    return ((5.0 + length) / 6.0) ** alpha
+
+
+def beam_max_length(longest_input: int, max_length: int = 128) -> int:
+    """The authors' limit with beams: one and a half times the longest input of the batch, plus 10."""
+    return min(max_length, int(1.5 * longest_input) + 10)
+
+
+def _best(
+    scores: Float[Tensor, "rows candidates"], sequences: Tensor, number: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The `number` best candidates of each row: scores, sequences and their places."""
+    scores, places = scores.topk(number, dim=1)
+    return scores, sequences.gather(1, places[..., None].expand(-1, -1, sequences.shape[2])), places
+
+
+@torch.inference_mode()
+def beam_search(
+    step: Step,
+    state: Any,
+    num_rows: int,
+    max_length: int,
+    num_beams: int = 4,
+    alpha: float = 0.6,
+    device: torch.device | str = "cpu",
+) -> tuple[Int[Tensor, "rows beams length"], Float[Tensor, "rows beams"]]:
+    """The best finished sequences and their scores, log probability / length_penalty, best first.
+
+    `step` sees rows * beams rows, all beams of a row together; `state.select(rows)` must give the state of other
+    rows. Each step ranks all extensions of the alive beams and keeps twice as many as there are beams: those ending
+    in EOS compete for the finished list, the best others stay alive. Ends at max_length, or when in every row the
+    worst of the finished so far (however few) beats all that an alive beam can still reach. A row without a finished sequence gives its
+    alive beams and their log probabilities; missing beams are all 0 and score -1e7.
+    """
+    alive = torch.zeros(num_rows, num_beams, max_length, dtype=torch.long, device=device)
+    alive_log_probs = torch.full((num_rows, num_beams), WORST, device=device)
+    alive_log_probs[:, 0] = 0.0
+    finished, scores = torch.zeros_like(alive), torch.full_like(alive_log_probs, WORST)
+    tokens = alive.new_zeros(num_rows * num_beams)
+    first_beam = torch.arange(num_rows, device=device)[:, None] * num_beams
+    for position in range(max_length):
+        log_probs, state = step(tokens, state)
+        candidates = log_probs.view(num_rows, num_beams, -1) + alive_log_probs[..., None]
+        top, places = candidates.flatten(1).topk(2 * num_beams, dim=1)
+        beams, ids = places // candidates.shape[2], places % candidates.shape[2]
+        sequences = alive.gather(1, beams[..., None].expand(-1, -1, max_length))
+        sequences[:, :, position] = ids
+        ended = ids == EOS
+
+        new_scores = top / length_penalty(position + 1, alpha) + WORST * ~ended
+        pool = torch.cat([finished, sequences * ended[..., None]], dim=1)
+        scores, finished, _ = _best(torch.cat([scores, new_scores], dim=1), pool, num_beams)
+        scores = scores.clamp(min=WORST)
+        finished = finished * (scores > WORST)[..., None]
+
+        ranked, alive, kept = _best(top + WORST * ended, sequences, num_beams)
+        alive_log_probs = ranked
+        beams = beams.gather(1, kept)
+        state = state.select((first_beam + beams).flatten())
+        tokens = alive[:, :, position].flatten()
+        reachable = alive_log_probs[:, 0] / length_penalty(max_length, alpha)
+        worst_finished = (scores * (scores > WORST)).amin(dim=1)
+        if bool(((worst_finished > reachable) & (scores[:, 0] > WORST)).all()):
+            break
+    any_finished = scores[:, :1] > WORST
+    return (
+        torch.where(any_finished[..., None], finished, alive),
+        torch.where(any_finished, scores, alive_log_probs),
+    )
+
+
+def beam_decode(
+    model: nn.Module, batch: dict[str, Tensor], max_length: int, num_beams: int = 4, alpha: float = 0.6
+) -> Int[Tensor, "rows length"]:
+    """The best prediction of each row by beam search, within the authors' length limit for this batch."""
+
+    def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return F.log_softmax(model.decode_step(tokens[:, None], state).float(), dim=-1), state
+
+    inputs = batch["inputs"]
+    limit = beam_max_length(int((inputs != 0).sum(dim=1).max()), max_length)
+    with torch.inference_mode():
+        state = model.start_decoding(batch, limit)
+        rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(num_beams)
+        found, _ = beam_search(
+            step, state.select(rows), len(inputs), limit, num_beams, alpha, device=inputs.device
+        )
+    return found[:, 0]

@@ -1,0 +1,272 @@
+"""batch of ids -> logits -> loss: the encoder-decoder of the study, and the stack that other architectures reuse.
+
+A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model builds once a
+batch and adds to the position bias; a stack knows nothing of architectures.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from t5grid.model.architectures import Size, table_rows
+from t5grid.model.layers import (
+    MASKED,
+    Attention,
+    FeedForward,
+    GatedFeedForward,
+    KeyValues,
+    LengthDropout,
+    RelativePositionBias,
+    RMSNorm,
+)
+
+Batch = dict[str, Tensor]
+FEED_FORWARDS = {"relu": FeedForward, "gated_gelu": GatedFeedForward}
+
+
+def additive(visible: Bool[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """0 where visible, -1e9 elsewhere: the form in which a mask is added to attention logits."""
+    return torch.zeros(visible.shape, device=visible.device).masked_fill_(~visible, MASKED)
+
+
+def causal(length: int, device: torch.device, first_query: int = 0) -> Bool[Tensor, "queries keys"]:
+    """Which of the first `length` keys the queries from first_query on may see: themselves and what is before."""
+    positions = torch.arange(length, device=device)
+    return positions <= positions[first_query:, None]
+
+
+def same_segment(
+    queries: Int[Tensor, "rows queries"], keys: Int[Tensor, "rows keys"]
+) -> Bool[Tensor, "rows 1 queries keys"]:
+    """True where query and key carry the same segment number (padding, 0, sees padding only)."""
+    return (queries[:, :, None] == keys[:, None, :])[:, None]
+
+
+def real(ids: Int[Tensor, "rows keys"]) -> Bool[Tensor, "rows 1 1 keys"]:
+    """True where the key is not padding, for rows that hold one example."""
+    return (ids != 0)[:, None, None]
+
+
+@dataclass
+class BlockMemory:
+    """What one block keeps while decoding: its own keys and values, and those of the encoder's output."""
+
+    own: KeyValues
+    encoded: tuple[Tensor, Tensor] | None
+
+    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+        encoded = None if self.encoded is None else (self.encoded[0][rows], self.encoded[1][rows])
+        return type(self)(self.own.select(rows), encoded)
+
+
+class Block(nn.Module):
+    """x + f(norm(x)) for self-attention, for attention to the encoder if there is one, and for the feed-forward."""
+
+    def __init__(self, size: Size, dropout: float, attends_encoder: bool) -> None:
+        super().__init__()
+        attention = (size.d_model, size.num_heads, size.d_kv, dropout)
+        self.self_attention_norm = RMSNorm(size.d_model)
+        self.self_attention = Attention(*attention)
+        if attends_encoder:
+            self.cross_attention_norm = RMSNorm(size.d_model)
+            self.cross_attention = Attention(*attention)
+        self.feed_forward_norm = RMSNorm(size.d_model)
+        self.feed_forward = FEED_FORWARDS[size.feed_forward](size.d_model, size.d_ff, dropout)
+        self.dropout = LengthDropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "rows length width"],
+        bias: Tensor,
+        encoded: Float[Tensor, "rows inputs width"] | None = None,
+        encoded_bias: Tensor | None = None,
+        memory: BlockMemory | None = None,
+    ) -> Float[Tensor, "rows length width"]:
+        """With `memory`, x continues what is remembered, and the encoder's keys and values are taken from there."""
+        normed = self.self_attention_norm(x)
+        own = self.self_attention.key_values(normed)
+        if memory is not None:
+            own = memory.own.append(*own)
+        x = x + self.dropout(self.self_attention(normed, *own, bias))
+        if encoded is not None or (memory is not None and memory.encoded is not None):
+            others = self.cross_attention.key_values(encoded) if memory is None else memory.encoded
+            x = x + self.dropout(
+                self.cross_attention(self.cross_attention_norm(x), *others, encoded_bias)
+            )
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class Stack(nn.Module):
+    """Dropout, blocks, norm, dropout; one position bias for all blocks.
+
+    `one_sided` chooses the buckets of the position bias only; what is visible is the mask's affair.
+    """
+
+    def __init__(
+        self, size: Size, num_layers: int, dropout: float, one_sided: bool, attends_encoder: bool = False
+    ) -> None:
+        super().__init__()
+        self.position_bias = RelativePositionBias(size.num_heads, bidirectional=not one_sided)
+        self.blocks = nn.ModuleList(Block(size, dropout, attends_encoder) for _ in range(num_layers))
+        self.norm = RMSNorm(size.d_model)
+        self.dropout = LengthDropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "rows length width"],
+        mask: Float[Tensor, "#rows 1 #queries keys"] | None,
+        encoded: Float[Tensor, "rows inputs width"] | None = None,
+        encoded_mask: Float[Tensor, "rows 1 #queries inputs"] | None = None,
+        memory: list[BlockMemory] | None = None,
+    ) -> Float[Tensor, "rows length width"]:
+        start = memory[0].own.length if memory else 0
+        bias = self.position_bias(x.shape[1], start + x.shape[1], start)
+        bias = bias if mask is None else bias + mask
+        x = self.dropout(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x, bias, encoded, encoded_mask, memory[i] if memory else None)
+        return self.dropout(self.norm(x))
+
+    def remember(
+        self, rows: int, room: int, like: Tensor, encoded: Float[Tensor, "rows inputs width"] | None = None
+    ) -> list[BlockMemory]:
+        """Empty memory for `room` positions, of the dtype and device of `like`."""
+        memories = []
+        for block in self.blocks:
+            attention = block.self_attention
+            space = like.new_empty(2, rows, attention.num_heads, room, attention.d_kv)
+            others = None if encoded is None else block.cross_attention.key_values(encoded)
+            memories.append(BlockMemory(KeyValues(space[0], space[1], 0), others))
+        return memories
+
+
+class Embedding(nn.Module):
+    """The id table, [rows, width], standard normal at first; also the softmax matrix of a tied model."""
+
+    def __init__(self, num_rows: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_rows, width))
+
+    def forward(self, ids: Int[Tensor, "rows length"]) -> Float[Tensor, "rows length width"]:
+        return F.embedding(ids, self.weight)
+
+
+class TiedSoftmax(nn.Module):
+    """Logits by the id table itself, of hidden states times width^-0.5."""
+
+    def forward(self, x: Float[Tensor, "rows length width"], table: Tensor) -> Float[Tensor, "rows length table"]:
+        return F.linear(x * table.shape[1] ** -0.5, table)
+
+
+class OwnSoftmax(nn.Module):
+    """Logits by a matrix of their own, without the factor ("v1.1" models)."""
+
+    def __init__(self, num_rows: int, width: int) -> None:
+        super().__init__()
+        std = width**-0.5
+        self.weight = nn.Parameter(
+            nn.init.trunc_normal_(torch.empty(num_rows, width), std=std, a=-2 * std, b=2 * std)
+        )
+
+    def forward(self, x: Float[Tensor, "rows length width"], table: Tensor) -> Float[Tensor, "rows length table"]:
+        return F.linear(x, self.weight)
+
+
+@dataclass
+class DecodingState:
+    """Where decoding stands: the memory of every decoder block, and which inputs may be seen."""
+
+    blocks: list[BlockMemory]
+    inputs_mask: Float[Tensor, "rows 1 1 inputs"]
+
+    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+        return type(self)([block.select(rows) for block in self.blocks], self.inputs_mask[rows])
+
+
+class EncoderDecoder(nn.Module):
+    """The baseline of the paper (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
+
+    Batches hold `inputs` and `decoder_inputs` (targets one position later, starting with 0); packed ones also
+    `inputs_segments` and `targets_segments`, and attention then stays within equal numbers.
+    """
+
+    def __init__(self, size: Size, vocab_size: int, dropout: float | None = None) -> None:
+        super().__init__()
+        dropout = size.dropout if dropout is None else dropout
+        num_rows = table_rows(vocab_size)
+        self.vocab_size = vocab_size
+        self.embedding = Embedding(num_rows, size.d_model)
+        self.encoder = Stack(size, size.num_layers, dropout, one_sided=False)
+        self.decoder = Stack(size, size.decoder_layers, dropout, one_sided=True, attends_encoder=True)
+        self.softmax = TiedSoftmax() if size.tied else OwnSoftmax(num_rows, size.d_model)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:
+        inputs, decoder_inputs = batch["inputs"], batch["decoder_inputs"]
+        own = causal(decoder_inputs.shape[1], decoder_inputs.device)
+        if "inputs_segments" in batch:
+            inside, outside = batch["inputs_segments"], batch["targets_segments"]
+            inputs_mask = additive(same_segment(inside, inside))
+            cross_mask = additive(same_segment(outside, inside))
+            own = own & same_segment(outside, outside)
+        else:
+            inputs_mask = cross_mask = additive(real(inputs))
+        encoded = self.encoder(self.embedding(inputs), inputs_mask)
+        return self.decode(decoder_inputs, encoded, additive(own), cross_mask)
+
+    def encode(self, inputs: Int[Tensor, "rows inputs"]) -> Float[Tensor, "rows inputs width"]:
+        """The encoder's output for rows of one example each."""
+        return self.encoder(self.embedding(inputs), additive(real(inputs)))
+
+    def decode(
+        self,
+        decoder_inputs: Int[Tensor, "rows targets"],
+        encoded: Float[Tensor, "rows inputs width"],
+        own_mask: Float[Tensor, "#rows 1 targets targets"] | Float[Tensor, "targets targets"],
+        cross_mask: Float[Tensor, "rows 1 #targets inputs"],
+    ) -> Float[Tensor, "rows targets table"]:
+        """Logits at every target position, given the encoder's output and what may be seen."""
+        hidden = self.decoder(self.embedding(decoder_inputs), own_mask, encoded, cross_mask)
+        return self.softmax(hidden, self.embedding.weight)
+
+    def start_decoding(self, batch: Batch, max_length: int) -> DecodingState:
+        """Encode `inputs` (rows of one example each) and make room for max_length target positions."""
+        inputs = batch["inputs"]
+        encoded = self.encode(inputs)
+        keys_like = self.decoder.blocks[0].self_attention.key(encoded[:, :1]) if len(inputs) else encoded
+        blocks = self.decoder.remember(len(inputs), max_length, keys_like, encoded)
+        return DecodingState(blocks, additive(real(inputs)))
+
+    def decode_step(
+        self, tokens: Int[Tensor, "rows new"], state: DecodingState
+    ) -> Float[Tensor, "rows vocab"]:
+        """Append ids to the decoder's input (the first is 0); logits of the id after them. Changes the state."""
+        start = state.blocks[0].own.length
+        mask = additive(causal(start + tokens.shape[1], tokens.device, start)) if tokens.shape[1] > 1 else None
+        hidden = self.decoder(self.embedding(tokens), mask, None, state.inputs_mask, state.blocks)
+        return self.softmax(hidden[:, -1:], self.embedding.weight)[:, 0, : self.vocab_size]
+
+
+def loss(
+    logits: Float[Tensor, "rows targets table"],
+    targets: Int[Tensor, "rows targets"],
+    z_loss: float = 1e-4,
+    per_token: bool = False,
+) -> Float[Tensor, ""]:
+    """Cross-entropy + z_loss * (log Z)^2, summed over targets above 0 and divided by the number of positions.
+
+    The authors divide by all target positions, padding included; `per_token` divides by those above 0. They use the
+    z term in training only: give z_loss=0 for an evaluation. Negative targets are positions without loss.
+    """
+    logits, counted = logits.float(), targets > 0
+    ids = targets.clamp(min=0)[..., None]
+    log_probs = F.log_softmax(logits, dim=-1).gather(-1, ids)[..., 0]
+    losses = -log_probs
+    if z_loss:
+        log_z = logits.gather(-1, ids)[..., 0] - log_probs
+        losses = losses + z_loss * log_z.square()
+    number = counted.sum().clamp(min=1) if per_token else targets.numel()
+    return (losses * counted).sum() / number

@@ -1,0 +1,113 @@
+"""what happens beside a step: checkpoints, the metrics file, the status a watcher reads."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from t5grid.files import write_whole
+from t5grid.training import checkpoints
+from t5grid.training.learner import Learner
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Checkpoints(pl.Callback):
+    """Writes a checkpoint every `every` steps and at the end; `resumable` ones carry the optimizer."""
+
+    def __init__(self, folder: Path, every: int, num_steps: int, keep: int | None) -> None:
+        self.folder, self.every, self.num_steps, self.keep = folder, every, num_steps, keep
+
+    def on_train_batch_end(self, trainer: pl.Trainer, learner: pl.LightningModule, *rest: Any) -> None:
+        assert isinstance(learner, Learner)
+        step = learner.step
+        if step % self.every and step != self.num_steps:
+            return
+        if not math.isfinite(float(learner.last_loss)):
+            raise FloatingPointError(f"the loss is {float(learner.last_loss)} at step {step}")
+        checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0])
+        if self.keep is not None:
+            checkpoints.keep_last(self.folder, self.keep)
+
+
+class MetricsFile(pl.Callback):
+    """Appends step, loss, rate and tokens to metrics.csv; a resumed run drops the rows it will write again."""
+
+    FIELDS = ("step", "loss", "learning_rate", "tokens")
+
+    def __init__(self, path: Path, every: int, first_step: int) -> None:
+        self.path, self.every, self.tokens = path, every, 0
+        kept = [row for row in read_metrics(path) if int(row["step"]) <= first_step]
+        self.tokens = int(kept[-1]["tokens"]) if kept else 0
+        out = io.StringIO()
+        writer = csv.DictWriter(out, self.FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        write_whole(path, out.getvalue())
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(learner, Learner)
+        self.tokens += int((batch["inputs"] > 0).sum()) + int((batch["targets"] > 0).sum())
+        if learner.step % self.every:
+            return
+        row = (learner.step, f"{float(learner.last_loss):.6f}", f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}")
+        with open(self.path, "a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
+        for logger in trainer.loggers:
+            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=learner.step)
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Rows of a metrics file; a last line cut short by a kill is left out."""
+    if not path.exists():
+        return []
+    text = path.read_text()
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+
+class StatusReports(pl.Callback):
+    """Tells a watcher the step, loss, tokens a second and time left, about once a second."""
+
+    def __init__(self, report: Report, metrics: MetricsFile, num_steps: int, seconds: float = 1.0) -> None:
+        self.report, self.metrics, self.num_steps, self.seconds = report, metrics, num_steps, seconds
+        self.started, self.last = time.monotonic(), 0.0
+        self.first_tokens = metrics.tokens
+
+    def on_train_batch_end(self, trainer: pl.Trainer, learner: pl.LightningModule, *rest: Any) -> None:
+        assert isinstance(learner, Learner)
+        now = time.monotonic()
+        if now - self.last < self.seconds:
+            return
+        self.last = now
+        spent = max(now - self.started, 1e-9)
+        self.report(
+            {
+                "step": learner.step,
+                "num_steps": self.num_steps,
+                "loss": round(float(learner.last_loss), 4),
+                "tokens_per_second": round((self.metrics.tokens - self.first_tokens) / spent),
+                "seconds_left": round(spent / max(trainer.global_step, 1) * (self.num_steps - learner.step)),
+            }
+        )
+
+
+class TrainableSet(pl.Callback):
+    """Applies a fine-tuning method: before each step, gradients only for the parameters it trains."""
+
+    def __init__(self, method: Any, num_steps: int) -> None:
+        self.method, self.num_steps = method, num_steps
+
+    def on_train_batch_start(self, trainer: pl.Trainer, learner: pl.LightningModule, *rest: Any) -> None:
+        assert isinstance(learner, Learner)
+        for name, parameter in learner.model.named_parameters():
+            wanted = self.method.trainable(name, learner.step, self.num_steps)
+            if parameter.requires_grad != wanted:
+                parameter.requires_grad_(wanted)
+                parameter.grad = None

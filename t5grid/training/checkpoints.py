@@ -1,0 +1,100 @@
+"""weights and optimizer state <-> one safetensors file, whole or not at all.
+
+A file is `step-00001000-<digest>.safetensors`: the digest of its bytes stands in its name, so a truncated or
+altered file is found on load and the one before it is used. Nothing is pickled.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from t5grid.files import write_whole
+
+MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
+
+
+def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Path:
+    """Write the state after `step` steps; with an optimizer the file can resume training."""
+    tensors = {MODEL + name: tensor.contiguous() for name, tensor in unique_state(model).items()}
+    if optimizer is not None:
+        tensors |= optimizer_tensors(optimizer)
+    data = serialise(tensors)
+    path = folder / f"step-{step:08d}-{_digest(data)}.safetensors"
+    write_whole(path, data)
+    return path
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
+    found = {}
+    for path in sorted(folder.glob("step-*.safetensors")):
+        _, step, digest = path.stem.split("-")
+        if _digest(path.read_bytes()) == digest:
+            found[int(step)] = path
+    return found
+
+
+def keep_last(folder: Path, num_kept: int) -> None:
+    """Delete all but the newest `num_kept` files."""
+    for path in sorted(folder.glob("step-*.safetensors"))[:-num_kept]:
+        path.unlink()
+
+
+def load_model(path: Path, model: nn.Module) -> None:
+    """Copy the weights of a checkpoint into `model`. Raises ValueError naming the first tensor that differs."""
+    stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
+    wanted = unique_state(model)
+    for name in sorted(stored.keys() ^ wanted.keys()):
+        raise ValueError(f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}")
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            if tensor.shape != stored[name].shape:
+                raise ValueError(f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}")
+            tensor.copy_(stored[name])
+
+
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Restore every tensor and count of the optimizer's state."""
+    state = optimizer.state_dict()
+    restored: dict[int, dict[str, Any]] = {}
+    tensors = parse(path.read_bytes())
+    for name, tensor in tensors.items():
+        if name.startswith(OPTIMIZER):
+            index, key = name[len(OPTIMIZER) :].split("/")
+            restored.setdefault(int(index), {})[key] = tensor
+    for entry in restored.values():
+        for key in [key for key in entry if key.endswith(".number")]:
+            entry[key.removesuffix(".number")] = entry.pop(key).item()
+    for name, tensor in tensors.items():
+        if name.startswith(STEP):
+            state["param_groups"][int(name[len(STEP) :])]["step"] = tensor.item()
+    optimizer.load_state_dict({**state, "state": restored})
+
+
+def unique_state(model: nn.Module) -> dict[str, Tensor]:
+    """Named parameters and buffers, each shared tensor once."""
+    named = dict(model.named_parameters())
+    persistent = model.state_dict()
+    return named | {name: buffer for name, buffer in model.named_buffers() if name in persistent}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, `optimizer/<parameter index>/<name>`, and the steps its groups count."""
+    groups = enumerate(optimizer.param_groups)
+    tensors = {f"{STEP}{i}": torch.tensor(group["step"]) for i, group in groups if "step" in group}
+    for index, entry in optimizer.state_dict()["state"].items():
+        for key, value in entry.items():
+            if isinstance(value, Tensor):
+                tensors[f"{OPTIMIZER}{index}/{key}"] = value.contiguous()
+            elif value is not None:
+                tensors[f"{OPTIMIZER}{index}/{key}.number"] = torch.tensor(value)
+    return tensors
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -1,0 +1,45 @@
+"""batch -> loss -> step: the one LightningModule, for pre-training and fine-tuning alike."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from t5grid.data.stream import key_of
+from t5grid.model.transformer import loss as loss_of
+
+Schedule = Callable[[int], float]
+
+
+class Learner(pl.LightningModule):
+    """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on."""
+
+    def __init__(self, model: nn.Module, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0) -> None:
+        super().__init__()
+        self.model = model
+        self.optimizer_spec, self.schedule = optimizer, schedule
+        self.seed, self.first_step = seed, first_step
+        self.last_loss = torch.tensor(float("nan"))
+
+    @property
+    def step(self) -> int:
+        """Steps taken since the very start of the stage, before any resume."""
+        return self.first_step + self.trainer.global_step
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Dropout of step t is a function of (seed, t), so that a resumed run draws the same."""
+        torch.manual_seed(key_of(self.seed, "dropout", self.step) >> 1)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar loss."""
+        loss = loss_of(self.model(batch), batch["targets"])
+        self.last_loss = loss.detach()
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer owns every parameter; its rate follows the schedule step by step."""
+        optimizer = self.optimizer_spec.build(self.model.parameters(), lr=1.0)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(self.first_step + step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

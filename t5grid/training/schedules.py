@@ -1,0 +1,113 @@
+"""step -> learning rate, and parameters -> optimizer: plain values; torch is imported by `build` only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class InverseSquareRoot:
+    """scale / sqrt(max(step, num_warmup_steps)): the paper's pre-training rate (section 3.1.2).
+
+    Constant at first, without a ramp: 0.01 for the first 10,000 steps.
+    """
+
+    num_warmup_steps: int = 10_000
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.num_warmup_steps < 1:
+            raise ValueError(f"schedule.num_warmup_steps must be at least 1, not {self.num_warmup_steps}")
+
+    def __call__(self, step: int) -> float:
+        return self.scale * max(step, self.num_warmup_steps) ** -0.5
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate at every step; 0.001 is the paper's for fine-tuning (section 3.1.2)."""
+
+    rate: float = 0.001
+
+    def __call__(self, step: int) -> float:
+        return self.rate
+
+
+@dataclass(frozen=True)
+class WarmupDecay:
+    """A linear ramp up to `peak`, a plateau, and a linear way down to zero over the last fraction of the steps.
+
+    For budgets too small for the paper's rates. The first step already learns; at `num_steps` the rate is zero.
+    """
+
+    peak: float
+    num_steps: int
+    num_warmup_steps: int = 0
+    decay_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay_fraction <= 1:
+            raise ValueError(f"schedule.decay_fraction must be in [0, 1], not {self.decay_fraction}")
+        if self.num_steps < 1 or self.num_warmup_steps < 0:
+            raise ValueError(
+                "schedule.num_steps must be at least 1 and num_warmup_steps at least 0, "
+                f"not {self.num_steps} and {self.num_warmup_steps}"
+            )
+
+    def __call__(self, step: int) -> float:
+        rise = min(1.0, (step + 1) / self.num_warmup_steps) if self.num_warmup_steps else 1.0
+        num_last = self.decay_fraction * self.num_steps
+        fall = min(1.0, max(0.0, self.num_steps - step) / num_last) if num_last else 1.0
+        return self.peak * min(rise, fall)
+
+
+@dataclass(frozen=True)
+class AdafactorSpec:
+    """Adafactor with the authors' settings."""
+
+    decay_offset: int = 0
+    decay_exponent: float = 0.8
+    clipping: float = 1.0
+    min_dim_size_to_factor: int = 128
+    scale_by_parameter: bool = True
+
+    def build(self, parameters: Iterable[Any], lr: float = 1e-2, step: int = 0) -> "Optimizer":
+        """An optimizer whose step counter starts at `step` (in fine-tuning: where pre-training ended)."""
+        from t5grid.training.optimizers import Adafactor
+
+        return Adafactor(
+            parameters,
+            lr=lr,
+            step=step,
+            decay_offset=self.decay_offset,
+            decay_exponent=self.decay_exponent,
+            clipping=self.clipping,
+            min_dim_size_to_factor=self.min_dim_size_to_factor,
+            scale_by_parameter=self.scale_by_parameter,
+        )
+
+
+@dataclass(frozen=True)
+class AdamWSpec:
+    """torch's AdamW, fused."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    def build(self, parameters: Iterable[Any], lr: float = 1e-3, step: int = 0) -> "Optimizer":
+        """An optimizer; `step` is accepted for the sake of the others, AdamW counts on its own."""
+        from torch.optim import AdamW
+
+        return AdamW(
+            parameters,
+            lr=lr,
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )

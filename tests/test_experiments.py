@@ -1,0 +1,94 @@
+"""Every experiment file, and what a wrong one says."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from t5grid.grid.experiment import Experiment, load_experiment
+from t5grid.grid.paper import paper_row
+
+FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def experiment(request: pytest.FixtureRequest) -> Experiment:
+    return load_experiment(request.param)
+
+
+def test_the_tables_of_the_objectives_are_there() -> None:
+    assert {path.stem for path in FILES} >= {"objectives", "corruption_rate", "span_length"}
+
+
+def test_exactly_one_row_is_starred_and_it_overrides_nothing(experiment: Experiment) -> None:
+    assert [row.overrides for row in experiment.rows.values() if row.starred] == [[]]
+
+
+def test_row_titles_are_unique(experiment: Experiment) -> None:
+    assert max(Counter(row.title for row in experiment.rows.values()).values()) == 1
+
+
+def test_every_published_row_named_exists_and_is_starred_with_ours(experiment: Experiment) -> None:
+    for row in experiment.rows.values():
+        if row.paper:
+            assert paper_row(row.paper).starred == row.starred
+
+
+def test_command_names_the_file(experiment: Experiment) -> None:
+    assert experiment.command == f"t5grid sweep {experiment.name}"
+
+
+def test_objectives_holds_all_eight_and_no_pretraining() -> None:
+    rows = load_experiment(FILES[0].parent / "objectives.yaml").rows
+    assert [row.overrides for row in rows.values()] == [
+        ["objective=prefix_lm"],
+        ["objective=language_model"],
+        ["objective=bert_style"],
+        ["objective=deshuffling"],
+        ["objective=mass_style"],
+        [],
+        ["objective=drop_tokens"],
+        ["objective=random_spans"],
+        ["strategy=no_pretraining"],
+    ]
+
+
+def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
+    folder = FILES[0].parent
+    of_spans, of_objectives = (
+        load_experiment(folder / f"{name}.yaml") for name in ("span_length", "objectives")
+    )
+    assert of_spans.rows["span_3"].overrides == of_objectives.rows["random_spans"].overrides
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    starred: true", "    starrd: true", "rows.rate_15.starrd: Key 'starrd' not in 'RowSpec'"),
+        ("    starred: true\n", "", "rows: exactly one must be starred"),
+        (
+            "overrides: []",
+            "overrides: [size=tiny]",
+            "rows.rate_15.overrides: the starred row is the baseline",
+        ),
+        ("rate_25:", "rate_10:", "found duplicate key rate_10"),
+        ("title: 25%", "title: 10%", "rows: 2 rows have the title '10%'"),
+        ("table: table06, row: 50%", "table: table66, row: 50%", "rows.rate_50.paper: paper table 'table66'"),
+        ("table: table06, row: 50%", "table: table06, row: 40%", "whose rows are: 10%; 15%; 25%; 50%"),
+        ("first_column: Corruption rate", "", "missing mandatory value: first_column"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = (FILES[0].parent / "corruption_rate.yaml").read_text()
+    assert old in text
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError) as caught:
+        load_experiment(path)
+    assert message in str(caught.value) and str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.yaml: No such file"):
+        load_experiment(tmp_path / "none.yaml")

@@ -1,0 +1,85 @@
+"""SQuAD rows become the original's texts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from t5grid.data.tasks.squad import SQuAD
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data-set library keeps its lock files in the test's folder."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+
+def _cases(shared: Path, kind: str) -> list[dict[str, Any]]:
+    golden = json.loads((shared / "reference/golden/task_formats.json").read_text())
+    cases = [case for case in golden["cases"] if case["kind"] == kind]
+    assert cases
+    return cases
+
+
+def test_texts_are_those_of_the_original(shared: Path) -> None:
+    for case in _cases(shared, "squad_v010_allanswers"):
+        record, expected = SQuAD().record(case["raw"]), case["formatted"][0]
+        assert (record["inputs"], record["targets"]) == (expected["inputs"], expected["targets"]), case["id"]
+        assert record["answers"] == expected["target_value"], case["id"]
+
+
+def test_the_spacing_of_2019_is_that_of_the_first_release(shared: Path) -> None:
+    task = SQuAD(spacing="non_word_2019")
+    for case in _cases(shared, "squad text cleaning of the first release (2019)"):
+        raw = case["raw"]
+        assert task.spaced(raw["context"]) == case["context"], case["id"]
+        assert task.spaced(raw["question"]) == case["question"], case["id"]
+        assert task.record(raw)["answers"] == case["answers"], case["id"]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "text"),
+    [("ascii", "Zoë\u2019s a _ b ."), ("non_word_2019", "Zo ë \u2019 s a_b ."), ("none", "Zoë\u2019s a_b.")],
+)
+def test_each_spacing_sets_its_own_characters_apart(spacing: str, text: str) -> None:
+    assert SQuAD(spacing=spacing).spaced("Zoë\u2019s  a_b.").rstrip(" ") == text
+
+
+def test_an_unknown_spacing_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'all', expected one of ascii, non_word_2019, none"):
+        SQuAD(spacing="all")
+
+
+def test_a_local_copy_gives_every_row(shared: Path) -> None:
+    task = SQuAD(root=str(shared / "mirror"))
+    records = task.records("validation")
+    assert (len(task.records("train")), len(records)) == (5169, 1082)
+    assert records[0]["inputs"].startswith(
+        "question: Which NFL team represented the AFC at Super Bowl 50 ? context: Super Bowl 50 was an"
+    )
+    assert records[0]["answers"] == ["Denver Broncos"] * 3
+    assert task.score(records, [record["targets"] for record in records]) == {"em": 100.0, "f1": 100.0}
+
+
+def test_restricted_rows_have_a_fingerprint_of_their_own(shared: Path) -> None:
+    root = str(shared / "mirror")
+    few = [SQuAD(root=root, num_train=4, num_validation=count).fingerprint() for count in (3, 3, 5)]
+    assert few[0] == few[1] != few[2]
+
+
+def test_any_answer_counts() -> None:
+    records = [SQuAD().record({"question": "q", "context": "c", "answers": {"text": ["New York", "NYC"]}})]
+    assert SQuAD().score(records, ["nyc"]) == {"em": 100.0, "f1": 100.0}
+
+
+@pytest.mark.parametrize("answers", [{"text": [], "answer_start": []}, None, {"text": [None]}, ["x"]])
+def test_a_question_without_answers_is_refused_with_its_row(
+    answers: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"question": "q", "context": "c", "answers": answers}]
+    monkeypatch.setattr("t5grid.data.tasks.squad.load_rows", lambda *_: rows)
+    with pytest.raises(ValueError, match=r"rajpurkar/squad \(plain_text, train\), row 0: answers are"):
+        SQuAD().records("train")

@@ -1,0 +1,284 @@
+"""Scores to tables: the bold rule on the paper's own tables, then cells, captions and files."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from t5grid.grid.experiment import Experiment, RowSpec
+from t5grid.grid.paper import (
+    COLUMNS,
+    PaperReference,
+    PaperRow,
+    paper_deviations,
+    paper_row,
+    paper_table,
+    table_title,
+)
+from t5grid.grid.rendering import FORMATS, to_csv, to_html, to_latex, to_markdown, write_table
+from t5grid.grid.tables import (
+    Column,
+    Discrimination,
+    Facts,
+    Hole,
+    Table,
+    bold_rows,
+    build_table,
+    caption,
+    discrimination,
+    make_cell,
+    seeds_text,
+    write_whole,
+)
+
+COLUMN_PAIR = [Column("reading", "Reading"), Column("writing", "Writing")]
+FACTS = Facts("nano", "tiny", "lab", {"corpus": "nano-1"})
+
+PRINTED_OTHERWISE = {
+    ("table02", "Enc-dec, shared / Denoising", "GLUE"),  # exactly two deviations below the best, not bold
+    ("table08", "Wikipedia + TBC", "GLUE"),  # within, not bold
+    ("table08", "RealNews-like", "EnDe"),  # just outside, bold
+}
+BOLD_TABLES = [f"table{n:02}" for n in (2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15)] + ["table10_corrected"]
+
+
+def ruled_bold(rows: tuple[PaperRow, ...]) -> set[tuple[str, str, str]]:
+    name = rows[0].table
+    spread = paper_deviations()
+    return {
+        (name, label, column)
+        for column in COLUMNS
+        for label in bold_rows({row.label: float(row.scores[column]) for row in rows}, spread[column])
+    }
+
+
+@pytest.mark.parametrize("name", BOLD_TABLES)
+def test_bold_rule_gives_the_bold_of_the_paper(name: str) -> None:
+    rows = paper_table(name)
+    printed = {(name, row.label, column) for row in rows for column in row.bold}
+    assert ruled_bold(rows) ^ printed == {cell for cell in PRINTED_OTHERWISE if cell[0] == name}
+
+
+def test_bold_rule_on_table_1_without_its_deviation_row() -> None:
+    rows = tuple(row for row in paper_table("table01") if "deviation" not in row.label)
+    assert ruled_bold(rows) == {("table01", row.label, column) for row in rows for column in row.bold}
+
+
+def test_bold_reaches_two_deviations_and_no_further() -> None:
+    assert bold_rows({"a": 83.28, "b": 82.81, "c": 82.80}, 0.235) == {"a", "b"}
+
+
+def test_without_a_deviation_only_the_best_is_bold() -> None:
+    assert bold_rows({"a": 50.0, "b": 49.99, "c": 50.0}, None) == {"a", "c"}
+    assert bold_rows({}, 0.2) == frozenset()
+
+
+def test_published_files_equal_the_reference(shared: Path) -> None:
+    ours = Path(__file__).parents[1] / "results" / "paper"
+    theirs = {path.name: path.read_bytes() for path in (shared / "reference/paper").glob("table*.csv")}
+    assert len(theirs) == 17
+    assert {path.name: path.read_bytes() for path in ours.glob("*.csv")} == theirs
+
+
+def test_a_published_row_is_named_by_two_cells_where_one_repeats() -> None:
+    row = paper_row(PaperReference("table02", "Prefix LM / LM"))
+    assert (row.scores["GLUE"], row.bold, row.starred) == ("79.68", frozenset(), False)
+
+
+def test_titles_of_published_tables() -> None:
+    assert table_title("table04") == "Table 4"
+    assert table_title("table10_corrected") == "Table 10 (corrected)"
+
+
+def test_cells_of_missing_and_broken_scores_are_holes() -> None:
+    assert make_cell(None).hole == "not run"
+    assert make_cell([]).hole == "not run"
+    assert make_cell(Hole("failed: out of memory")).hole == "failed: out of memory"
+    assert make_cell([float("nan")]).hole == "nan"
+    assert make_cell([1.0, float("nan"), 2.0]).hole == "nan in 1 of 3 seeds"
+
+
+def test_a_cell_is_the_mean_and_sample_deviation_of_its_seeds() -> None:
+    cell = make_cell([1.0, 2.0, 3.0])
+    assert (cell.mean, cell.deviation) == (2.0, 1.0)
+    assert make_cell([5.0]).deviation is None
+
+
+def experiment() -> Experiment:
+    rows = {
+        "replace_spans": RowSpec("Replace", [], True, PaperReference("table05", "Replace corrupted spans")),
+        "bert_style": RowSpec("BERT_style", ["objective=bert_style"], note="A note"),
+        "no_pretraining": RowSpec(
+            "None", ["strategy=no_pretraining"], paper=PaperReference("table01", "No pre-training")
+        ),
+    }
+    return Experiment("Two & more", "Table 5", "cheap", "t5grid sweep two", "Objective", rows)
+
+
+def table(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Facts = FACTS) -> Table:
+    scores = {
+        "replace_spans": {"reading": list(baseline), "writing": list(baseline)},
+        "bert_style": {"reading": [68.0], "writing": Hole("failed: disk | full")},
+        "no_pretraining": {"reading": [30.0]},
+    }
+    return build_table(experiment(), COLUMN_PAIR, scores, facts)
+
+
+def test_markdown_of_a_part_done_table() -> None:
+    assert to_markdown(table()) == MARKDOWN
+
+
+MARKDOWN = """\
+## Two & more
+
+Reproduces Table 5. Suite nano, size tiny, budget lab. ★ is the baseline, the mean of 3 seeds; \
+other rows: 1 seed. Bold: within two standard deviations of the baseline's seeds of the best in its column. \
+Columns (of 1) with a difference beyond two standard deviations: no pre-training below the best 1, \
+below the baseline 1; best above worst pre-trained row 0. Data: corpus nano-1.
+
+Command: `t5grid sweep two`
+
+| Objective | Reading | Writing |
+| :--- | ---: | ---: |
+| ★ Replace | **70.00** | **70.00** |
+| BERT\\_style | **68.00** | –<sup>1</sup> |
+| None | 30.00 | –<sup>2</sup> |
+| Baseline standard deviation | ± 1.000 | ± 1.000 |
+
+<sup>1</sup> failed: disk \\| full
+
+<sup>2</sup> not run
+
+BERT\\_style: A note.
+
+### The paper's numbers for the same rows
+
+Bold as printed there.
+
+| Objective | GLUE | CNNDM | SQuAD | SGLUE | EnDe | EnFr | EnRo | Printed in |
+| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| ★ Replace | 83.28 | **19.24** | **80.88** | **71.36** | **26.98** | 39.82 | **27.65** | Table 5 |
+| BERT\\_style |  |  |  |  |  |  |  | no such row in the paper |
+| None | 66.22 | 17.60 | 50.31 | 53.04 | 25.86 | **39.77** | 24.04 | Table 1 |
+| Baseline standard deviation | ± 0.235 | ± 0.065 | ± 0.343 | ± 0.416 | ± 0.112 | ± 0.090 | ± 0.108 | Table 1 |
+"""  # noqa: E501
+
+
+def test_csv_has_four_decimals_and_the_reasons_for_holes() -> None:
+    lines = list(csv.reader(io.StringIO(to_csv(table()))))
+    assert lines == [
+        ["Objective", "Reading", "Writing", "starred", "bold", "row", "seeds", "holes"],
+        ["Replace", "70.0000", "70.0000", "1", "Reading;Writing", "replace_spans", "3;3", ""],
+        ["BERT_style", "68.0000", "", "0", "Reading", "bert_style", "1;0", "Writing: failed: disk | full"],
+        ["None", "30.0000", "", "0", "", "no_pretraining", "1;0", "Writing: not run"],
+        ["Baseline standard deviation", "1.0000", "1.0000", "0", "", "", "", ""],
+    ]
+
+
+def test_latex_escapes_and_uses_booktabs() -> None:
+    text = to_latex(table())
+    assert r"$\bigstar$ Replace & \textbf{70.00} & \textbf{70.00} \\" in text
+    assert r"BERT\_style & \textbf{68.00} & --\textsuperscript{1} \\" in text
+    assert r"\caption{Two \& more. Reproduces Table 5." in text
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
+
+
+def test_html_escapes_and_marks_holes() -> None:
+    text = to_html(table())
+    assert "<h2>Two &amp; more</h2>" in text
+    assert '<tr><th scope="row">★ Replace</th><td><b>70.00</b></td><td><b>70.00</b></td></tr>' in text
+    assert "<td>–<sup>2</sup></td>" in text
+
+
+def test_with_one_baseline_seed_only_the_best_is_bold_and_the_caption_says_so() -> None:
+    single = table(baseline=(70.0,))
+    assert single.bold("reading") == {"replace_spans"}
+    assert "Bold: the best of its column only, as the baseline has fewer than two seeds" in " ".join(
+        caption(single)
+    )
+    assert "| Baseline standard deviation | – | – |" in to_markdown(single)
+
+
+def test_a_row_with_several_seeds_prints_its_own_deviation() -> None:
+    scores = {"bert_style": {"reading": [67.0, 68.0, 69.0]}}
+    text = to_markdown(build_table(experiment(), COLUMN_PAIR, scores, FACTS))
+    assert "| BERT\\_style | **68.00 ± 1.00** | –<sup>1</sup> |" in text
+    assert "After a score, ± is the standard deviation of that row's own seeds." in text
+
+
+def test_a_table_of_which_nothing_has_run_is_all_holes() -> None:
+    empty = build_table(experiment(), COLUMN_PAIR, {}, FACTS)
+    assert empty.holes == ("not run",)
+    assert "the mean of no seed yet" in " ".join(caption(empty))
+    assert all(render(empty) for render in FORMATS.values())
+
+
+def test_smoke_budget_warns_first() -> None:
+    assert caption(table(facts=Facts("nano", "nano", "smoke")))[0] == "Budget smoke: the scores mean nothing."
+
+
+def test_discrimination_counts_columns_in_baseline_deviations() -> None:
+    scores = {
+        "replace_spans": {"reading": [69.0, 70.0, 71.0], "writing": [69.0, 70.0, 71.0]},
+        "bert_style": {"reading": [75.0], "writing": [70.0]},
+        "no_pretraining": {"reading": [68.0], "writing": [67.0]},
+    }
+    counts = discrimination(build_table(experiment(), COLUMN_PAIR, scores, FACTS))
+    assert counts == Discrimination(columns=2, floor_below_best=2, floor_below_starred=1, best_above_worst=1)
+
+
+def test_discrimination_is_silent_without_a_deviation_or_floor() -> None:
+    assert str(discrimination(table(baseline=(70.0,)))) == ""
+    assert str(discrimination(table(), floor="absent")) == ""
+
+
+def test_seeds_are_counted_in_words() -> None:
+    assert [seeds_text(seeds) for seeds in ((), (1,), (3,), (2, 5))] == [
+        "no seed yet",
+        "1 seed",
+        "3 seeds",
+        "2 to 5 seeds",
+    ]
+
+
+def test_scores_of_an_unknown_row_or_column_are_refused() -> None:
+    with pytest.raises(ValueError, match="scores for row 'berd', there are replace_spans, bert_style"):
+        build_table(experiment(), COLUMN_PAIR, {"berd": {}}, FACTS)
+    with pytest.raises(ValueError, match="scores for column 'math', there are reading, writing"):
+        build_table(experiment(), COLUMN_PAIR, {"bert_style": {"math": [1.0]}}, FACTS)
+
+
+def test_write_table_writes_four_formats_and_nothing_else(tmp_path: Path) -> None:
+    paths = write_table(table(), tmp_path / "new", "two")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "two.csv",
+        "two.html",
+        "two.md",
+        "two.tex",
+    ]
+    assert [path.suffix for path in paths] == [".md", ".tex", ".html", ".csv"]
+    assert paths[0].read_text(encoding="utf-8") == MARKDOWN
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "two.md"
+    write_whole(path, "old")
+
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_making_tables_does_not_import_torch() -> None:
+    code = "import sys, t5grid.grid.rendering; sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,0 +1,254 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from t5grid.model import architectures
+from t5grid.model.architectures import Size
+from t5grid.model.decoding import beam_decode, greedy
+from t5grid.model.transformer import EncoderDecoder, loss
+
+GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
+
+# The last part of a name in the study's code, and in Hugging Face's, -> ours.
+LAYERS = {
+    "SelfAttention": "self_attention",
+    "EncDecAttention": "cross_attention",
+    "DenseReluDense": "feed_forward",
+    "q": "query",
+    "k": "key",
+    "v": "value",
+    "o": "output",
+    "wi": "input",
+    "wi_0": "gate",
+    "wi_1": "input",
+    "wo": "output",
+}
+
+
+def norm_of(stack, layer):
+    names = {0: "self_attention_norm", 1: "cross_attention_norm", 2: "feed_forward_norm"}
+    return names[2 if stack == "encoder" and layer == 1 else layer]
+
+
+def name_in_t5grid(stack, block, layer, parts):
+    if "relative_attention_bias" in parts:
+        return f"{stack}.position_bias.table"
+    if "rms_norm" in parts or "layer_norm" in parts:
+        return f"{stack}.blocks.{block}.{norm_of(stack, layer)}.scale"
+    return f"{stack}.blocks.{block}." + ".".join([LAYERS[parts[0]], LAYERS[parts[1]], "weight"])
+
+
+def from_study(weights):
+    state = {}
+    for name, value in weights.items():
+        if name == "shared/embedding":
+            state["embedding.weight"] = value
+        elif found := re.fullmatch(r"(\w+)/block_(\d+)/layer_(\d+)/(.*)", name):
+            parts = found[4].split("/")
+            ours = name_in_t5grid(found[1], int(found[2]), int(found[3]), parts)
+            state[ours] = value.T if value.ndim == 2 and "relative_attention_bias" not in parts else value
+        elif name == "decoder/logits/kernel":
+            state["softmax.weight"] = value.T
+        else:
+            state[name.split("/")[0] + ".norm.scale"] = value
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
+
+
+def from_hugging_face(weights):
+    state = {}
+    for name, value in weights.items():
+        if name == "shared.weight":
+            state["embedding.weight"] = value
+        elif found := re.fullmatch(r"(\w+)\.block\.(\d+)\.layer\.(\d+)\.(.*)", name):
+            parts = found[4].split(".")
+            ours = name_in_t5grid(found[1], int(found[2]), int(found[3]), parts)
+            state[ours] = value.T if "relative_attention_bias" in parts else value
+        elif name == "lm_head.weight":
+            state["softmax.weight"] = value
+        else:
+            state[name.split(".")[0] + ".norm.scale"] = value
+    return state
+
+
+def golden_model(state, size=GOLDEN_SIZE):
+    model = EncoderDecoder(size, 128).eval()
+    model.load_state_dict(state)
+    return model
+
+
+def shifted(targets, segments=None):
+    decoder_inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
+    if segments is not None:
+        decoder_inputs[:, 1:][segments[:, 1:] != segments[:, :-1]] = 0
+    return decoder_inputs
+
+
+STUDY = [
+    ("enc_dec_v1_0", GOLDEN_SIZE),
+    ("enc_dec_v1_0_packed", GOLDEN_SIZE),
+    ("enc_dec_v1_0_long", GOLDEN_SIZE),
+    ("enc_dec_v1_1", Size(32, 64, 8, 4, 2, feed_forward="gated_gelu", tied=False)),
+]
+
+
+@pytest.mark.parametrize(("name", "size"), STUDY, ids=[name for name, _ in STUDY])
+def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, size):
+    arrays = np.load(shared / f"reference/golden/arch_{name}.npz")
+    model = golden_model(
+        from_study({k.removeprefix("weight|"): arrays[k] for k in arrays.files if k.startswith("weight|")}),
+        size,
+    )
+    given = {k.removeprefix("in|"): torch.from_numpy(arrays[k]).long() for k in arrays.files if k[:3] == "in|"}
+    targets, segments = given["targets"], given.get("targets_segmentation")
+    batch = {"inputs": given["inputs"], "decoder_inputs": shifted(targets, segments)}
+    if segments is not None:
+        batch |= {"inputs_segments": given["inputs_segmentation"], "targets_segments": segments}
+    logits = model(batch)
+    real = targets > 0
+    np.testing.assert_allclose(
+        logits.detach().numpy()[real], arrays["out|logits"][real.numpy()], rtol=1e-5, atol=1e-5
+    )
+    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(float(arrays["out|eval_loss"]), rel=1e-5)
+    assert loss(logits, targets).item() == pytest.approx(float(arrays["out|train_loss"]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("version", "size"), [("v1_0", GOLDEN_SIZE), ("v1_1", Size(32, 64, 8, 4, 2, None, "gated_gelu", False))]
+)
+def test_a_hugging_face_checkpoint_gives_the_same_logits_gradients_and_greedy_predictions(
+    shared, version, size
+):
+    folder = shared / f"reference/golden/tiny_t5_{version}"
+    expected, arrays = json.loads((folder / "expected.json").read_text()), np.load(folder / "io.npz")
+    model = golden_model(from_hugging_face(load_file(folder / "model.safetensors")), size)
+    inputs = torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])
+    labels = torch.from_numpy(arrays["labels"])
+    logits = model({"inputs": inputs, "decoder_inputs": torch.from_numpy(arrays["decoder_input_ids"])})
+    real = labels.numpy() > 0
+    np.testing.assert_allclose(logits.detach().numpy()[real], arrays["logits"][real], rtol=1e-5, atol=1e-5)
+    value = loss(logits, labels, z_loss=0.0, per_token=True)
+    assert value.item() == pytest.approx(expected["loss"], rel=1e-5)
+    value.backward()
+    ours = from_hugging_face(
+        {name: torch.tensor(norm)[None] for name, (norm, _) in expected["gradients_norm_and_sum"].items()}
+    )
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.norm().item() == pytest.approx(ours[name].item(), rel=1e-4), name
+
+
+def test_segments_of_one_row_see_as_much_as_rows_of_their_own():
+    torch.manual_seed(0)
+    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    first = {"inputs": [[5, 6, 7, 1]], "targets": [[8, 9, 1]]}
+    second = {"inputs": [[10, 11, 1]], "targets": [[12, 1]]}
+    rows = []
+    for pair in (first, second):
+        targets = torch.tensor(pair["targets"])
+        rows.append(model({"inputs": torch.tensor(pair["inputs"]), "decoder_inputs": shifted(targets)}))
+    targets = torch.tensor([[8, 9, 1, 12, 1, 0]])
+    segments = torch.tensor([[1, 1, 1, 2, 2, 0]])
+    packed = model(
+        {
+            "inputs": torch.tensor([[5, 6, 7, 1, 10, 11, 1, 0]]),
+            "inputs_segments": torch.tensor([[1, 1, 1, 1, 2, 2, 2, 0]]),
+            "decoder_inputs": shifted(targets, segments),
+            "targets_segments": segments,
+        }
+    )
+    assert torch.allclose(packed[:, :5], torch.cat(rows, dim=1), atol=1e-5)
+
+
+def test_padding_of_the_inputs_changes_nothing():
+    torch.manual_seed(0)
+    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    decoder_inputs = torch.tensor([[0, 8, 9]])
+    short = model({"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": decoder_inputs})
+    padded = model({"inputs": torch.tensor([[5, 6, 1, 0, 0]]), "decoder_inputs": decoder_inputs})
+    assert torch.allclose(short, padded, atol=1e-6)
+
+
+def test_decoding_in_steps_of_any_width_gives_the_logits_of_the_whole():
+    torch.manual_seed(0)
+    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    inputs, ids = torch.randint(2, 100, (3, 7)), torch.randint(2, 100, (3, 6))
+    whole = model({"inputs": inputs, "decoder_inputs": ids})[:, :, :100]
+    state = model.start_decoding({"inputs": inputs}, 6)
+    for start, end in [(0, 1), (1, 4), (4, 5), (5, 6)]:
+        logits = model.decode_step(ids[:, start:end], state)
+        assert torch.allclose(logits, whole[:, end - 1], atol=1e-5)
+
+
+def test_the_loss_counts_padding_as_the_study_does_or_real_tokens_only():
+    logits = torch.zeros(1, 4, 2)
+    targets = torch.tensor([[1, 1, 0, -1]])
+    log_2 = 0.6931472
+    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(log_2 / 2)
+    assert loss(logits, targets, z_loss=0.0, per_token=True).item() == pytest.approx(log_2)
+    assert loss(logits, targets, z_loss=0.1, per_token=True).item() == pytest.approx(log_2 + 0.1 * log_2**2)
+
+
+def test_the_loss_s_gradient_is_that_of_its_formula():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 5, dtype=torch.float32, requires_grad=True)
+    targets = torch.tensor([[1, 4, 0], [2, -3, 0]])
+    (mine,) = torch.autograd.grad(loss(logits, targets, z_loss=0.3), logits)
+    log_z = logits.logsumexp(-1)
+    plain = log_z - logits.gather(-1, targets.clamp(min=0)[..., None])[..., 0] + 0.3 * log_z**2
+    (expected,) = torch.autograd.grad(plain[targets > 0].sum() / 6, logits)
+    assert torch.allclose(mine, expected, atol=1e-6)
+
+
+def test_dropout_acts_in_training_only_and_on_every_call_anew():
+    torch.manual_seed(0)
+    model = EncoderDecoder(Size(32, 64, 8, 4, 1, dropout=0.5), 100)
+    batch = {"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": torch.tensor([[0, 8, 9]])}
+    assert not torch.equal(model(batch), model(batch))
+    model.eval()
+    assert torch.equal(model(batch), model(batch))
+
+
+def test_every_parameter_gets_a_gradient():
+    torch.manual_seed(0)
+    for size in (Size(32, 64, 8, 4, 2), Size(32, 64, 8, 4, 2, 1, "gated_gelu", tied=False)):
+        model = EncoderDecoder(size, 100)
+        targets = torch.tensor([[8, 9, 1]])
+        logits = model({"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": shifted(targets)})
+        loss(logits, targets).backward()
+        assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    "size", [Size(32, 64, 8, 4, 2), Size(32, 80, 8, 3, 3, 1, feed_forward="gated_gelu", tied=False)]
+)
+def test_the_number_of_parameters_is_that_of_the_built_model(size):
+    numbers = architectures.EncoderDecoder().num_parameters(size, 300)
+    model = architectures.EncoderDecoder().build(size, 300)
+    assert model.embedding.weight.shape[0] == 384
+    assert numbers["total"] == sum(p.numel() for p in model.parameters())
+    assert numbers["encoder"] == sum(p.numel() for p in model.encoder.parameters())
+    assert numbers["decoder"] == sum(p.numel() for p in model.decoder.parameters())
+
+
+def test_base_has_the_paper_s_220_million_parameters():
+    base = Size(768, 3072, 64, 12, 12)
+    assert architectures.EncoderDecoder().num_parameters(base, 32_100)["total"] == 222_903_552
+
+
+def test_a_wrong_size_is_refused_with_its_key():
+    with pytest.raises(ValueError, match="size.feed_forward must be relu or gated_gelu, not swish"):
+        Size(32, 64, 8, 4, 2, feed_forward="swish")
+    with pytest.raises(ValueError, match="size.num_heads must be at least 1, not 0"):
+        Size(32, 64, 8, 0, 2)
+
+
+def test_greedy_equals_hugging_face_on_the_tiny_checkpoint(shared):
+    folder = shared / "reference/golden/tiny_t5_v1_0"
+    expected, arrays = json.loads((folder / "expected.json").read_text()), np.load(folder / "io.npz")
+    model = golden_model(from_hugging_face(load_file(folder / "model.safetensors")))
+    inputs = torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])
+    print({k: v for k, v in expected.items() if k != "gradients_norm_and_sum"})
+    print(greedy(model, {"inputs": inputs}, 20).tolist(), beam_decode(model, {"inputs": inputs}, 20).tolist())
