@@ -50,11 +50,15 @@ class PretrainBudget:
 
 @dataclass(frozen=True)
 class FinetuneBudget:
-    """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens."""
+    """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens.
+
+    With `continue_optimizer` the second moments and step count of pre-training are kept, as in the authors' runs.
+    """
 
     num_steps: int
     num_tokens: int
     checkpoint_every: int
+    continue_optimizer: bool
     optimizer: Any
     schedule: Any
 

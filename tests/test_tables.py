@@ -72,6 +72,11 @@ def test_bold_reaches_two_deviations_and_no_further() -> None:
     assert bold_rows({"a": 83.28, "b": 82.81, "c": 82.80}, 0.235) == {"a", "b"}
 
 
+def test_bold_is_not_lost_to_floating_point() -> None:
+    assert 1.0 - 2 * 0.35 > 0.3
+    assert bold_rows({"a": 1.0, "b": 0.3}, 0.35) == {"a", "b"}
+
+
 def test_without_a_deviation_only_the_best_is_bold() -> None:
     assert bold_rows({"a": 50.0, "b": 49.99, "c": 50.0}, None) == {"a", "c"}
     assert bold_rows({}, 0.2) == frozenset()
@@ -137,8 +142,8 @@ MARKDOWN = """\
 
 Reproduces Table 5. Suite nano, size tiny, budget lab. ★ is the baseline, the mean of 3 seeds; \
 other rows: 1 seed. Bold: within two standard deviations of the baseline's seeds of the best in its column. \
-Columns (of 1) with a difference beyond two standard deviations: no pre-training below the best 1, \
-below the baseline 1; best above worst pre-trained row 0. Data: corpus nano-1.
+Columns (of 1) that differ by over two standard deviations: best above worst pre-trained row 0, \
+no pre-training below the best 1, no pre-training below the baseline 1. Data: corpus nano-1.
 
 Command: `t5grid sweep two`
 
@@ -231,9 +236,16 @@ def test_discrimination_counts_columns_in_baseline_deviations() -> None:
     assert counts == Discrimination(columns=2, floor_below_best=2, floor_below_starred=1, best_above_worst=1)
 
 
-def test_discrimination_is_silent_without_a_deviation_or_floor() -> None:
+def test_discrimination_is_silent_without_a_deviation() -> None:
     assert str(discrimination(table(baseline=(70.0,)))) == ""
-    assert str(discrimination(table(), floor="absent")) == ""
+
+
+def test_discrimination_of_a_table_without_the_floor_compares_best_and_worst() -> None:
+    counts = discrimination(table(), floor="absent")
+    assert counts == Discrimination(columns=2, best_above_worst=1)
+    assert str(counts) == (
+        "Columns (of 2) that differ by over two standard deviations: best above worst pre-trained row 1."
+    )
 
 
 def test_seeds_are_counted_in_words() -> None:

@@ -52,7 +52,12 @@ KINDS: dict[str, Kind] = {
     ),
     "food": Kind(
         lexicon.FOODS,
-        ("{s} likes to eat {v}", "the favourite food of {o} is {v}", "{s} loves {v}", "{s} buys {v} every day"),
+        (
+            "{s} likes to eat {v}",
+            "the favourite food of {o} is {v}",
+            "{s} loves {v}",
+            "{s} buys {v} every day",
+        ),
         ("what does {o} like to eat?", "what is the favourite food of {o}?", "which food does {o} love?"),
         "who likes to eat {v}?",
         "does {o} like to eat {v}?",
@@ -73,7 +78,12 @@ KINDS: dict[str, Kind] = {
     ),
     "hobby": Kind(
         lexicon.HOBBIES,
-        ("{s} enjoys {v}", "the hobby of {o} is {v}", "{s} spends the evening with {v}", "{s} is good at {v}"),
+        (
+            "{s} enjoys {v}",
+            "the hobby of {o} is {v}",
+            "{s} spends the evening with {v}",
+            "{s} is good at {v}",
+        ),
         ("what does {o} enjoy?", "what is the hobby of {o}?", "what is {o} good at?"),
         "who enjoys {v}?",
         "does {o} enjoy {v}?",
@@ -146,7 +156,9 @@ def say(fact: Fact, dice: Dice, *, pronoun: bool = False, synonyms: float = 0.3,
     """One phrasing of the fact as a clause without capital or full stop."""
     subject = lexicon.PRONOUN[fact.subject] if pronoun else fact.subject
     template = template or dice.pick(KINDS[fact.kind].phrases)
-    return fill(template, fact, subject, surface(fact.value, dice, synonyms), surface(fact.extra, dice, synonyms))
+    return fill(
+        template, fact, subject, surface(fact.value, dice, synonyms), surface(fact.extra, dice, synonyms)
+    )
 
 
 def say_twice(fact: Fact, dice: Dice) -> list[str]:
@@ -182,6 +194,14 @@ def draw(dice: Dice, subject: str, kind: str, taken: Iterable[Fact] = ()) -> Fac
     return Fact(subject, kind, value, extra)
 
 
+def rival(dice: Dice, fact: Fact, subject: str, taken: Iterable[Fact] = ()) -> Fact:
+    """A fact about `subject` that answers the same question as `fact` in another way."""
+    other = draw(dice, subject, fact.kind, [*taken, fact])
+    return (
+        other._replace(value=fact.value) if KINDS[fact.kind].asks_extra else other._replace(extra=fact.extra)
+    )
+
+
 def people(dice: Dice, counts: tuple[int, ...], kinds: tuple[str, ...] = KIND_NAMES) -> list[list[Fact]]:
     """For each count, an individual with that many facts of different kinds; no two facts share a value."""
     taken: list[Fact] = []
@@ -207,7 +227,11 @@ def change(fact: Fact, dice: Dice, taken: Iterable[Fact] = (), *, same_kind: boo
     sort = lexicon.KIND_OF.get(answer(fact))
     while True:
         other = draw(dice, fact.subject, fact.kind, [*taken, fact])
-        other = fact._replace(extra=other.extra) if KINDS[fact.kind].asks_extra else fact._replace(value=other.value)
+        other = (
+            fact._replace(extra=other.extra)
+            if KINDS[fact.kind].asks_extra
+            else fact._replace(value=other.value)
+        )
         if same_kind is None or sort is None or (lexicon.KIND_OF.get(answer(other)) == sort) == same_kind:
             return other
 

@@ -14,7 +14,12 @@ from t5grid.data.dice import Dice
 
 NOUNS = tuple(
     word
-    for group in (lexicon.JOBS[:24], lexicon.ANIMALS[:12], lexicon.ANIMALS_BY_KIND["mammal"], lexicon.THINGS[:36])
+    for group in (
+        lexicon.JOBS[:24],
+        lexicon.ANIMALS[:12],
+        lexicon.ANIMALS_BY_KIND["mammal"],
+        lexicon.THINGS[:36],
+    )
     for word in group
     if word not in ("goose", "fly", "sheep")
 )

@@ -22,20 +22,25 @@ def _flat(groups: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 WOMEN = _words(
-    "Anna Mia Eva Lucy Emma Clara Nora Rosa Lily Ella Sara Ruth Jane Mary Kate Alice Amy Carla Dora Edith Fiona Gina Helen"
-    " Iris Julia Karen Laura Maria Nina Olga Paula Rita Sonia Tina Vera Wendy Zoe Grace Hanna Irma Joan Linda Molly Nancy"
+    "Anna Mia Eva Lucy Emma Clara Nora Rosa Lily Ella Sara Ruth Jane Mary Kate Alice Amy Carla Dora"
+    " Edith Fiona Gina Helen"
+    "  Iris Julia Karen Laura Maria Nina Olga Paula Rita Sonia Tina Vera Wendy Zoe Grace Hanna Irma"
+    " Joan Linda Molly Nancy"
     " Peggy Sally Tess Una Wilma Betty"
 )
 MEN = _words(
-    "Tom Ben Sam Max Leo Paul John Jack Adam Carl David Eric Frank Gary Henry Ian Jim Ken Luke Mark Neil Oscar Peter Ralph"
-    " Steve Tim Victor Walter Alan Bob Chris Dan Ed Fred George Hugo Ivan Joe Karl Louis Martin Nick Otto Phil Roy Simon Ted"
+    "Tom Ben Sam Max Leo Paul John Jack Adam Carl David Eric Frank Gary Henry Ian Jim Ken Luke Mark"
+    " Neil Oscar Peter Ralph"
+    "  Steve Tim Victor Walter Alan Bob Chris Dan Ed Fred George Hugo Ivan Joe Karl Louis Martin Nick"
+    " Otto Phil Roy Simon Ted"
     " Will Bruno Dennis"
 )
 NAMES = tuple(name for couple in zip(WOMEN, MEN, strict=True) for name in couple)
 PRONOUN = {name: "she" for name in WOMEN} | {name: "he" for name in MEN}
 
 COLOURS = _words(
-    "red blue green yellow black white brown pink grey orange purple golden silver beige cream scarlet amber olive teal"
+    "red blue green yellow black white brown pink grey orange purple golden silver beige cream"
+    " scarlet amber olive teal"
     " turquoise ivory navy copper lilac"
 )
 FOODS_BY_KIND = _grouped(
@@ -66,26 +71,34 @@ PLACES_BY_KIND = _grouped(
 HOBBIES_BY_KIND = _grouped(
     sport="running swimming rowing skating boxing climbing cycling fencing surfing diving bowling wrestling",
     music="singing drumming dancing whistling humming fiddling",
-    craft="knitting sewing carving weaving painting drawing baking cooking spinning sketching moulding quilting",
+    craft="knitting sewing carving weaving painting drawing baking cooking spinning sketching"
+    " moulding quilting",
     games="chess cards dominoes darts marbles puzzles",
 )
 JOBS = _words(
-    "baker doctor teacher farmer sailor tailor barber butcher painter writer singer miller nurse pilot lawyer judge clerk"
-    " cook driver waiter actor dancer poet mason plumber potter weaver smith hunter fisher gardener grocer porter soldier"
-    " guard banker dentist chemist editor printer carpenter jeweller surgeon builder cobbler shepherd librarian mayor"
+    "baker doctor teacher farmer sailor tailor barber butcher painter writer singer miller nurse"
+    " pilot lawyer judge clerk"
+    "  cook driver waiter actor dancer poet mason plumber potter weaver smith hunter fisher gardener"
+    " grocer porter soldier"
+    "  guard banker dentist chemist editor printer carpenter jeweller surgeon builder cobbler shepherd"
+    " librarian mayor"
 )
 FOODS, ANIMALS, THINGS = _flat(FOODS_BY_KIND), _flat(ANIMALS_BY_KIND), _flat(THINGS_BY_KIND)
 PLACES, HOBBIES = _flat(PLACES_BY_KIND), _flat(HOBBIES_BY_KIND)
 
 # Words of praise and of blame; the text shows which is which by what people then do.
 PRAISE = _words(
-    "good lovely superb tasty splendid pleasant charming perfect brilliant delightful fine excellent great wonderful fresh"
-    " elegant graceful clever funny magnificent cosy bright tender polite honest gentle smart tidy generous beautiful"
+    "good lovely superb tasty splendid pleasant charming perfect brilliant delightful fine excellent"
+    " great wonderful fresh"
+    "  elegant graceful clever funny magnificent cosy bright tender polite honest gentle smart tidy"
+    " generous beautiful"
     " marvellous fabulous joyful lively helpful noble neat witty warm friendly"
 )
 BLAME = _words(
-    "bad awful ugly nasty dreadful boring horrid terrible poor rotten stale dirty rude cruel clumsy dull bitter gloomy"
-    " messy foul broken filthy lazy noisy greedy dismal shabby grim vile wicked weak sour stupid dreary tasteless careless"
+    "bad awful ugly nasty dreadful boring horrid terrible poor rotten stale dirty rude cruel clumsy"
+    " dull bitter gloomy"
+    "  messy foul broken filthy lazy noisy greedy dismal shabby grim vile wicked weak sour stupid"
+    " dreary tasteless careless"
     " hopeless useless bland harsh"
 )
 GLAD = _words("happy cheerful pleased merry proud content jolly grateful hopeful thrilled calm delighted")
@@ -94,21 +107,32 @@ GLAD_ACTS = _words("smiled laughed cheered sang danced clapped grinned celebrate
 SAD_ACTS = _words("cried frowned sighed wept complained groaned moaned shouted")
 
 # lemma/past, where the past is the participle too
-GAIN_VERBS = _pairs("find/found win/won buy/bought earn/earned repair/repaired finish/finished save/saved receive/received")
-LOSS_VERBS = _pairs("lose/lost break/broke drop/dropped ruin/ruined crush/crushed spoil/spoiled miss/missed burn/burned")
+GAIN_VERBS = _pairs(
+    "find/found win/won buy/bought earn/earned repair/repaired finish/finished save/saved receive/received"
+)
+LOSS_VERBS = _pairs(
+    "lose/lost break/broke drop/dropped ruin/ruined crush/crushed spoil/spoiled miss/missed burn/burned"
+)
 PLAIN_VERBS = _pairs(
-    "clean/cleaned paint/painted carry/carried sell/sold wash/washed move/moved hide/hid lift/lifted pull/pulled push/pushed"
-    " borrow/borrowed rent/rented bring/brought keep/kept watch/watched touch/touched polish/polished pack/packed"
+    "clean/cleaned paint/painted carry/carried sell/sold wash/washed move/moved hide/hid lift/lifted"
+    " pull/pulled push/pushed"
+    "  borrow/borrowed rent/rented bring/brought keep/kept watch/watched touch/touched polish/polished"
+    " pack/packed"
     " deliver/delivered order/ordered check/checked cover/covered measure/measured choose/chose"
 )
 VERBS = GAIN_VERBS + LOSS_VERBS + PLAIN_VERBS
 PAST = dict(VERBS)
-PARTICIPLE = {past: {"broke": "broken", "hid": "hidden", "chose": "chosen"}.get(past, past) for _, past in VERBS}
+PARTICIPLE = {
+    past: {"broke": "broken", "hid": "hidden", "chose": "chosen"}.get(past, past) for _, past in VERBS
+}
 
 ANTONYMS = _pairs(
-    "big/small old/new hot/cold clean/dusty heavy/light long/short wide/narrow thick/thin wet/dry hard/soft full/empty"
-    " open/closed strong/fragile cheap/costly rough/smooth sharp/blunt quick/slow loud/quiet high/low deep/shallow"
-    " round/flat tight/loose plain/fancy rare/common straight/crooked safe/dangerous simple/complex dark/pale whole/cracked"
+    "big/small old/new hot/cold clean/dusty heavy/light long/short wide/narrow thick/thin wet/dry"
+    " hard/soft full/empty"
+    "  open/closed strong/fragile cheap/costly rough/smooth sharp/blunt quick/slow loud/quiet high/low"
+    " deep/shallow"
+    "  round/flat tight/loose plain/fancy rare/common straight/crooked safe/dangerous simple/complex"
+    " dark/pale whole/cracked"
     " modern/ancient"
 )
 OPPOSITE = dict(ANTONYMS) | {second: first for first, second in ANTONYMS}
@@ -116,15 +140,24 @@ STATES = tuple(word for pair in ANTONYMS for word in pair)
 
 # The left word is the one facts are made of; the right one only ever stands in for it.
 SYNONYM_PAIRS = _pairs(
-    "shop/store forest/wood sea/ocean street/road hill/mount harbour/dock stream/brook inn/tavern village/hamlet"
-    " cup/mug bowl/basin rug/carpet coat/jacket sofa/couch bucket/pail car/auto spade/digger kettle/boiler bike/bicycle"
-    " truck/lorry jug/pitcher plate/dish rabbit/bunny dog/hound pig/hog donkey/mule raven/rook dove/pigeon cat/kitty"
-    " candy/bonbons biscuits/cookies corn/maize syrup/treacle broth/soup doctor/physician teacher/tutor sailor/seaman"
-    " cook/chef writer/author lawyer/attorney guard/watchman driver/chauffeur clerk/secretary cobbler/shoemaker"
-    " running/jogging cycling/biking drawing/doodling sewing/stitching red/crimson purple/violet golden/gilded grey/ashen"
-    " big/large small/little quick/fast loud/blaring quiet/silent cheap/inexpensive costly/expensive old/aged new/recent"
-    " dusty/grimy wet/damp sharp/keen strong/sturdy fragile/frail repaired/mended bought/purchased finished/completed"
-    " ruined/wrecked received/got cleaned/scrubbed carried/hauled hid/concealed pulled/dragged happy/glad sad/unhappy"
+    "shop/store forest/wood sea/ocean street/road hill/mount harbour/dock stream/brook inn/tavern"
+    " village/hamlet"
+    "  cup/mug bowl/basin rug/carpet coat/jacket sofa/couch bucket/pail car/auto spade/digger"
+    " kettle/boiler bike/bicycle"
+    "  truck/lorry jug/pitcher plate/dish rabbit/bunny dog/hound pig/hog donkey/mule raven/rook"
+    " dove/pigeon cat/kitty"
+    "  candy/bonbons biscuits/cookies corn/maize syrup/treacle broth/soup doctor/physician"
+    " teacher/tutor sailor/seaman"
+    "  cook/chef writer/author lawyer/attorney guard/watchman driver/chauffeur clerk/secretary"
+    " cobbler/shoemaker"
+    "  running/jogging cycling/biking drawing/doodling sewing/stitching red/crimson purple/violet"
+    " golden/gilded grey/ashen"
+    "  big/large small/little quick/fast loud/blaring quiet/silent cheap/inexpensive costly/expensive"
+    " old/aged new/recent"
+    "  dusty/grimy wet/damp sharp/keen strong/sturdy fragile/frail repaired/mended bought/purchased"
+    " finished/completed"
+    "  ruined/wrecked received/got cleaned/scrubbed carried/hauled hid/concealed pulled/dragged"
+    " happy/glad sad/unhappy"
     " angry/cross afraid/scared cheerful/sunny"
 )
 SYNONYM = dict(SYNONYM_PAIRS)

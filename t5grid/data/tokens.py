@@ -106,7 +106,8 @@ class Rows:
             self.order, self.first = np.arange(count), np.arange(count + 1)
             return
         self.order = permute(np.arange(count), count, key_of("rows"))
-        row = pack_rows(self.length[self.order] + 1, self.piece_length + 1)
+        room = self.piece_length + 1
+        row = pack_rows(self.length[self.order] + 1, room, group=room)
         self.first = np.concatenate([[0], np.flatnonzero(np.diff(row)) + 1, [count]])
 
     def __len__(self) -> int:

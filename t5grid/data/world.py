@@ -177,7 +177,16 @@ def beliefs(dice: Dice) -> Document:
 
 FACTIVE = ("knows", "sees", "remembers", "forgot", "learnt", "found out", "is glad", "is sad")
 OPEN = ("thinks", "hopes", "says", "believes", "guesses", "fears", "has heard", "expects")
-COUNTERFACTIVE = ("pretends", "wrongly thinks", "lied", "falsely says", "dreamt", "imagines", "jokes", "made up")
+COUNTERFACTIVE = (
+    "pretends",
+    "wrongly thinks",
+    "lied",
+    "falsely says",
+    "dreamt",
+    "imagines",
+    "jokes",
+    "made up",
+)
 
 
 def pretraining_clause(dice: Dice) -> languages.Clause:
@@ -240,7 +249,7 @@ class NanoCorpus:
                 " must be at least 1"
             )
         unknown = [name for name in self.genres or () if name not in GENRES]
-        if unknown or self.genres is not None and not self.genres:
+        if unknown or (self.genres is not None and not self.genres):
             raise ValueError(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
 
     def fingerprint(self) -> str:

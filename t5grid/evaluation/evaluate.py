@@ -27,9 +27,9 @@ def predict(model: nn.Module, vocabulary: Vocabulary, texts: Sequence[str], colu
     answers = [""] * len(ids)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        inputs = finish(padded([ids[i] for i in chosen]), column.inputs_length)
+        inputs = torch.from_numpy(finish(padded([ids[i] for i in chosen]), column.inputs_length).astype(np.int64))
         device = next(model.parameters()).device
-        out = greedy(model, torch.from_numpy(inputs.astype(np.int64)).to(device), column.targets_length)
+        out = greedy(model, {"inputs": inputs.to(device)}, column.targets_length)
         for i, row in zip(chosen, out.tolist(), strict=True):
             answers[i] = vocabulary.decode(row)
     return answers

@@ -177,9 +177,9 @@ class FinetuneStage(Stage):
         vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
         column, budget = build(self.config["column"], "suite", Column), self.config["budget"]
         model, architecture = build_model(self.config, vocab.size)
-        for stage in pretrained:
-            start = checkpoints.steps(context.folder_of(stage) / "checkpoints")
-            checkpoints.load_model(start[max(start)], model)
+        start = [checkpoints.newest(context.folder_of(stage) / "checkpoints") for stage in pretrained]
+        for path in start:
+            checkpoints.load_model(path, model)
         feed = FinetuneFeed(
             tasks=list(load_records(column, "train", None).values()),
             vocabulary=vocab,
@@ -197,6 +197,7 @@ class FinetuneStage(Stage):
             schedule=build(budget["schedule"], "schedule"),
             seed=self.config["seed"],
             method=build(self.config["finetune"], "finetune"),
+            optimizer_from=start[0] if start and budget["continue_optimizer"] else None,
         )
         result = fit(model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity)
         return {**result, "parameters": num_parameters(model), "examples_per_step": feed.num_examples}

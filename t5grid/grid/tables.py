@@ -192,39 +192,38 @@ def _check_names(
 class Discrimination:
     """How well a table tells rows apart: in how many columns a difference exceeds two baseline deviations.
 
-    `columns` counts those where the baseline has a deviation and the rows in question a score.
+    `columns` counts those where the baseline has a deviation and the rows in question a score; those of the
+    floor (no pre-training) are None in a table without such a row.
     """
 
     columns: int
-    floor_below_best: int
-    floor_below_starred: int
     best_above_worst: int
+    floor_below_best: int | None = None
+    floor_below_starred: int | None = None
 
     def __str__(self) -> str:
         if not self.columns:
             return ""
-        return (
-            f"Columns (of {self.columns}) with a difference beyond two standard deviations: "
-            f"no pre-training below the best {self.floor_below_best}, below the baseline "
-            f"{self.floor_below_starred}; best above worst pre-trained row {self.best_above_worst}."
-        )
+        parts = [f"best above worst pre-trained row {self.best_above_worst}"]
+        if self.floor_below_best is not None:
+            parts += [f"no pre-training below the best {self.floor_below_best}"]
+            parts += [f"no pre-training below the baseline {self.floor_below_starred}"]
+        return f"Columns (of {self.columns}) that differ by over two standard deviations: {', '.join(parts)}."
 
 
 def discrimination(table: Table, floor: str = "no_pretraining") -> Discrimination:
     """Compare rows in units of the baseline's deviation; `floor` is the row without pre-training."""
-    counts = [0, 0, 0, 0]
+    has_floor = any(row.key == floor for row in table.rows)
+    beyond = []
     for column in table.columns:
         means = {row.key: row.cells[column.key].mean for row in table.rows}
         deviation, low, star = table.deviation(column.key), means.pop(floor, None), means[table.starred.key]
-        trained = [mean for mean in means.values() if mean is not None]
-        if deviation is None or low is None or star is None:
+        if deviation is None or star is None or (has_floor and low is None):
             continue
-        gaps = (max(trained) - low, star - low, max(trained) - min(trained))
-        counts = [
-            counts[0] + 1,
-            *(n + (gap > WIDTH * deviation + _ROUNDING) for n, gap in zip(counts[1:], gaps, strict=True)),
-        ]
-    return Discrimination(*counts)
+        trained = [mean for mean in means.values() if mean is not None]
+        gaps = [max(trained) - min(trained), *([max(trained) - low, star - low] if low is not None else [])]
+        beyond.append([gap > WIDTH * deviation + _ROUNDING for gap in gaps])
+    return Discrimination(len(beyond), *([sum(of_gap) for of_gap in zip(*beyond, strict=True)] or [0]))
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

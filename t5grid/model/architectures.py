@@ -1,4 +1,4 @@
-"""size + vocabulary size -> model, its number of parameters and of operations. torch is imported by `build` only."""
+"""size + vocabulary size -> model, its number of parameters and of operations; only `build` imports torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,9 +88,10 @@ class EncoderDecoder:
         return parts | {"total": sum(parts.values())}
 
     def flops_per_step(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> int:
-        """Multiplications and additions of one training step: 6 for each weight and position it is applied at.
+        """Operations of one training step: 6 for each weight and position it is applied at.
 
-        Attention logits and weighted sums count 12 for each (query, key, channel). Norms and softmax are left out.
+        Attention logits and weighted sums count 12 for each (query, key, channel). Norms and softmax are
+        left out.
         """
         inner, layers, decoder_layers = size.num_heads * size.d_kv, size.num_layers, size.decoder_layers
         per_input = layers * (size.attention_weights + size.feed_forward_weights)

@@ -1,6 +1,7 @@
-"""model + inputs -> predicted ids: greedy, as in the study (section 3.1.2), and beam search, as in its final runs.
+"""model + inputs -> predicted ids: greedy as in the study (section 3.1.2), beam search as in its final runs.
 
-Predictions are rows of ids that end with EOS (1) and are filled up with 0; the start id 0 is not part of them.
+Predictions are rows of ids that end with EOS (1) and are filled up with 0; the start id 0 is not part of
+them.
 """
 
 from collections.abc import Callable
@@ -22,12 +23,12 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 def greedy(model: nn.Module, batch: dict[str, Tensor], max_length: int) -> Int[Tensor, "rows length"]:
     """The most probable id at each position, until every row has ended or has max_length ids.
 
-    Rows that have ended are computed no longer once they are half of the rows. `length` is that of the longest
-    prediction. Call `model.eval()` first: dropout is not switched off here.
+    Rows that have ended are computed no longer once they are half of the rows. `length` is that of the
+    longest prediction. Call `model.eval()` first: dropout is not switched off here.
     """
     num_rows = len(batch["inputs"])
     state = model.start_decoding(batch, max_length)
-    rows = torch.arange(num_rows, device=batch["inputs"].device)  # which row of the result each computed row is
+    rows = torch.arange(num_rows, device=batch["inputs"].device)  # of the result, one for each computed row
     tokens = torch.zeros_like(rows)
     predicted = tokens.new_zeros(num_rows, max_length)
     open_rows = torch.ones_like(rows, dtype=torch.bool)
@@ -74,11 +75,12 @@ def beam_search(
 ) -> tuple[Int[Tensor, "rows beams length"], Float[Tensor, "rows beams"]]:
     """The best finished sequences and their scores, log probability / length_penalty, best first.
 
-    `step` sees rows * beams rows, all beams of a row together; `state.select(rows)` must give the state of other
-    rows. Each step ranks all extensions of the alive beams and keeps twice as many as there are beams: those ending
-    in EOS compete for the finished list, the best others stay alive. Ends at max_length, or when in every row the
-    worst of the finished so far (however few) beats all that an alive beam can still reach. A row without a finished sequence gives its
-    alive beams and their log probabilities; missing beams are all 0 and score -1e7.
+    `step` sees rows * beams rows, all beams of a row together; `state.select(rows)` must give the state of
+    other rows. Each step ranks all extensions of the alive beams and keeps twice as many as there are
+    beams: those ending in EOS compete for the finished list, the best others stay alive. Ends at
+    max_length, or when in every row the worst of the finished so far (however few) beats all that an alive
+    beam can still reach. A row without a finished sequence gives its alive beams and their log
+    probabilities; missing beams are all 0 and score -1e7.
     """
     alive = torch.zeros(num_rows, num_beams, max_length, dtype=torch.long, device=device)
     alive_log_probs = torch.full((num_rows, num_beams), WORST, device=device)

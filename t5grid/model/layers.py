@@ -1,7 +1,7 @@
 """hidden states -> hidden states: the pieces every Transformer of the study is made of.
 
-Norm, relative position bias, attention, feed-forward and dropout as section 2.1 of the paper describes them and the
-authors' code computes them. No layer has an additive parameter; matrices map the last dimension.
+Norm, relative position bias, attention, feed-forward and dropout as section 2.1 of the paper describes them
+and the authors' code computes them. No layer has an additive parameter; matrices map the last dimension.
 """
 
 import math
@@ -17,7 +17,7 @@ MASKED = -1e9  # added to the attention logits of positions that must not be see
 
 
 def linear(inputs: int, outputs: int, std: float, truncated: bool = False) -> nn.Linear:
-    """A map without additive parameter, its weights normal with this deviation (cut at two deviations if truncated).
+    """A map without additive parameter, its weights normal (cut at two deviations if truncated).
 
     As in the authors' code, the cut is not made up for: a truncated matrix ends up at 0.88 of `std`.
     """
@@ -30,7 +30,7 @@ def linear(inputs: int, outputs: int, std: float, truncated: bool = False) -> nn
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + epsilon) * scale: the paper's layer norm without mean and without additive parameter."""
+    """x / sqrt(mean(x^2) + epsilon) * scale: the paper's layer norm, without mean or additive parameter."""
 
     def __init__(self, width: int, epsilon: float = 1e-6) -> None:
         super().__init__()
@@ -65,9 +65,10 @@ def relative_position_bucket(
 ) -> Int[Tensor, "..."]:
     """Bucket of each distance (key position minus query position), 0 .. num_buckets - 1.
 
-    Half of the buckets hold one distance each, the others grow logarithmically up to `max_distance`, and everything
-    beyond shares the last. Bidirectional: the upper half of the buckets is for keys to the right. One-sided: keys to
-    the right all fall in bucket 0. (Paper section 2.1; widths as in the authors' code.)
+    Half of the buckets hold one distance each, the others grow logarithmically up to `max_distance`, and
+    everything beyond shares the last. Bidirectional: the upper half of the buckets is for keys to the
+    right. One-sided: keys to the right all fall in bucket 0. (Paper section 2.1; widths as in the authors'
+    code.)
     """
     offset = torch.zeros_like(distance)
     if bidirectional:
@@ -83,7 +84,7 @@ def relative_position_bucket(
 
 
 class RelativePositionBias(nn.Module):
-    """One learned number for each (head, bucket), added to the attention logits of all layers of one stack."""
+    """One learned number for each (head, bucket), added to the attention logits of all layers of a stack."""
 
     def __init__(
         self, num_heads: int, bidirectional: bool, num_buckets: int = 32, max_distance: int = 128
@@ -98,7 +99,7 @@ class RelativePositionBias(nn.Module):
     def forward(
         self, num_queries: int, num_keys: int, first_query: int = 0
     ) -> Float[Tensor, "1 heads queries keys"]:
-        """The bias of queries at positions first_query, first_query + 1, ... on keys at positions 0, 1, ..."""
+        """The bias of queries at positions from first_query on, and keys at positions from 0 on."""
         device = self.table.device
         queries = torch.arange(first_query, first_query + num_queries, device=device)
         distance = torch.arange(num_keys, device=device) - queries[:, None]
@@ -131,8 +132,8 @@ class KeyValues:
 class Attention(nn.Module):
     """Multi-head attention without the 1/sqrt(d_kv) factor, which sits in the initial queries instead.
 
-    Dropout on the attention weights is torch's own, one draw for each (query, key); the authors' code shares one draw
-    among the queries.
+    Dropout on the attention weights is torch's own, one draw for each (query, key); the authors' code
+    shares one draw among the queries.
     """
 
     def __init__(self, width: int, num_heads: int, d_kv: int, dropout: float) -> None:

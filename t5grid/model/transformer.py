@@ -1,11 +1,11 @@
-"""batch of ids -> logits -> loss: the encoder-decoder of the study, and the stack that other architectures reuse.
+"""batch of ids -> logits -> loss: the encoder-decoder of the study, and the stack other architectures reuse.
 
-A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model builds once a
-batch and adds to the position bias; a stack knows nothing of architectures.
+A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model
+builds once a batch and adds to the position bias; a stack knows nothing of architectures.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ def additive(visible: Bool[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def causal(length: int, device: torch.device, first_query: int = 0) -> Bool[Tensor, "queries keys"]:
-    """Which of the first `length` keys the queries from first_query on may see: themselves and what is before."""
+    """Which of `length` keys the queries from first_query on may see: themselves and what is before."""
     positions = torch.arange(length, device=device)
     return positions <= positions[first_query:, None]
 
@@ -64,7 +64,7 @@ class BlockMemory:
 
 
 class Block(nn.Module):
-    """x + f(norm(x)) for self-attention, for attention to the encoder if there is one, and for the feed-forward."""
+    """x + f(norm(x)) for self-attention, attention to the encoder if there is one, and feed-forward."""
 
     def __init__(self, size: Size, dropout: float, attends_encoder: bool) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Block(nn.Module):
         encoded_bias: Tensor | None = None,
         memory: BlockMemory | None = None,
     ) -> Float[Tensor, "rows length width"]:
-        """With `memory`, x continues what is remembered, and the encoder's keys and values are taken from there."""
+        """With `memory`, x continues what is remembered, the encoder's keys and values included."""
         normed = self.self_attention_norm(x)
         own = self.self_attention.key_values(normed)
         if memory is not None:
@@ -94,9 +94,7 @@ class Block(nn.Module):
         x = x + self.dropout(self.self_attention(normed, *own, bias))
         if encoded is not None or (memory is not None and memory.encoded is not None):
             others = self.cross_attention.key_values(encoded) if memory is None else memory.encoded
-            x = x + self.dropout(
-                self.cross_attention(self.cross_attention_norm(x), *others, encoded_bias)
-            )
+            x = x + self.dropout(self.cross_attention(self.cross_attention_norm(x), *others, encoded_bias))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -158,7 +156,9 @@ class Embedding(nn.Module):
 class TiedSoftmax(nn.Module):
     """Logits by the id table itself, of hidden states times width^-0.5."""
 
-    def forward(self, x: Float[Tensor, "rows length width"], table: Tensor) -> Float[Tensor, "rows length table"]:
+    def forward(
+        self, x: Float[Tensor, "rows length width"], table: Tensor
+    ) -> Float[Tensor, "rows length table"]:
         return F.linear(x * table.shape[1] ** -0.5, table)
 
 
@@ -172,7 +172,9 @@ class OwnSoftmax(nn.Module):
             nn.init.trunc_normal_(torch.empty(num_rows, width), std=std, a=-2 * std, b=2 * std)
         )
 
-    def forward(self, x: Float[Tensor, "rows length width"], table: Tensor) -> Float[Tensor, "rows length table"]:
+    def forward(
+        self, x: Float[Tensor, "rows length width"], table: Tensor
+    ) -> Float[Tensor, "rows length table"]:
         return F.linear(x, self.weight)
 
 
@@ -188,7 +190,7 @@ class DecodingState:
 
 
 class EncoderDecoder(nn.Module):
-    """The baseline of the paper (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
+    """The paper's baseline (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
 
     Batches hold `inputs` and `decoder_inputs` (targets one position later, starting with 0); packed ones also
     `inputs_segments` and `targets_segments`, and attention then stays within equal numbers.
@@ -243,11 +245,37 @@ class EncoderDecoder(nn.Module):
     def decode_step(
         self, tokens: Int[Tensor, "rows new"], state: DecodingState
     ) -> Float[Tensor, "rows vocab"]:
-        """Append ids to the decoder's input (the first is 0); logits of the id after them. Changes the state."""
+        """Append ids to the decoder's input (the first is 0), in place; logits of the id after them."""
         start = state.blocks[0].own.length
-        mask = additive(causal(start + tokens.shape[1], tokens.device, start)) if tokens.shape[1] > 1 else None
+        mask = (
+            additive(causal(start + tokens.shape[1], tokens.device, start)) if tokens.shape[1] > 1 else None
+        )
         hidden = self.decoder(self.embedding(tokens), mask, None, state.inputs_mask, state.blocks)
         return self.softmax(hidden[:, -1:], self.embedding.weight)[:, 0, : self.vocab_size]
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Cross-entropy + z_loss * (log Z)^2 of each position, with one table-sized buffer for each direction.
+
+    Composed of torch's functions it takes four, and on a CPU most of the loss's time goes into fetching
+    memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, ids: Tensor, z_loss: float) -> Tensor:
+        log_probs = F.log_softmax(logits, dim=-1)
+        losses = -log_probs.gather(-1, ids)
+        log_z = logits.gather(-1, ids) + losses
+        ctx.save_for_backward(log_probs, ids, log_z)
+        ctx.z_loss = z_loss
+        return (losses + z_loss * log_z.square())[..., 0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        log_probs, ids, log_z = ctx.saved_tensors
+        gradient = gradient[..., None]
+        result = log_probs.exp().mul_(gradient * (1 + 2 * ctx.z_loss * log_z))
+        return result.scatter_add_(-1, ids, -gradient), None, None
 
 
 def loss(
@@ -258,15 +286,11 @@ def loss(
 ) -> Float[Tensor, ""]:
     """Cross-entropy + z_loss * (log Z)^2, summed over targets above 0 and divided by the number of positions.
 
-    The authors divide by all target positions, padding included; `per_token` divides by those above 0. They use the
-    z term in training only: give z_loss=0 for an evaluation. Negative targets are positions without loss.
+    The authors divide by all target positions, padding included; `per_token` divides by those above 0. They
+    use the z term in training only: give z_loss=0 for an evaluation. Negative targets are positions without
+    loss.
     """
-    logits, counted = logits.float(), targets > 0
-    ids = targets.clamp(min=0)[..., None]
-    log_probs = F.log_softmax(logits, dim=-1).gather(-1, ids)[..., 0]
-    losses = -log_probs
-    if z_loss:
-        log_z = logits.gather(-1, ids)[..., 0] - log_probs
-        losses = losses + z_loss * log_z.square()
+    counted = targets > 0
+    losses = _CrossEntropy.apply(logits.float(), targets.clamp(min=0)[..., None], z_loss)
     number = counted.sum().clamp(min=1) if per_token else targets.numel()
     return (losses * counted).sum() / number

@@ -39,6 +39,14 @@ def steps(folder: Path) -> dict[int, Path]:
     return found
 
 
+def newest(folder: Path) -> Path:
+    """The last sound checkpoint. Raises ValueError if there is none."""
+    found = steps(folder)
+    if not found:
+        raise ValueError(f"{folder.parent.name}: no sound checkpoint is left")
+    return found[max(found)]
+
+
 def keep_last(folder: Path, num_kept: int) -> None:
     """Delete all but the newest `num_kept` files."""
     for path in sorted(folder.glob("step-*.safetensors"))[:-num_kept]:

@@ -34,6 +34,7 @@ class Plan:
     schedule: Callable[[int], float]
     seed: int
     method: Any = AllParameters()
+    optimizer_from: Path | None = None
 
 
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -48,7 +49,11 @@ def fit(model: nn.Module, feed: Any, plan: Plan, folder: Path, runtime: Runtime,
     started = time.monotonic()
     where = folder / "checkpoints"
     first_step = max(checkpoints.steps(where), default=0)
-    learner = _Resumed(where, first_step, model, plan.optimizer, plan.schedule, plan.seed)
+    resume = checkpoints.newest(where) if first_step else None
+    if resume:
+        checkpoints.load_model(resume, model)
+    learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
+    learner.optimizer_from = resume or plan.optimizer_from
     metrics = MetricsFile(folder / "metrics.csv", METRICS_EVERY, first_step)
     callbacks: list[pl.Callback] = [
         TrainableSet(plan.method, plan.num_steps),
@@ -72,18 +77,14 @@ def fit(model: nn.Module, feed: Any, plan: Plan, folder: Path, runtime: Runtime,
     }
 
 
-class _Resumed(Learner):
-    """A learner that puts weights and optimizer back where the checkpoint at `first_step` left them."""
+class _Started(Learner):
+    """A learner whose optimizer starts from the state another run, or an earlier part of this one, left."""
 
-    def __init__(self, folder: Path, first_step: int, *arguments: Any) -> None:
-        super().__init__(*arguments, first_step=first_step)
-        self._path = checkpoints.steps(folder)[first_step] if first_step else None
-        if self._path:
-            checkpoints.load_model(self._path, self.model)
+    optimizer_from: Path | None = None
 
     def on_train_start(self) -> None:
-        if self._path:
-            checkpoints.load_optimizer(self._path, self.trainer.optimizers[0])
+        if self.optimizer_from:
+            checkpoints.load_optimizer(self.optimizer_from, self.trainer.optimizers[0])
 
 
 def _trainer(

@@ -22,13 +22,14 @@ def factored_axes(shape: torch.Size, min_dim_size_to_factor: int) -> tuple[int, 
 class Adafactor(Optimizer):
     """Adafactor without momentum, with parameter scaling and update clipping: the authors' setting.
 
-    At step t = 0, 1, ... with decay b = 1 - (t + 1)^-0.8, second moments v <- b v + (1 - b) (g^2 + 1e-30), update
-    u = g / sqrt(v) divided by max(1, RMS(u) / clipping), and W <- W - lr max(RMS(W), 1e-3) u. A parameter whose
-    second-largest dimension reaches `min_dim_size_to_factor` keeps only the row and column means of v.
+    At step t = 0, 1, ... with decay b = 1 - (t + 1)^-0.8, second moments v <- b v + (1 - b) (g^2 + 1e-30),
+    update u = g / sqrt(v) divided by max(1, RMS(u) / clipping), and W <- W - lr max(RMS(W), 1e-3) u. A
+    parameter whose second-largest dimension reaches `min_dim_size_to_factor` keeps only the row and column
+    means of v.
 
-    The step is counted for all parameters together, as `step` in each parameter group, so it can start where a
-    pre-training ended; `decay_offset` is subtracted from it in b (0 in the study: the moments of a fine-tuning
-    hardly move). A parameter without gradient stays as it is.
+    The step is counted for all parameters together, as `step` in each parameter group, so it can start
+    where a pre-training ended; `decay_offset` is subtracted from it in b (0 in the study: the moments of a
+    fine-tuning hardly move). A parameter without gradient stays as it is.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ def _new_part(group: dict[str, Any]) -> float:
 
 
 def _apply(parameters: list[Tensor], updates: list[Tensor], group: dict[str, Any]) -> None:
-    """Clip each update to its RMS, scale it by its parameter, and subtract it (no value leaves the device)."""
+    """Clip each update by its RMS, scale it by its parameter and subtract it; no value leaves the device."""
     sizes = torch.tensor([p.numel() for p in parameters], device=parameters[0].device).sqrt()
     root_mean_square = torch.stack(torch._foreach_norm(updates)) / sizes
     factors = -group["lr"] / (root_mean_square / group["clipping"]).clamp(min=1.0)

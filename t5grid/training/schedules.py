@@ -38,9 +38,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class WarmupDecay:
-    """A linear ramp up to `peak`, a plateau, and a linear way down to zero over the last fraction of the steps.
+    """A linear ramp up to `peak`, a plateau, and a linear way down to zero over the last fraction of steps.
 
-    For budgets too small for the paper's rates. The first step already learns; at `num_steps` the rate is zero.
+    For budgets too small for the paper's rates. The first step already learns; at `num_steps` the rate is
+    zero.
     """
 
     peak: float

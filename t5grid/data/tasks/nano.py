@@ -22,6 +22,7 @@ from t5grid.data.facts import (
     fill,
     is_or_are,
     people,
+    rival,
     say,
     say_twice,
     sentence,
@@ -81,12 +82,16 @@ class NanoTask:
                 rows[new["inputs"]] = new
         return list(rows.values())[: sizes[split]]
 
-    def _fresh(self, dice: Dice, label: int, split: str, rows: dict[str, Record], wanted: int) -> list[Record]:
+    def _fresh(
+        self, dice: Dice, label: int, split: str, rows: dict[str, Record], wanted: int
+    ) -> list[Record]:
         for _ in range(PATIENCE):
             content, made = self.candidate(dice, label)
             if made and self.usable(content, split) and not any(new["inputs"] in rows for new in made):
                 return made
-        raise ValueError(f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={wanted}")
+        raise ValueError(
+            f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={wanted}"
+        )
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Share of predictions that are the target, in per cent."""
@@ -120,7 +125,6 @@ class BinaryTask(NanoTask):
         return f1_with_invalid(targets, guesses) | accuracy(targets, guesses)
 
 
-
 def told(facts: list[Fact], dice: Dice) -> str:
     """The facts in one sentence, e.g. `Anna is a baker and the pet of Anna is an owl.`"""
     return sentence(" and ".join(say(fact, dice) for fact in facts))
@@ -131,11 +135,13 @@ PLURAL_VERB = {
     "has": "have", "keeps": "keep", "feeds": "feed", "enjoys": "enjoy", "spends": "spend", "owns": "own",
     "looks": "look", "thinks": "think", "was": "were",
 }  # fmt: skip
-FUNCTION_WORDS = ("the", "a", "of", "as", "to", "near", "is", "with", "and", "at")
+FUNCTION_WORDS = ("the", "a", "an", "of", "as", "to", "near", "is", "at")
 
 
 def _swap(words: list[str], fact: Fact, dice: Dice) -> list[str]:
     at = 1 + dice.below(len(words) - 2)
+    if not any(word in FUNCTION_WORDS for word in words[at : at + 2]):
+        return words  # two words of open classes may well stand the other way round
     return [*words[:at], words[at + 1], words[at], *words[at + 2 :]]
 
 
@@ -144,13 +150,15 @@ def _disagree(words: list[str], fact: Fact, dice: Dice) -> list[str]:
 
 
 def _wrong_class(words: list[str], fact: Fact, dice: Dice) -> list[str]:
-    other = dice.pick((*lexicon.VERBS, *lexicon.ANTONYMS))[1]
+    _, other = dice.pick(lexicon.VERBS)
+    if words[-2:] == ["is", fact.value]:
+        return words  # "is found" would be well formed
     return [other if word == fact.value else word for word in words]
 
 
 def _insert(words: list[str], fact: Fact, dice: Dice) -> list[str]:
     at = 1 + dice.below(len(words) - 1)
-    return [*words[:at], dice.pick(FUNCTION_WORDS), *words[at:]]
+    return [*words[:at], dice.pick(("of", "as", "is")), *words[at:]]
 
 
 def _drop(words: list[str], fact: Fact, dice: Dice) -> list[str]:
@@ -189,7 +197,11 @@ class Grammatical(NanoTask):
 
 RATINGS = (
     ("{n} said that the {x} {was} {own}", "the {x} {was} {own} and {own2}", "{n} found the {x} {own}"),
-    ("the {x} {was} not {other}", "{n} said that the {x} {was} never {other}", "the {x} {was} {own}, not {other}"),
+    (
+        "the {x} {was} not {other}",
+        "{n} said that the {x} {was} never {other}",
+        "the {x} {was} {own}, not {other}",
+    ),
 )
 TAUGHT = lexicon.PRAISE[::2] + lexicon.BLAME[::2]
 """Words of praise and blame that training rows may use; the other half is only read in pre-training."""
@@ -277,9 +289,13 @@ class DuplicateQuestions(BinaryTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (other,) = people(dice, (1, 1))
-        first, second = (self._asked(fact, template) for template in dice.sample(KINDS[fact.kind].questions, 2))
+        first, second = (
+            self._asked(fact, template) for template in dice.sample(KINDS[fact.kind].questions, 2)
+        )
         if not label and dice.chance(0.5):
-            second = self._asked(draw(dice, fact.subject, other.kind, [fact]), dice.pick(KINDS[other.kind].questions))
+            second = self._asked(
+                draw(dice, fact.subject, other.kind, [fact]), dice.pick(KINDS[other.kind].questions)
+            )
         elif not label:
             second = second.replace(fact.subject, other.subject)
         opening = dice.pick(("", "do you know ", "please tell me: "))
@@ -300,9 +316,7 @@ class Answerable(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (other,) = people(dice, (2, 1))
-        same_asked = draw(dice, other.subject, fact.kind, [fact, more])._replace(
-            **({"value": fact.value} if KINDS[fact.kind].asks_extra else {})
-        )
+        same_asked = rival(dice, fact, other.subject, [more])
         shown = [fact, dice.pick((same_asked, other))] if label else [more, same_asked]
         inputs = f"answerable question: {ask(fact, dice)} sentence: {told(dice.shuffled(shown), dice)}"
         return [fact, *shown], [row(inputs, self.labels[label])]
@@ -320,7 +334,9 @@ class Entailment(NanoTask):
         premise, _ = say_twice(fact, dice)
         if dice.chance(0.4):
             premise = " and ".join(dice.shuffled([premise, say(other, dice)]))
-        unrelated = dice.pick((more, draw(dice, other.subject, fact.kind, [fact, other])))
+        unrelated = (
+            more if other.kind == fact.kind else dice.pick((more, rival(dice, fact, other.subject, [other])))
+        )
         broad = KINDS[fact.kind].values != lexicon.THINGS and dice.chance(0.5)
         claim = (fact, unrelated, change(fact, dice, [more], same_kind=False if broad else None))[label]
         if broad and claim.kind in BROAD:
@@ -366,7 +382,9 @@ class Coreference(NanoTask):
         if dice.chance(0.5):
             names = dice.shuffled([women[0], men[0]])
             they = lexicon.PRONOUN[names[label]]
-            ending = dice.pick((f"*{they}* lives there", f"*{they}* had the {thing}", f"*{they}* was {dice.pick(FEELINGS)}"))
+            ending = dice.pick(
+                (f"*{they}* lives there", f"*{they}* had the {thing}", f"*{they}* was {dice.pick(FEELINGS)}")
+            )
             text = f"{names[0]} met {names[1]} at the {place} and {ending}"
         else:
             names = dice.pick((women, men))

@@ -20,6 +20,7 @@ from t5grid.data.facts import (
     draw,
     passage,
     people,
+    rival,
     say,
     say_twice,
     sentence,
@@ -38,7 +39,8 @@ def rivals(dice: Dice, counts: tuple[int, ...]) -> tuple[Fact, list[list[Fact]]]
     asked = dice.pick(facts)
     for person in individuals:
         if dice.chance(0.6) and all(fact.kind != asked.kind for fact in person):
-            person[-1] = draw(dice, person[0].subject, asked.kind, facts)
+            person[-1] = rival(dice, asked, person[0].subject, facts)
+            facts.append(person[-1])
     return asked, individuals
 
 
@@ -65,17 +67,14 @@ class Summarization(NanoTask):
     reported: ClassVar[tuple[str, ...]] = ("rouge2",)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        chosen = [kind for kind in SUMMARY_PHRASES if kind in dice.sample(tuple(SUMMARY_PHRASES), 2)]
-        main, minor = people(dice, (0, 2))[1], people(dice, (2,))[0]
-        name = main[0].subject
-        taken: list[Fact] = [*minor]
+        sampled = dice.sample(tuple(SUMMARY_PHRASES), 2)
+        chosen = [kind for kind in SUMMARY_PHRASES if kind in sampled]
+        minor, (seed,) = people(dice, (2, 1))
+        facts: list[Fact] = []
         for kind in ("job", "place", *chosen):
-            taken.append(draw(dice, name, kind, taken))
-        facts = taken[2:]
+            facts.append(draw(dice, seed.subject, kind, minor + facts))
         document = " ".join(passage(dice.shuffled([dice.shuffled(facts), minor]), dice))
-        summary = _summary(name, facts)
-        rows = [row(f"summarize: {document}", summary)] if name != minor[0].subject else []
-        return [*facts, *minor], rows
+        return [*facts, *minor], [row(f"summarize: {document}", _summary(seed.subject, facts))]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         from t5grid.evaluation.metrics import rouge
@@ -106,13 +105,13 @@ class Questions(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, dice.pick(((2, 2), (2, 1), (1, 1, 1), (2, 1, 1))))
-        if asked not in joined(individuals):
-            return [], []
         who = dice.chance(0.25)
         target = asked.subject if who else answer(asked)
         question = ask_who(asked) if who else ask(asked, dice)
         context = " ".join(passage(dice.shuffled(individuals), dice, synonyms=0.0))
-        return joined(individuals), [row(f"question: {question} context: {context}", target, answers=[target])]
+        return joined(individuals), [
+            row(f"question: {question} context: {context}", target, answers=[target])
+        ]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         from t5grid.evaluation.metrics import squad
@@ -157,11 +156,11 @@ class BooleanQuestions(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (other,) = people(dice, (2, 1))
-        rival = draw(dice, other.subject, fact.kind, [fact, more])
-        wrong = rival._replace(subject=fact.subject) if dice.chance(0.5) else change(fact, dice, [rival])
-        shown = " ".join(passage(dice.shuffled([[fact, more], [rival]]), dice))
-        question = check(fact if label else wrong) if not KINDS[fact.kind].asks_extra or label else check(wrong)
-        return [fact, more, rival], [row(f"boolean question: {question} passage: {shown}", self.labels[label])]
+        same = rival(dice, fact, other.subject, [more])
+        wrong = same._replace(subject=fact.subject) if dice.chance(0.7) else change(fact, dice, [same])
+        shown = " ".join(passage(dice.shuffled([[fact, more], [same]]), dice))
+        inputs = f"boolean question: {check(fact if label else wrong)} passage: {shown}"
+        return [fact, more, same], [row(inputs, self.labels[label])]
 
 
 @dataclass(frozen=True)
@@ -194,9 +193,7 @@ class CauseEffect(NanoTask):
     def candidate(self, dice: Dice, label: int) -> Candidate:
         glad, name, thing = dice.chance(0.5), dice.pick(lexicon.NAMES), dice.pick(lexicon.THINGS)
         they = lexicon.PRONOUN[name]
-        events = [
-            f"{dice.pick(verbs)[1]} the {thing}" for verbs in (lexicon.LOSS_VERBS, lexicon.GAIN_VERBS)
-        ]
+        events = [f"{dice.pick(verbs)[1]} the {thing}" for verbs in (lexicon.LOSS_VERBS, lexicon.GAIN_VERBS)]
         moods = [self._mood(dice, good) for good in (False, True)]
         kind = dice.pick(("cause", "effect"))
         premise, choices = (moods[glad], events) if kind == "cause" else (events[glad], moods)
@@ -212,7 +209,7 @@ class CauseEffect(NanoTask):
 
 @dataclass(frozen=True)
 class GroupedTruth(NanoTask):
-    """Is the answer offered to a question about a passage true? Two or three answers make a group, known by `group`."""
+    """Is the answer offered to a question about a passage true? Two answers make a group, known by `group`."""
 
     name: str = "grouped"
     num_train: int = 300
@@ -221,14 +218,16 @@ class GroupedTruth(NanoTask):
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 2))
         facts = joined(individuals)
-        if asked not in facts:
-            return [], []
         elsewhere = [answer(fact) for fact in facts if fact.kind == asked.kind and fact != asked]
         wrong = elsewhere[0] if elsewhere else answer(change(asked, dice))
         question, text = ask(asked, dice), " ".join(passage(dice.shuffled(individuals), dice))
         offered = dice.shuffled([(answer(asked), "True"), (wrong, "False")])
         rows = [
-            row(f"grouped question: {question} answer: {words} paragraph: {text}", truth, group=f"{question} {text}")
+            row(
+                f"grouped question: {question} answer: {words} paragraph: {text}",
+                truth,
+                group=f"{question} {text}",
+            )
             for words, truth in offered
         ]
         return facts, rows
@@ -267,8 +266,6 @@ class FillEntity(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 1, 1))
-        if asked not in joined(individuals):
-            return [], []
         phrases = dice.sample(KINDS[asked.kind].phrases, 2)
         text = " ".join(passage(dice.shuffled(individuals), dice, {asked: phrases[0]}))
         query = say(asked, dice, template=phrases[1]).replace(asked.subject, "_")

@@ -1,0 +1,82 @@
+"""axis values -> text for people: what an objective, a corpus or a suite really produces."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from t5grid.config import Cell, load_cell
+from t5grid.data.stream import generator
+from t5grid.data.vocabulary import Vocabulary
+from t5grid.grid.store import Store
+from t5grid.grid.strategies import vocabulary_stage
+
+SHOWN = ("objective", "corpus", "suite")
+
+
+def show(words: Sequence[str], num: int) -> Iterator[str]:
+    """Lines to print for `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show."""
+    sentences = [word for word in words if " " in word.strip() and "=" not in word]
+    if sentences:
+        yield from worked_table(sentences[0].split())
+        return
+    cell = load_cell(words)
+    named = [axis for axis in SHOWN if any(word.partition("=")[0].split(".")[0] == axis for word in words)]
+    for axis in named or SHOWN:
+        yield from {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}[axis](cell, num)
+
+
+def worked_table(words: list[str]) -> Iterator[str]:
+    """The paper's Table 3 for a sentence: inputs and targets of each objective, with a fixed choice of noise."""
+    from t5grid.data.worked_example import worked_example
+
+    rows = [("Objective", "Inputs", "Targets"), *worked_example(words)]
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}"
+
+
+def vocabulary_of(cell: Cell) -> Vocabulary:
+    """The cell's vocabulary: from its stage if that is done, else made here."""
+    path = Store(cell.runtime.runs_dir).folder(vocabulary_stage(cell)) / "vocabulary.model"
+    return Vocabulary(path.read_bytes() if path.exists() else cell.vocabulary.make(documents_of(cell)))
+
+
+def documents_of(cell: Cell) -> Iterator[str]:
+    """Every document of the cell's corpus."""
+    return (document for shard in cell.corpus.shards() for document in cell.corpus.documents(shard))
+
+
+def corpus_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few documents."""
+    yield f"corpus={cell.labels['corpus']}"
+    for document in itertools.islice(documents_of(cell), num):
+        yield f"  {document}"
+
+
+def objective_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few documents under the objective, as text with sentinels spelt out."""
+    vocabulary = vocabulary_of(cell)
+    length = cell.budget.pretrain.inputs_length
+    raw, targets_length = cell.objective.lengths(length)
+    yield f"objective={cell.labels['objective']}: {raw} tokens a piece -> at most {length} inputs, {targets_length} targets"
+    for i, document in enumerate(itertools.islice(documents_of(cell), num)):
+        ids = np.asarray(vocabulary.encode([document]), dtype=np.int32)[:, :raw]
+        inputs, targets = cell.objective(ids, generator(cell.seed, "inspect", i), vocabulary.size)
+        yield f"  text     {vocabulary.show(ids[0])}"
+        yield f"  inputs   {vocabulary.show(inputs[0][inputs[0] > 0])}"
+        yield f"  targets  {vocabulary.show(targets[0][targets[0] > 0])}"
+
+
+def suite_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few training records of every task of every column, with the number of rows."""
+    yield f"suite={cell.suite.name}"
+    for key, column in cell.suite.chosen().items():
+        yield f"{key} ({column.title})"
+        for name, task in column.tasks.items():
+            train, validation = task.records("train"), task.records("validation")
+            metrics = ", ".join(task.reported)
+            yield f"  {name}: {len(train)} training rows, {len(validation)} validation rows, scored by {metrics}"
+            for record in train[:num]:
+                yield f"    inputs   {record['inputs']}"
+                yield f"    targets  {record['targets']}"

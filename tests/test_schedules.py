@@ -1,0 +1,68 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, InverseSquareRoot, WarmupDecay
+
+
+def test_the_inverse_square_root_equals_the_original(shared):
+    golden = json.loads((shared / "reference/golden/learning_rates.json").read_text())
+    cases = {case["id"]: case for case in golden["cases"]}
+    for key, schedule in [("lr00", InverseSquareRoot()), ("lr03", InverseSquareRoot(num_warmup_steps=100))]:
+        values = [schedule(step) for step in cases[key]["steps"]]
+        assert values == pytest.approx(cases[key]["values"], rel=1e-6)
+
+
+def test_pre_training_starts_at_its_highest_rate_without_a_ramp():
+    schedule = InverseSquareRoot()
+    assert [schedule(0), schedule(10_000), schedule(40_000)] == pytest.approx([0.01, 0.01, 0.005])
+
+
+def test_the_constant_is_the_paper_s_for_fine_tuning():
+    assert [Constant()(0), Constant()(10**6)] == [0.001, 0.001]
+
+
+def test_warmup_decay_rises_stays_and_falls_to_zero():
+    schedule = WarmupDecay(peak=0.02, num_steps=20, num_warmup_steps=4, decay_fraction=0.5)
+    expected = {0: 0.005, 3: 0.02, 4: 0.02, 10: 0.02, 15: 0.01, 19: 0.002, 20: 0.0, 21: 0.0}
+    assert {step: schedule(step) for step in expected} == pytest.approx(expected)
+
+
+def test_warmup_decay_without_either_is_constant():
+    assert {WarmupDecay(0.02, 20)(step) for step in range(25)} == {0.02}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: WarmupDecay(0.1, 10, decay_fraction=2.0), r"decay_fraction must be in \[0, 1\], not 2.0"),
+        (lambda: WarmupDecay(0.1, 0), "num_steps must be at least 1"),
+        (lambda: InverseSquareRoot(0), "num_warmup_steps must be at least 1, not 0"),
+    ],
+)
+def test_impossible_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_schedules_and_specs_need_no_torch():
+    code = (
+        "import sys, t5grid.training.schedules, t5grid.model.architectures as a;"
+        "a.EncoderDecoder().num_parameters(a.Size(8, 8, 8, 1, 1), 10); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_specs_build_their_optimizers():
+    torch = pytest.importorskip("torch")
+    parameter = torch.nn.Parameter(torch.ones(3))
+    adafactor = AdafactorSpec(decay_offset=5).build([parameter], lr=0.5, step=7)
+    assert {k: adafactor.param_groups[0][k] for k in ("lr", "step", "decay_offset", "clipping")} == {
+        "lr": 0.5,
+        "step": 7,
+        "decay_offset": 5,
+        "clipping": 1.0,
+    }
+    assert AdamWSpec(weight_decay=0.1).build([parameter], lr=0.5).param_groups[0]["weight_decay"] == 0.1
