@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         add = commands.add_parser(name, help=text)
         add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
         add.set_defaults(command=command)
-    add = commands.add_parser("inspect", help="what an objective, a corpus or a suite really produces, as text")
+    add = commands.add_parser(
+        "inspect", help="what an objective, a corpus or a suite really produces, as text"
+    )
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
     add.set_defaults(command=inspect)

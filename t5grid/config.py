@@ -350,7 +350,11 @@ def _construct(cls: Any, values: dict[str, Any], hints: dict[str, Any], key: str
             raise ValueError(f"{key}.{name}: no such key{hint}; {key} takes {', '.join(fields) or 'none'}")
         values[name] = check_type(values[name], hints[name], f"{key}.{name}")
     for name, f in fields.items():
-        if name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        if (
+            name not in values
+            and f.default is dataclasses.MISSING
+            and f.default_factory is dataclasses.MISSING
+        ):
             raise ValueError(f"{key}.{name}: a value is needed")
     return cls(**values)
 

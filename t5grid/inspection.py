@@ -23,7 +23,9 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
     cell = load_cell(words)
     named = [axis for axis in SHOWN if any(word.partition("=")[0].split(".")[0] == axis for word in words)]
     for axis in named or SHOWN:
-        yield from {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}[axis](cell, num)
+        yield from {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}[axis](
+            cell, num
+        )
 
 
 def worked_table(words: list[str]) -> Iterator[str]:

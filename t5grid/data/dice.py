@@ -1,6 +1,7 @@
-"""Randomness of the generated world: `key -> a stream of choices`, the same bytes on every machine and Python.
+"""Randomness of the generated world: `key -> a stream of choices`, the same on every machine.
 
-Only `random.Random.random()` is used, whose values Python promises to keep; the choices are built on top of it here.
+Only `random.Random.random()` is used, whose values Python promises to keep; the choices are built
+on top of it here.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Facts of the generated world and how they are said: `fact -> one of several English sentences`.
 
-A fact is a plain tuple; what is built from facts (a document, a labelled row) is known by them, and a digest of them decides
-which split may use it. So pre-training text, training, validation and test rows never share their content.
+A fact is a plain tuple; what is built from facts (a document, a labelled row) is known by them, and a digest
+of them decides which split may use it. So pre-training text, training, validation and test rows never share
+their content.
 """
 
 import hashlib
@@ -28,8 +29,8 @@ class Fact(NamedTuple):
 class Kind:
     """Phrasings of a kind of fact.
 
-    In a template `{s}` is the subject (a name or a pronoun), `{o}` the subject's name, `{v}` the value, `{w}` the extra value;
-    `{a}` and `{aw}` are those with an indefinite article.
+    In a template `{s}` is the subject (a name or a pronoun), `{o}` the subject's name, `{v}` the value,
+    `{w}` the extra value; `{a}` and `{aw}` are those with an indefinite article.
     """
 
     values: tuple[str, ...]

@@ -1,7 +1,8 @@
 """Three constructed languages: `clause -> English text and its translation`.
 
-They differ in lexicon (every lemma hashes to two syllables of the language's own), word order (SVO, SOV, VSO; adjective before
-or after its noun) and morphology (what is marked, and where). A clause is a plain tuple, so it can be hashed into a split.
+They differ in lexicon (every lemma hashes to two syllables of the language's own), word order (SVO, SOV,
+VSO; adjective before or after its noun) and morphology (what is marked, and where). A clause is a plain
+tuple, so it can be hashed into a split.
 """
 
 import hashlib
@@ -150,7 +151,7 @@ def _stems(name: str, consonants: str, vowels: str) -> dict[str, str]:
     return stems
 
 
-# From the hardest to the easiest: all three affixes and verb-final; verb-first with one article; nearly English.
+# From the hardest to the easiest: four affixes and verb-final; verb-first with an article; nearly English.
 NORVIN = Language("Norvin", "gdzrvn", "aoiu", "SOV", False, "", "ri", "zu", "ga", "va", True, True)
 KELOSH = Language("Kelosh", "klshtp", "eoia", "VSO", False, "el", "sh", "ke", "", "", False, False)
 TAMIRI = Language("Tamiri", "tmrbfj", "aei", "SVO", True, "ta", "m", "ri", "", "", False, False)

@@ -1,7 +1,7 @@
-"""Word classes of the generated world: `class -> words`, with kinds of things, synonyms, opposites and two-sense words.
+"""Word classes of the generated world: `class -> words`, with sorts, synonyms, opposites and two-sense words.
 
-Open classes are large on purpose: a few hundred labelled rows cannot teach them, a pre-training corpus can. Every list is
-ordered and plain data, so that the text made from it is the same bytes everywhere.
+Open classes are large on purpose: a few hundred labelled rows cannot teach them, a pre-training corpus
+can. Every list is ordered and plain data, so that the text made from it is the same bytes everywhere.
 """
 
 

@@ -34,5 +34,8 @@ class FeedModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, torch.Tensor]]:
         return DataLoader(
-            self.dataset, batch_size=None, num_workers=self.num_workers, persistent_workers=self.num_workers > 0
+            self.dataset,
+            batch_size=None,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
         )

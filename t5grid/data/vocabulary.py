@@ -107,7 +107,9 @@ class Trained:
             )
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: SentencePiece says: {reason}") from None
+            raise ValueError(
+                f"vocabulary.num_pieces={self.num_pieces}: SentencePiece says: {reason}"
+            ) from None
         return model.getvalue()
 
     def fingerprint(self) -> dict[str, Any]:

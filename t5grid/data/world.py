@@ -1,8 +1,8 @@
 """seed -> documents of a generated world: the embedded corpus, made of nothing but this package.
 
-Documents of 45 to 75 words in simple English (and three constructed languages) tell of a few individuals; each fact is said
-at least twice in other words, so that a hidden word can be found again in the text, and each open word class has frames of
-its own. Shard i depends on the seed and i alone.
+Documents of 45 to 75 words in simple English (and three constructed languages) tell of a few
+individuals; each fact is said at least twice in other words, so that a hidden word can be found again in the
+text, and each open word class has frames of its own. Shard i depends on the seed and i alone.
 """
 
 import hashlib
@@ -175,6 +175,7 @@ def beliefs(dice: Dice) -> Document:
     return [known, thought, wrong], [*dice.shuffled(lines), sentence(f"in truth {truth}")]
 
 
+# Each tuple's first half may occur in labelled training rows, the second half is only read in pre-training.
 FACTIVE = ("knows", "sees", "remembers", "forgot", "learnt", "found out", "is glad", "is sad")
 OPEN = ("thinks", "hopes", "says", "believes", "guesses", "fears", "has heard", "expects")
 COUNTERFACTIVE = (
@@ -200,7 +201,7 @@ def pretraining_clause(dice: Dice) -> languages.Clause:
 def foreign_text(dice: Dice) -> Document:
     """A text in one of the constructed languages that says each thing twice."""
     language = dice.pick(languages.LANGUAGES)
-    clauses = [pretraining_clause(dice) for _ in range(4)]
+    clauses = [pretraining_clause(dice) for _ in range(5)]
     lines = [language.translate(said) + "." for said in clauses]
     retold = [said._replace(past=not said.past, place="") for said in dice.shuffled(clauses)]
     lines += [language.translate(said) + "." for said in retold]
@@ -210,12 +211,12 @@ def foreign_text(dice: Dice) -> Document:
 def glossary(dice: Dice) -> Document:
     """English phrases beside what a constructed language says for them."""
     language = dice.pick(languages.LANGUAGES)
-    said = pretraining_clause(dice)
-    phrases = [said.subject, said.object, languages.noun_phrase(dice)]
+    first, second = pretraining_clause(dice), pretraining_clause(dice)
+    phrases = (first.subject, first.object, second.subject)
     pairs = [(languages.english_phrase(phrase), language.phrase(phrase)) for phrase in phrases]
-    pairs.append((languages.english(said), language.translate(said)))
+    pairs += [(languages.english(said), language.translate(said)) for said in (first, second)]
     lines = [f'In {language.name}, "{english}" is "{foreign}".' for english, foreign in pairs]
-    return [language.name, repr(said), repr(phrases[2])], lines
+    return [language.name, repr(first), repr(second)], lines
 
 
 GENRES: dict[str, tuple[Callable[[Dice], Document], int]] = {
@@ -245,8 +246,8 @@ class NanoCorpus:
     def __post_init__(self) -> None:
         if self.num_documents < 1 or self.documents_per_shard < 1:
             raise ValueError(
-                f"corpus: num_documents {self.num_documents} and documents_per_shard {self.documents_per_shard}"
-                " must be at least 1"
+                f"corpus: num_documents {self.num_documents} and documents_per_shard"
+                f" {self.documents_per_shard} must be at least 1"
             )
         unknown = [name for name in self.genres or () if name not in GENRES]
         if unknown or (self.genres is not None and not self.genres):

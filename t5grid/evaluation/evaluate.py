@@ -20,14 +20,18 @@ Scores = dict[str, dict[str, float]]
 NUM_SAMPLES = 3
 
 
-def predict(model: nn.Module, vocabulary: Vocabulary, texts: Sequence[str], column: Column, batch: int) -> list[str]:
+def predict(
+    model: nn.Module, vocabulary: Vocabulary, texts: Sequence[str], column: Column, batch: int
+) -> list[str]:
     """Greedy answers (paper, section 3.1.2), one a text, decoded in batches of similar length."""
     ids = vocabulary.encode(list(texts))
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     answers = [""] * len(ids)
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        inputs = torch.from_numpy(finish(padded([ids[i] for i in chosen]), column.inputs_length).astype(np.int64))
+        inputs = torch.from_numpy(
+            finish(padded([ids[i] for i in chosen]), column.inputs_length).astype(np.int64)
+        )
         device = next(model.parameters()).device
         out = greedy(model, {"inputs": inputs.to(device)}, column.targets_length)
         for i, row in zip(chosen, out.tolist(), strict=True):
@@ -58,7 +62,10 @@ def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
     average is a group of its own, so that the reported average belongs to one step.
     """
     groups = {name: {name: task.reported} for name, task in column.tasks.items()}
-    best = {name: max(by_step, key=lambda step: _rank(_mean(by_step[step], group))) for name, group in groups.items()}
+    best = {
+        name: max(by_step, key=lambda step: _rank(_mean(by_step[step], group)))
+        for name, group in groups.items()
+    }
     everything = {name: task.reported for name, task in column.tasks.items()}
     average_step = max(by_step, key=lambda step: _rank(_mean(by_step[step], everything)))
     return {
@@ -71,7 +78,9 @@ def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
 
 def _mean(scores: Scores, group: dict[str, Sequence[str]]) -> float:
     """Mean over tasks of the mean of each task's metrics."""
-    return float(np.mean([np.mean([scores[task][metric] for metric in metrics]) for task, metrics in group.items()]))
+    return float(
+        np.mean([np.mean([scores[task][metric] for metric in metrics]) for task, metrics in group.items()])
+    )
 
 
 def _rank(value: float) -> float:

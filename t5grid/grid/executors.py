@@ -172,7 +172,9 @@ class _Run:
         """A worker that vanished fails its stage and is replaced."""
         dead.process.join()
         code = dead.process.exitcode or 0
-        reason = f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with status {code}"
+        reason = (
+            f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with status {code}"
+        )
         self.store.fail(stage, reason, reason)
         self.outcome.failed[stage.identity] = reason
         self.workers[self.workers.index(dead)] = self._start()

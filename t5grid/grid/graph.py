@@ -25,7 +25,9 @@ class Grid:
     @property
     def stages(self) -> list[Stage]:
         """Every stage of the grid, parents first."""
-        return with_parents([stage for row in self.rows.values() for _, cell in row for stage in cell.values()])
+        return with_parents(
+            [stage for row in self.rows.values() for _, cell in row for stage in cell.values()]
+        )
 
     @property
     def stem(self) -> str:
@@ -97,7 +99,9 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         for column in grid.columns:
             found = [record_of(cell[column.key], store, records) for _, cell in cells]
             done = [record["score"] for record in found if record]
-            holes = [_reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r]
+            holes = [
+                _reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r
+            ]
             scores[key][column.key] = done or Hole(holes[0])
     prints["corpus"] = _short(grid.baseline.corpus.fingerprint())
     prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}

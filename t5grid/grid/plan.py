@@ -13,7 +13,11 @@ KINDS = ("vocabulary", "tokens", "pretrain", "finetune", "evaluate")
 def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[str]:
     """A table of counts: stages asked for by all cells, distinct ones, done, to run."""
     asked = [
-        stage for grid in grids for row in grid.rows.values() for _, cell in row for stage in _of_cell(cell.values())
+        stage
+        for grid in grids
+        for row in grid.rows.values()
+        for _, cell in row
+        for stage in _of_cell(cell.values())
     ]
     head = f"{'stage':<12}{'asked for':>10}{'distinct':>10}{'shared':>10}{'done':>8}{'to run':>8}"
     out = [head]
@@ -22,7 +26,9 @@ def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[
         wanted = sum(stage.kind == kind for stage in asked)
         done = sum(store.state(stage) == "done" for stage in distinct)
         numbers = (wanted, len(distinct), wanted - len(distinct), done)
-        out.append(f"{kind:<12}{numbers[0]:>10}{numbers[1]:>10}{numbers[2]:>10}{done:>8}{len(distinct) - done:>8}")
+        out.append(
+            f"{kind:<12}{numbers[0]:>10}{numbers[1]:>10}{numbers[2]:>10}{done:>8}{len(distinct) - done:>8}"
+        )
     cell = grids[0].baseline
     names = ", ".join(grid.experiment.name for grid in grids)
     out.append(f"{names}: size {cell.labels['size']}, budget {cell.budget.name}, suite {cell.suite.name}")

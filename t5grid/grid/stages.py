@@ -152,7 +152,9 @@ class PretrainStage(Stage):
             schedule=build(budget["schedule"], "budget.pretrain.schedule"),
             seed=self.config["seed"],
         )
-        result = fit(model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity)
+        result = fit(
+            model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
+        )
         epochs = budget["num_steps"] * budget["num_rows"] / len(rows)
         return {**result, "parameters": num_parameters(model), "epochs": round(epochs, 4)}
 
@@ -199,7 +201,9 @@ class FinetuneStage(Stage):
             method=build(self.config["finetune"], "finetune"),
             optimizer_from=start[0] if start and budget["continue_optimizer"] else None,
         )
-        result = fit(model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity)
+        result = fit(
+            model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
+        )
         return {**result, "parameters": num_parameters(model), "examples_per_step": feed.num_examples}
 
 
@@ -276,7 +280,9 @@ def _commit() -> str | None:
     """The commit of the checkout this code runs from; None for an installed wheel."""
     here = Path(__file__).parent
     try:
-        shown = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+        shown = subprocess.run(
+            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return shown.stdout.strip() or None

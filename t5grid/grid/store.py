@@ -62,7 +62,9 @@ class Store:
 
     def report(self, stage: Stage, progress: dict[str, Any]) -> None:
         """Write the stage's status for whoever watches."""
-        write_whole(self.folder(stage) / "status.json", json.dumps({**progress, "time": round(time.time(), 1)}))
+        write_whole(
+            self.folder(stage) / "status.json", json.dumps({**progress, "time": round(time.time(), 1)})
+        )
 
     def finish(self, stage: Stage, result: dict[str, Any]) -> None:
         """Write the record that makes the stage done."""
@@ -72,7 +74,12 @@ class Store:
     def fail(self, stage: Stage, error: str, traceback: str) -> None:
         """Leave failed.json with one line of error and the end of the traceback."""
         tail = "\n".join(traceback.splitlines()[-30:])
-        failure = {"identity": stage.identity, "error": error, "traceback": tail, "time": round(time.time(), 1)}
+        failure = {
+            "identity": stage.identity,
+            "error": error,
+            "traceback": tail,
+            "time": round(time.time(), 1),
+        }
         write_whole(self.folder(stage) / "failed.json", json.dumps(failure, indent=1))
 
     @contextmanager

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from t5grid.config import Cell
-from t5grid.grid.stages import EvaluateStage, FinetuneStage, PretrainStage, Stage, TokensStage, VocabularyStage
+from t5grid.grid.stages import (
+    EvaluateStage,
+    FinetuneStage,
+    PretrainStage,
+    Stage,
+    TokensStage,
+    VocabularyStage,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     return PretrainStage(f"{name}-seed{cell.seed}", config, config, (tokens, vocabulary))
 
 
-def column_stages(cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], schedule: Any) -> dict[str, Stage]:
+def column_stages(
+    cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], schedule: Any
+) -> dict[str, Stage]:
     """Fine-tuning and evaluation of every column in use, on top of `pretrained` (or of nothing)."""
     stages: dict[str, Stage] = {}
     start = cell.labels["objective"] if pretrained else "scratch"
@@ -70,7 +79,10 @@ def column_stages(cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], 
         name = "-".join([key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))])
         name = f"{name}-seed{cell.seed}"
         tuned = FinetuneStage(
-            name, {**model, **training, "column": plain}, {**model, **training, **data}, (vocabulary, *pretrained)
+            name,
+            {**model, **training, "column": plain},
+            {**model, **training, **data},
+            (vocabulary, *pretrained),
         )
         evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
         stages[key] = EvaluateStage(
@@ -100,4 +112,3 @@ def with_parents(stages: list[Stage]) -> list[Stage]:
     for stage in stages:
         add(stage)
     return list(ordered.values())
-

@@ -57,7 +57,11 @@ class MetricsFile(pl.Callback):
         self.tokens += int((batch["inputs"] > 0).sum()) + int((batch["targets"] > 0).sum())
         if learner.step % self.every:
             return
-        row = (learner.step, f"{float(learner.last_loss):.6f}", f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}")
+        row = (
+            learner.step,
+            f"{float(learner.last_loss):.6f}",
+            f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}",
+        )
         with open(self.path, "a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
         for logger in trainer.loggers:

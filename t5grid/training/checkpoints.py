@@ -58,11 +58,15 @@ def load_model(path: Path, model: nn.Module) -> None:
     stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
     wanted = unique_state(model)
     for name in sorted(stored.keys() ^ wanted.keys()):
-        raise ValueError(f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}")
+        raise ValueError(
+            f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}"
+        )
     with torch.no_grad():
         for name, tensor in wanted.items():
             if tensor.shape != stored[name].shape:
-                raise ValueError(f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}")
+                raise ValueError(
+                    f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}"
+                )
             tensor.copy_(stored[name])
 
 

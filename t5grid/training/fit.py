@@ -43,7 +43,9 @@ def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     return build()
 
 
-def fit(model: nn.Module, feed: Any, plan: Plan, folder: Path, runtime: Runtime, report: Report, run: str) -> dict:
+def fit(
+    model: nn.Module, feed: Any, plan: Plan, folder: Path, runtime: Runtime, report: Report, run: str
+) -> dict:
     """Train to `plan.num_steps`, going on from the newest sound checkpoint; returns what the record keeps."""
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()

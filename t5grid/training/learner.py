@@ -16,7 +16,9 @@ Schedule = Callable[[int], float]
 class Learner(pl.LightningModule):
     """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on."""
 
-    def __init__(self, model: nn.Module, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0
+    ) -> None:
         super().__init__()
         self.model = model
         self.optimizer_spec, self.schedule = optimizer, schedule
@@ -41,5 +43,7 @@ class Learner(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer owns every parameter; its rate follows the schedule step by step."""
         optimizer = self.optimizer_spec.build(self.model.parameters(), lr=1.0)
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.schedule(self.first_step + step))
+        rate = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule(self.first_step + step)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

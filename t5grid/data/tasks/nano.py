@@ -1,8 +1,8 @@
 """seed -> records of the generated suite: sentences, summaries, questions and translations of the nano world.
 
-Each row is built from facts (or a clause) whose digest admits it to one split only, so splits share no content with one
-another or with the corpus, at any size. Labels alternate, so they are balanced at any size. The harder kinds are in
-`nano_reasoning`.
+Each row is built from facts (or a clause) whose digest admits it to one split only, so splits share no
+content with one another or with the corpus, at any size. Labels alternate, so they are balanced at any size.
+Tasks with a passage, a reason or another language are in `nano_passages`.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def row(inputs: str, targets: str, **more: object) -> Record:
 
 @dataclass(frozen=True)
 class NanoTask:
-    """A task whose rows are generated; a kind of task says how one candidate row is made and how it is scored."""
+    """A task whose rows are generated; a subclass says how one candidate row is made and scored."""
 
     name: str = "task"
     num_train: int = 400
@@ -131,9 +131,9 @@ def told(facts: list[Fact], dice: Dice) -> str:
 
 
 PLURAL_VERB = {
-    "works": "work", "is": "are", "earns": "earn", "likes": "like", "loves": "love", "buys": "buy", "lives": "live",
-    "has": "have", "keeps": "keep", "feeds": "feed", "enjoys": "enjoy", "spends": "spend", "owns": "own",
-    "looks": "look", "thinks": "think", "was": "were",
+    "works": "work", "is": "are", "earns": "earn", "likes": "like", "loves": "love", "buys": "buy",
+    "lives": "live", "has": "have", "keeps": "keep", "feeds": "feed", "enjoys": "enjoy",
+    "spends": "spend", "owns": "own", "looks": "look", "thinks": "think", "was": "were",
 }  # fmt: skip
 FUNCTION_WORDS = ("the", "a", "an", "of", "as", "to", "near", "is", "at")
 
@@ -172,7 +172,7 @@ CORRUPTIONS = (_swap, _swap, _disagree, _wrong_class, _wrong_class, _insert, _dr
 
 @dataclass(frozen=True)
 class Grammatical(NanoTask):
-    """Is the sentence well formed? One word is moved, bent, added, lost or of the wrong class where it is not."""
+    """Is the sentence well formed? If not, one word is moved, bent, added, lost or misplaced."""
 
     name: str = "grammatical"
     reported: ClassVar[tuple[str, ...]] = ("matthews",)
@@ -253,7 +253,7 @@ def _likeness(fact: Fact, other: Fact) -> float:
 
 @dataclass(frozen=True)
 class Similarity(NanoTask):
-    """How much do two sentences share, from 0.0 to 5.0? A value of the same sort (plums for figs) counts half."""
+    """How much do two sentences share, from 0.0 to 5.0? The same sort (plums for figs) counts half."""
 
     name: str = "similarity"
     reported: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
@@ -282,7 +282,7 @@ class Similarity(NanoTask):
 
 @dataclass(frozen=True)
 class DuplicateQuestions(BinaryTask):
-    """Do two questions ask the same? If not, they ask it of another individual, or another thing of the same one."""
+    """Do two questions ask the same? If not, it is of somebody, or about something, else."""
 
     name: str = "duplicate_questions"
     labels: ClassVar[tuple[str, ...]] = ("not_duplicate", "duplicate")
@@ -309,7 +309,7 @@ class DuplicateQuestions(BinaryTask):
 
 @dataclass(frozen=True)
 class Answerable(NanoTask):
-    """Does the sentence answer the question? If not, it tells the same of another one, or something else of this one."""
+    """Does the sentence answer the question? If not, it is of somebody, or about something, else."""
 
     name: str = "answerable"
     labels: ClassVar[tuple[str, ...]] = ("unanswerable", "answerable")
@@ -324,7 +324,7 @@ class Answerable(NanoTask):
 
 @dataclass(frozen=True)
 class Entailment(NanoTask):
-    """Does the premise imply the hypothesis, contradict it, or neither? Hypotheses may name the sort (bird) for a word."""
+    """Does the premise imply the hypothesis, contradict it, or neither? It may name the sort for a word."""
 
     name: str = "entailment"
     labels: ClassVar[tuple[str, ...]] = ("entailment", "neutral", "contradiction")
@@ -371,7 +371,7 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Coreference(NanoTask):
-    """Whom does the pronoun between the stars mean? The target is the name; gender or the reason given tells."""
+    """Whom does the pronoun between the stars mean? Gender, or the reason given, tells."""
 
     name: str = "coreference"
     labels: ClassVar[tuple[str, ...]] = ("first", "second")

@@ -1,6 +1,7 @@
 """seed -> records of the generated suite that need a passage, a reason or another language.
 
-Summaries, questions, translation, and six harder kinds of reasoning; made and split like the sentences in `nano`.
+Summaries, questions, translation, and six harder kinds of reasoning; made and split like those in
+`nano`.
 """
 
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ from t5grid.data.tasks.task import Record
 from t5grid.data.world import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
 
 TRUTH = ("False", "True")
+TAUGHT_VERBS = FACTIVE[:4] + OPEN[:4] + COUNTERFACTIVE[:4]
 
 
 def rivals(dice: Dice, counts: tuple[int, ...]) -> tuple[Fact, list[list[Fact]]]:
-    """Individuals and one of their facts, which often has a rival of its kind that holds of another individual."""
+    """Individuals and one of their facts, which often has a rival that holds of another one."""
     individuals = people(dice, counts)
     facts = [fact for person in individuals for fact in person]
     asked = dice.pick(facts)
@@ -51,9 +53,9 @@ def joined(individuals: list[list[Fact]]) -> list[Fact]:
 SUMMARY_PHRASES = {
     "food": "eats {v}",
     "pet": "keeps {a}",
-    "hobby": "enjoys {v}",
-    "thing": "owns {aw} {v}",
-    "event": "{w} the {v}",
+    "hobby": "is fond of {v}",
+    "thing": "carries {aw} {v}",
+    "event": "had {w} the {v}",
 }
 
 
@@ -86,7 +88,10 @@ def _summary(name: str, facts: list[Fact]) -> str:
     job, place, *others = facts
     clauses = [
         SUMMARY_PHRASES[fact.kind].format(
-            v=fact.value, a=article(fact.value), w=fact.extra, aw=article(fact.extra or "x")
+            v=fact.value,
+            a=article(fact.value),
+            w=lexicon.PARTICIPLE.get(fact.extra, ""),
+            aw=article(fact.extra or "x"),
         )
         for fact in others
     ]
@@ -165,7 +170,7 @@ class BooleanQuestions(NanoTask):
 
 @dataclass(frozen=True)
 class Commitment(NanoTask):
-    """Is what somebody knows, thinks or pretends true, open or false?"""
+    """Is what somebody knows, thinks or pretends true, open or false? Validation has new verbs too."""
 
     name: str = "commitment"
     num_train: int = 300
@@ -174,12 +179,19 @@ class Commitment(NanoTask):
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (speaker,) = people(dice, (1, 1))
         first, second = say_twice(fact, dice)
-        verb = dice.pick((FACTIVE, OPEN, COUNTERFACTIVE)[label])
+        known, wrong = label == 0 or (label == 2 and dice.chance(0.5)), change(fact, dice)
+        verb = dice.pick(FACTIVE if known else OPEN if label == 1 else COUNTERFACTIVE)
+        if label and (known or (label == 1 and dice.chance(0.5))):
+            second = say(wrong, dice)  # what is known to hold excludes the other
         premise = sentence(f"{speaker.subject} {verb} that {first}")
         if dice.chance(0.5):
             premise = f"{sentence(say(speaker, dice))} {premise}"
         inputs = f"commitment hypothesis: {sentence(second)} premise: {premise}"
-        return [fact, speaker], [row(inputs, self.labels[label])]
+        return [fact, speaker, (verb,)], [row(inputs, self.labels[label])]
+
+    def usable(self, content: list, split: str) -> bool:
+        (verb,) = content[-1]
+        return super().usable(content, split) and (split != "train" or verb in TAUGHT_VERBS)
 
 
 @dataclass(frozen=True)
@@ -209,7 +221,7 @@ class CauseEffect(NanoTask):
 
 @dataclass(frozen=True)
 class GroupedTruth(NanoTask):
-    """Is the answer offered to a question about a passage true? Two answers make a group, known by `group`."""
+    """Is the answer offered to a question on a passage true? Two answers make a group."""
 
     name: str = "grouped"
     num_train: int = 300

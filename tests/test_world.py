@@ -1,0 +1,172 @@
+"""The generated world: the same bytes everywhere, shards on their own, words and languages as promised."""
+
+import hashlib
+import subprocess
+import sys
+from itertools import combinations
+
+import pytest
+
+from t5grid.data import languages, lexicon
+from t5grid.data.dice import Dice
+from t5grid.data.facts import KIND_NAMES, KINDS, Fact, answer, ask, bucket, change, draw, people, rival, say
+from t5grid.data.languages import Clause, NounPhrase
+from t5grid.data.world import GENRES, NanoCorpus
+
+
+def digest(texts):
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def test_documents_are_the_same_bytes_on_every_machine():
+    assert digest(NanoCorpus(200).documents(0)) == "b94f240c06b4322d"
+    assert digest(NanoCorpus(200, seed=1).documents(0)) == "e77aba980011c467"
+
+
+def test_text_does_not_depend_on_hash_seeds():
+    code = "from t5grid.data.world import NanoCorpus; print(list(NanoCorpus(20).documents(0)))"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert said[0].stdout == said[1].stdout != b""
+
+
+def test_shards_do_not_depend_on_one_another():
+    corpus = NanoCorpus(25, documents_per_shard=10)
+    assert corpus.shards() == [0, 1, 2]
+    backwards = {shard: list(corpus.documents(shard)) for shard in (2, 1, 0)}
+    assert [len(backwards[shard]) for shard in corpus.shards()] == [10, 10, 5]
+    assert backwards[1] == list(NanoCorpus(20, documents_per_shard=10).documents(1))
+    assert len({text for texts in backwards.values() for text in texts}) == 25
+
+
+def test_documents_have_24_to_85_words_and_60_on_average():
+    lengths = [len(text.split()) for text in NanoCorpus(1000).documents(0)]
+    assert min(lengths) >= 24 and max(lengths) <= 85
+    assert 55 < sum(lengths) / len(lengths) < 65
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_every_genre_writes_plain_text_without_task_prefixes(genre):
+    for text in NanoCorpus(50, genres=(genre,)).documents(0):
+        assert text.endswith(".") and text.isascii() and "\n" not in text and "  " not in text
+        assert not any(
+            mark in text for mark in ("question:", "context:", "sentence1:", "{", "}", "translate")
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"num_documents": 0}, "num_documents 0"),
+        ({"num_documents": 5, "documents_per_shard": 0}, "documents_per_shard 0"),
+        ({"num_documents": 5, "genres": ("poem",)}, r"genres \['poem'\]: expected some of \['life_story'"),
+        ({"num_documents": 5, "genres": ()}, r"genres \[\]"),
+    ],
+)
+def test_impossible_corpora_are_refused_in_one_line(settings, words):
+    with pytest.raises(ValueError, match=words) as error:
+        NanoCorpus(**settings)
+    assert "\n" not in str(error.value)
+
+
+def test_fingerprint_tells_settings_apart():
+    corpora = [
+        NanoCorpus(9),
+        NanoCorpus(8),
+        NanoCorpus(9, 1),
+        NanoCorpus(9, genres=("opinion",)),
+        NanoCorpus(9, 0, 3),
+    ]
+    assert len({corpus.fingerprint() for corpus in corpora}) == 5
+    assert NanoCorpus(9).fingerprint() == NanoCorpus(9).fingerprint()
+
+
+def test_buckets_do_not_depend_on_the_order_of_facts():
+    one, two = Fact("Anna", "job", "baker"), Fact("Tom", "thing", "hat", "red")
+    assert bucket([one, two]) == bucket([two, one])
+    counts = [bucket([Fact("Anna", "job", str(number))]) for number in range(5000)]
+    for name, share in (("pretraining", 0.6), ("train", 0.2), ("validation", 0.1), ("test", 0.1)):
+        assert abs(counts.count(name) / 5000 - share) < 0.03
+
+
+def test_a_word_of_a_class_is_in_no_other_class():
+    classes = (lexicon.FOODS, lexicon.ANIMALS, lexicon.THINGS, lexicon.PLACES, lexicon.HOBBIES, lexicon.JOBS)
+    for words in (*classes, lexicon.NAMES, lexicon.PRAISE, lexicon.BLAME, lexicon.COLOURS, lexicon.STATES):
+        assert len(set(words)) == len(words)
+    for one, other in combinations(classes, 2):
+        assert not set(one) & set(other)
+    assert not set(lexicon.PRAISE) & set(lexicon.BLAME)
+    assert (len(lexicon.NAMES), len(lexicon.THINGS), len(lexicon.PRAISE), len(lexicon.BLAME)) == (
+        100,
+        60,
+        40,
+        40,
+    )
+
+
+def test_a_synonym_is_nobody_elses_word():
+    stand_ins = list(lexicon.SYNONYM.values())
+    assert len(set(stand_ins)) == len(stand_ins)
+    taken = {word for kind in KINDS.values() for word in (*kind.values, *kind.extras)}
+    assert sorted(set(stand_ins) & taken) == []
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_every_phrasing_shows_subject_and_answer(kind):
+    dice = Dice("test")
+    fact = draw(dice, "Anna", kind)
+    for template in KINDS[kind].phrases:
+        text = say(fact, dice, synonyms=0.0, template=template)
+        assert "Anna" in text and answer(fact) in text
+    assert answer(fact) not in ask(fact, dice).split()
+    assert answer(change(fact, dice)) != answer(fact) != answer(rival(dice, fact, "Tom"))
+
+
+def test_individuals_share_no_value():
+    for number in range(50):
+        facts = [fact for person in people(Dice(number), (3, 3, 2)) for fact in person]
+        words = [word for fact in facts for word in fact[2:] if word]
+        assert len(set(words)) == len(words)
+
+
+def test_pronouns_follow_the_name():
+    fact = Fact("Tom", "job", "actor")
+    assert say(fact, Dice(0), pronoun=True, template="{s} works as {a}") == "he works as an actor"
+
+
+def test_the_three_languages_differ_in_order_and_affixes():
+    said = Clause(NounPhrase("cat", "red", True), "clean", NounPhrase("bowl", "", False), True, "mill")
+    assert languages.english(said) == "the red cats cleaned the bowl near the mill"
+    assert [language.translate(said) for language in languages.LANGUAGES] == [
+        "dizuri vadano dinaga varunazu nizo dadi",
+        "kokake el hosish tiha el salo sepa el lili",
+        "ta mija mefim tiriri ta raji firi ta remi",
+    ]
+
+
+@pytest.mark.parametrize("language", languages.LANGUAGES, ids=lambda language: language.name)
+def test_a_language_has_one_stem_a_lemma(language):
+    stems = {lemma: language.word(lemma) for lemma in languages.LEMMAS}
+    assert len(set(stems.values())) == len(stems)
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("fox", "foxes"), ("butterfly", "butterflies"), ("donkey", "donkeys"), ("wolf", "wolves")],
+)
+def test_english_plurals(one, many):
+    assert languages.plural(one) == many
+
+
+def test_dice_samples_distinct_items():
+    assert sorted(Dice("x").shuffled(range(50))) == list(range(50))
+    assert len(set(Dice("x").sample(range(50), 10))) == 10
+    assert (
+        Dice("a", 1).sample(range(9), 3)
+        == Dice("a", 1).sample(range(9), 3)
+        != Dice("a", 2).sample(range(9), 3)
+    )
