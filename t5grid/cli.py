@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from t5grid import __version__
 
@@ -16,11 +16,10 @@ USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command; a user's mistake is one line on standard error and exit code 2."""
-    options, rest = _parser().parse_known_args(arguments)
-    if rest and not getattr(options, "hydra", False):
-        print(f"t5grid {options.name}: unknown option {rest[0]}", file=sys.stderr)
-        return USAGE_ERROR
     try:
+        options, rest = _parser().parse_known_args(arguments)
+        if rest and not getattr(options, "hydra", False):
+            raise ValueError(f"{options.name}: unknown option {rest[0]}")
         return options.command(options, rest)
     except ValueError as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
@@ -33,8 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong as everything else does: one line, a ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="t5grid",
         description="The study grid of Raffel et al. (2020), T5: run what is missing, write the tables.",
         epilog="Overrides are Hydra's: objective=bert_style budget=lab objective.rate=0.25",
@@ -72,12 +78,28 @@ def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _grids(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
+    from t5grid.composing import check_repeats
     from t5grid.grid.graph import expand
     from t5grid.grid.store import Store
 
     names, overrides = split_names(options.names)
+    check_repeats(overrides)
     grids = [expand(name, overrides) for name in names]
+    for grid in grids:
+        _refuse_equal_rows(grid)
     return grids, Store(grids[0].baseline.runtime.runs_dir)
+
+
+def _refuse_equal_rows(grid: Any) -> None:
+    """An override of what the rows themselves vary would print one cell under two names."""
+    seen: dict[str, str] = {}
+    for key, ((cell, _), *_) in grid.rows.items():
+        other = seen.setdefault(repr(cell.config), key)
+        if other != key:
+            where = f"experiments/{grid.experiment.name}.yaml"
+            raise ValueError(
+                f"{where}, rows {other} and {key} are the same cell; override only what no row varies"
+            )
 
 
 def sweep(options: Any, rest: list[str]) -> int:
@@ -160,9 +182,11 @@ def status(options: Any, rest: list[str]) -> int:
 
 def run(options: Any, rest: list[str]) -> int:
     """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
+    from t5grid.composing import check_repeats
     from t5grid.grid.cells import multirun, run_overrides
 
     words = [*options.overrides, *rest]
+    check_repeats(words)
     if "-m" in words or "--multirun" in words:
         return multirun([word for word in words if word not in ("-m", "--multirun")])
     if unknown := [word for word in words if word.startswith("-")]:

@@ -5,7 +5,7 @@ from t5grid.data.stream import Mixture, generator, key_of, permute, shuffled, un
 
 
 def test_keys_are_the_same_on_every_machine():
-    assert key_of(0, "corpus") == 4104246014562911406
+    assert key_of(0, "corpus") == 6356123508581651745
     assert key_of("a", "b") != key_of("ab") != key_of("b", "a")
 
 
@@ -36,7 +36,7 @@ def test_permute_does_not_depend_on_what_is_asked_together():
     np.testing.assert_array_equal(permute(some, 1000, key_of("k")), whole[some])
 
 
-@pytest.mark.parametrize("size", [2, 3, 7, 100])
+@pytest.mark.parametrize("size", [2, 3, 7, 20])
 def test_every_item_comes_first_equally_often_over_keys(size):
     num_keys = 200 * size
     first = [int(permute(np.array([0]), size, key_of("first", key))[0]) for key in range(num_keys)]

@@ -37,8 +37,8 @@ def golden(shared) -> dict:
     return {kind: [case for case in cases if case["kind"] == kind] for kind in ("encode", "decode")}
 
 
-# The original gives extra ids a text of their own (`<extra_id_0>`), which it encodes to the id and decodes to; our
-# sentinels are ids and never text, so where the two differ ours is the original without extra ids.
+# The original gives extra ids a text of their own (`<extra_id_0>`), in both directions. Our sentinels are ids
+# and never text, so where the two differ ours is the original without extra ids.
 
 
 @pytest.mark.parametrize("num_sentinels", [0, 100])
@@ -122,11 +122,14 @@ def test_documents_of_several_lines_are_read(trained):
     assert Vocabulary(Trained(num_pieces=40).make(joined)).num_pieces == 40
 
 
-@pytest.mark.parametrize("texts", [[], [""], ["too small"]], ids=["none", "empty", "too small"])
-def test_too_small_a_text_is_refused_in_one_line(texts, capfd):
-    with pytest.raises(ValueError, match=r"^vocabulary.num_pieces=500: ") as error:
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [([], "there is no text"), ([""], "there is no text"), (["too small"], "Vocabulary size too high")],
+)
+def test_too_small_a_text_is_refused_in_one_line(texts, reason):
+    with pytest.raises(ValueError, match=f"^vocabulary.num_pieces=500: cannot be trained: {reason}") as error:
         Trained(num_pieces=500).make(iter(texts))
-    assert len(one_line(error)) > len("vocabulary.num_pieces=500: SentencePiece says: ") + 5
+    one_line(error)
 
 
 def test_too_few_pieces_are_refused():
@@ -135,7 +138,9 @@ def test_too_few_pieces_are_refused():
 
 
 def test_a_model_with_other_special_ids_is_refused_by_name(shared):
-    with pytest.raises(ValueError, match="torchtune_m_2000.model.* ids 0, 1, 2 .*this model has") as error:
+    with pytest.raises(
+        ValueError, match=r"torchtune_m_2000.model: pad, eos and unk .* has \(-1, 2, 0\)$"
+    ) as error:
         Vocabulary.load(shared / "sentencepiece/torchtune_m_2000.model")
     one_line(error)
 
@@ -144,10 +149,12 @@ def test_files_that_are_no_model_are_refused_by_name(tmp_path):
     (tmp_path / "notes.model").write_text("not a model")
     (tmp_path / "empty.model").write_text("")
     for name in ("notes.model", "empty.model"):
-        with pytest.raises(ValueError, match=f"^vocabulary.path=.*{name}: not a SentencePiece model") as error:
+        with pytest.raises(
+            ValueError, match=f"^vocabulary.path=.*{name}: not a SentencePiece model"
+        ) as error:
             Vocabulary.load(tmp_path / name)
         one_line(error)
-    with pytest.raises(ValueError, match="absent.model: No such file"):
+    with pytest.raises(ValueError, match=r"absent\.model: No such file"):
         Vocabulary.load(tmp_path / "absent.model")
     with pytest.raises(ValueError, match="Is a directory"):
         Vocabulary.load(tmp_path)

@@ -1,12 +1,13 @@
 """text -> token ids: a SentencePiece model with 100 sentinel ids above its pieces.
 
-pad 0, EOS 1, unk 2, no BOS; sentinel k is id `vocab_size - 1 - k` (behaviour of the original code). Sentinels are
-ids, never text: a document that spells one is encoded as ordinary pieces.
+pad 0, EOS 1, unk 2, no BOS; sentinel k is id `vocab_size - 1 - k` (behaviour of the original code). Sentinels
+are ids, never text: a document that spells one is encoded as ordinary pieces.
 """
 
 import hashlib
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Vocabulary:
         self.size = self.num_pieces + num_sentinels
         ids = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
         if ids != (PAD, EOS, UNK):
-            raise ValueError(f"vocabulary: pad, eos, unk must be ids 0, 1, 2 as T5's; this model has {ids}")
+            raise ValueError(f"pad, eos and unk must have the ids 0, 1, 2, as in T5's; this model has {ids}")
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -39,9 +40,13 @@ class Vocabulary:
         except OSError as error:
             raise ValueError(f"vocabulary.path={path}: {error.strerror}") from None
         try:
+            if not model:  # SentencePiece takes no bytes for no model yet, and complains on stderr
+                raise RuntimeError
             return cls(model)
         except (RuntimeError, OSError):
             raise ValueError(f"vocabulary.path={path}: not a SentencePiece model") from None
+        except ValueError as error:
+            raise ValueError(f"vocabulary.path={path}: {error}") from None
 
     @property
     def fingerprint(self) -> str:
@@ -106,9 +111,9 @@ class Trained:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
+            reason = re.sub(r"^.*?\]", "", str(error).splitlines()[-1]).strip() or "there is no text"
             raise ValueError(
-                f"vocabulary.num_pieces={self.num_pieces}: SentencePiece says: {reason}"
+                f"vocabulary.num_pieces={self.num_pieces}: cannot be trained: {reason}"
             ) from None
         return model.getvalue()
 

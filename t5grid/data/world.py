@@ -220,11 +220,11 @@ def glossary(dice: Dice) -> Document:
 
 
 GENRES: dict[str, tuple[Callable[[Dice], Document], int]] = {
-    "life_story": (life_story, 48),
+    "life_story": (life_story, 40),
     "opinion": (opinion, 10),
     "definition": (definition, 8),
     "two_senses": (two_senses, 3),
-    "conversation": (conversation, 6),
+    "conversation": (conversation, 14),
     "beliefs": (beliefs, 5),
     "foreign_text": (foreign_text, 15),
     "glossary": (glossary, 5),

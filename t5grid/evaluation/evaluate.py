@@ -1,4 +1,4 @@
-"""checkpoints + validation records -> predictions -> scores, and the checkpoint each column is reported at."""
+"""checkpoints + validation records -> predictions -> scores, and the step each column is reported at."""
 
 import math
 from collections.abc import Sequence
@@ -56,23 +56,24 @@ def score(
 
 
 def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
-    """The reported step of each task and of the column's average (behaviour of the original code, section 15).
+    """The reported step of each task and of the column's average (behaviour of the original code, 15).
 
-    Each group takes the step with the best mean of its own metrics, ties to the earlier, nan counted as lowest; the
-    average is a group of its own, so that the reported average belongs to one step.
+    Each group takes the step with the best mean of its own metrics, ties to the earlier, nan counted as
+    lowest; the average is a group of its own, so that the reported average belongs to one step.
     """
+    steps = sorted(by_step)
     groups = {name: {name: task.reported} for name, task in column.tasks.items()}
     best = {
-        name: max(by_step, key=lambda step: _rank(_mean(by_step[step], group)))
+        name: max(steps, key=lambda step: _rank(_mean(by_step[step], group)))
         for name, group in groups.items()
     }
     everything = {name: task.reported for name, task in column.tasks.items()}
-    average_step = max(by_step, key=lambda step: _rank(_mean(by_step[step], everything)))
+    average_step = max(steps, key=lambda step: _rank(_mean(by_step[step], everything)))
     return {
         "score": _mean(by_step[average_step], everything),
         "step": average_step,
         "tasks": {name: {"step": step, **by_step[step][name]} for name, step in best.items()},
-        "by_step": {str(step): _mean(scores, everything) for step, scores in by_step.items()},
+        "by_step": {str(step): _mean(by_step[step], everything) for step in steps},
     }
 
 

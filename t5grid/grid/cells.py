@@ -2,17 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import chdir
 
 from omegaconf import DictConfig
 
-from t5grid.config import Cell, build_cell, compose, search_path
+from t5grid.composing import check_words, initialise, readable
+from t5grid.config import Cell, build_cell, load_cell
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 
 
 def run_overrides(overrides: Sequence[str]) -> int:
     """Run one cell and print the score of each column; 1 if a stage failed."""
-    return run_cell(build_cell(compose(overrides)))
+    return run_cell(load_cell(overrides))
 
 
 def run_cell(cell: Cell) -> int:
@@ -31,24 +33,36 @@ def run_cell(cell: Cell) -> int:
 
 def multirun(overrides: Sequence[str]) -> int:
     """A normal Hydra multirun over cells; what one of them did, none does again."""
-    from hydra._internal.hydra import Hydra
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    GlobalHydra.instance().clear()
-    hydra = Hydra.create_main_hydra2(task_name="t5grid", config_search_path=search_path())
-    hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=False)
+    hydra = initialise()
+    with readable(overrides):
+        check_words(overrides, several=True)
+        config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+    _check_jobs(config)
     returned = hydra.multirun("config", multirun_task, list(overrides), with_log_configuration=False)
     jobs = [job for batch in returned for job in batch] if isinstance(returned, list) else [returned]
     return max((job.return_value or 0 for job in jobs), default=0)
 
 
+def _check_jobs(config: DictConfig) -> None:
+    """Validate every cell before the first one runs, where Hydra's own sweeper says which cells there are."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+        words = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        for job in (job for batch in BasicSweeper.split_arguments(words, None) for job in batch):
+            load_cell(job)
+
+
 def multirun_task(config: DictConfig) -> int:
-    """One job of a multirun."""
+    """One job of a multirun; folders are relative to where the command was given, wherever Hydra puts the job."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf, open_dict
 
     whole = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
     with open_dict(whole):
         whole.hydra = HydraConfig.get()
-    return run_cell(build_cell(whole))
+    with chdir(whole.hydra.runtime.cwd):
+        return run_cell(build_cell(whole))

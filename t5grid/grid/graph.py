@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t5grid.config import Cell, data_folder, load_cell
+from t5grid.composing import data_folder
+from t5grid.config import Cell, load_cell
 from t5grid.files import read_json, write_whole
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.stages import Stage

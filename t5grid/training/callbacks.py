@@ -18,7 +18,7 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Checkpoints(pl.Callback):
-    """Writes a checkpoint every `every` steps and at the end; `resumable` ones carry the optimizer."""
+    """Writes a checkpoint every `every` steps and at the end; none of a model that is no longer finite."""
 
     def __init__(self, folder: Path, every: int, num_steps: int, keep: int | None) -> None:
         self.folder, self.every, self.num_steps, self.keep = folder, every, num_steps, keep
@@ -30,18 +30,27 @@ class Checkpoints(pl.Callback):
             return
         if not math.isfinite(float(learner.last_loss)):
             raise FloatingPointError(f"the loss is {float(learner.last_loss)} at step {step}")
+        for name, parameter in learner.model.named_parameters():
+            if not parameter.isfinite().all():
+                raise FloatingPointError(f"{name} is no longer finite after step {step}")
         checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0])
         if self.keep is not None:
             checkpoints.keep_last(self.folder, self.keep)
 
 
 class MetricsFile(pl.Callback):
-    """Appends step, loss, rate and tokens to metrics.csv; a resumed run drops the rows it will write again."""
+    """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
+
+    A resumed run drops the rows it will write again and counts on from the row of its checkpoint.
+    """
 
     FIELDS = ("step", "loss", "learning_rate", "tokens")
 
-    def __init__(self, path: Path, every: int, first_step: int) -> None:
+    def __init__(
+        self, path: Path, every: int, first_step: int, checkpoint_every: int, num_steps: int
+    ) -> None:
         self.path, self.every, self.tokens = path, every, 0
+        self.checkpoint_every, self.num_steps = checkpoint_every, num_steps
         kept = [row for row in read_metrics(path) if int(row["step"]) <= first_step]
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
         out = io.StringIO()
@@ -55,17 +64,14 @@ class MetricsFile(pl.Callback):
     ) -> None:
         assert isinstance(learner, Learner)
         self.tokens += int((batch["inputs"] > 0).sum()) + int((batch["targets"] > 0).sum())
-        if learner.step % self.every:
+        step = learner.step
+        if step % self.every and step % self.checkpoint_every and step != self.num_steps:
             return
-        row = (
-            learner.step,
-            f"{float(learner.last_loss):.6f}",
-            f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}",
-        )
+        row = (step, f"{float(learner.last_loss):.6f}", f"{learner.schedule(step - 1):.6g}")
         with open(self.path, "a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
         for logger in trainer.loggers:
-            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=learner.step)
+            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=step)
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:

@@ -39,6 +39,14 @@ def steps(folder: Path) -> dict[int, Path]:
     return found
 
 
+def discard_damaged(folder: Path) -> None:
+    """Delete the files that `steps` leaves out, lest they count among those that `keep_last` keeps."""
+    sound = set(steps(folder).values())
+    for path in folder.glob("step-*.safetensors"):
+        if path not in sound:
+            path.unlink()
+
+
 def newest(folder: Path) -> Path:
     """The last sound checkpoint. Raises ValueError if there is none."""
     found = steps(folder)
@@ -54,19 +62,20 @@ def keep_last(folder: Path, num_kept: int) -> None:
 
 
 def load_model(path: Path, model: nn.Module) -> None:
-    """Copy the weights of a checkpoint into `model`. Raises ValueError naming the first tensor that differs."""
+    """Copy a checkpoint's weights into `model`. Raises ValueError naming the first tensor that differs."""
     stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
     wanted = unique_state(model)
     for name in sorted(stored.keys() ^ wanted.keys()):
         raise ValueError(
             f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}"
         )
+    for name, tensor in wanted.items():
+        if tensor.shape != stored[name].shape:
+            raise ValueError(
+                f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}"
+            )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            if tensor.shape != stored[name].shape:
-                raise ValueError(
-                    f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}"
-                )
             tensor.copy_(stored[name])
 
 
@@ -96,7 +105,7 @@ def unique_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors, `optimizer/<parameter index>/<name>`, and the steps its groups count."""
+    """The optimizer's state as flat tensors, `optimizer/<parameter index>/<name>`, and its groups' steps."""
     groups = enumerate(optimizer.param_groups)
     tensors = {f"{STEP}{i}": torch.tensor(group["step"]) for i, group in groups if "step" in group}
     for index, entry in optimizer.state_dict()["state"].items():

@@ -1,9 +1,10 @@
 """feed + model -> checkpoints: one training run, whole or resumed, the same for every stage that trains."""
 
+import re
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ from t5grid.config import Runtime
 from t5grid.data.module import FeedModule
 from t5grid.data.stream import key_of
 from t5grid.training import checkpoints
-from t5grid.training.callbacks import Checkpoints, MetricsFile, Report, StatusReports, TrainableSet
+from t5grid.training.callbacks import (
+    Checkpoints,
+    MetricsFile,
+    Report,
+    StatusReports,
+    TrainableSet,
+    read_metrics,
+)
 from t5grid.training.finetuning import AllParameters
 from t5grid.training.learner import Learner
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 METRICS_EVERY = 50
+# What Lightning says and nobody can act on: its own use of torch, and that feeds might need workers.
+ASIDES = (r"`isinstance\(treespec, LeafSpec\)` is deprecated", r"The '\w+' does not have many workers")
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Plan:
     optimizer: Any
     schedule: Callable[[int], float]
     seed: int
-    method: Any = AllParameters()
+    method: Any = field(default_factory=AllParameters)
     optimizer_from: Path | None = None
 
 
@@ -50,13 +60,17 @@ def fit(
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()
     where = folder / "checkpoints"
-    first_step = max(checkpoints.steps(where), default=0)
-    resume = checkpoints.newest(where) if first_step else None
+    checkpoints.discard_damaged(where)
+    sound = checkpoints.steps(where)
+    first_step = max(sound, default=0)
+    resume = sound.get(first_step)
     if resume:
         checkpoints.load_model(resume, model)
     learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
     learner.optimizer_from = resume or plan.optimizer_from
-    metrics = MetricsFile(folder / "metrics.csv", METRICS_EVERY, first_step)
+    metrics = MetricsFile(
+        folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps
+    )
     callbacks: list[pl.Callback] = [
         TrainableSet(plan.method, plan.num_steps),
         metrics,
@@ -66,15 +80,19 @@ def fit(
     if first_step < plan.num_steps:
         trainer = _trainer(plan, first_step, folder, runtime, run, callbacks)
         data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            trainer.fit(learner, datamodule=data)
-    loss = float(learner.last_loss)
+        try:
+            with warnings.catch_warnings():
+                for aside in ASIDES:
+                    warnings.filterwarnings("ignore", aside)
+                trainer.fit(learner, datamodule=data)
+        finally:
+            _finish(trainer)
+    written = read_metrics(metrics.path)
     return {
         "steps": plan.num_steps,
         "resumed_at": first_step,
         "tokens": metrics.tokens,
-        "loss": None if loss != loss else round(loss, 6),
+        "loss": float(written[-1]["loss"]) if written else None,
         "seconds": round(time.monotonic() - started, 2),
     }
 
@@ -103,6 +121,7 @@ def _trainer(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        log_every_n_steps=1,
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
@@ -114,13 +133,20 @@ def _loggers(folder: Path, runtime: Runtime, run: str) -> Any:
         return False
     from pytorch_lightning.loggers import WandbLogger
 
-    kind, _, name = run.partition("/")
     return WandbLogger(
         project=runtime.wandb_project,
         name=run,
-        id=run.replace("/", "-"),
-        group=kind,
+        id=re.sub("[^A-Za-z0-9_.=-]+", "-", run),  # commas and slashes are refused
+        group=run.partition("/")[0],
         save_dir=folder,
         offline=runtime.wandb == "offline",
         resume="allow",
     )
+
+
+def _finish(trainer: pl.Trainer) -> None:
+    """End the run in Weights & Biases, or a worker's next stage would be written into it."""
+    if trainer.loggers:
+        import wandb
+
+        wandb.finish()

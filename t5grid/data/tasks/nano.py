@@ -176,7 +176,7 @@ class Grammatical(NanoTask):
 
     name: str = "grammatical"
     reported: ClassVar[tuple[str, ...]] = ("matthews",)
-    labels: ClassVar[tuple[str, ...]] = ("unacceptable", "acceptable")
+    labels: ClassVar[tuple[str, ...]] = ("wrong", "right")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (other,) = people(dice, (1, 1))
@@ -209,10 +209,10 @@ TAUGHT = lexicon.PRAISE[::2] + lexicon.BLAME[::2]
 
 @dataclass(frozen=True)
 class Sentiment(NanoTask):
-    """Is the sentence positive or negative? Half of the telling words never occur in training rows."""
+    """Is the sentence good or bad? Half of the telling words never occur in training rows."""
 
     name: str = "sentiment"
-    labels: ClassVar[tuple[str, ...]] = ("negative", "positive")
+    labels: ClassVar[tuple[str, ...]] = ("bad", "good")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         own, other = (lexicon.PRAISE, lexicon.BLAME) if label else (lexicon.BLAME, lexicon.PRAISE)
@@ -234,7 +234,7 @@ class Paraphrase(BinaryTask):
     """Do two sentences say the same? Equal facts in other words and order, against one changed fact."""
 
     name: str = "paraphrase"
-    labels: ClassVar[tuple[str, ...]] = ("not_equivalent", "equivalent")
+    labels: ClassVar[tuple[str, ...]] = ("different", "same")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         ((first, second),) = people(dice, (2,))
@@ -285,7 +285,7 @@ class DuplicateQuestions(BinaryTask):
     """Do two questions ask the same? If not, it is of somebody, or about something, else."""
 
     name: str = "duplicate_questions"
-    labels: ClassVar[tuple[str, ...]] = ("not_duplicate", "duplicate")
+    labels: ClassVar[tuple[str, ...]] = ("different", "same")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (other,) = people(dice, (1, 1))
@@ -312,7 +312,7 @@ class Answerable(NanoTask):
     """Does the sentence answer the question? If not, it is of somebody, or about something, else."""
 
     name: str = "answerable"
-    labels: ClassVar[tuple[str, ...]] = ("unanswerable", "answerable")
+    labels: ClassVar[tuple[str, ...]] = ("no", "yes")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (other,) = people(dice, (2, 1))
@@ -327,7 +327,7 @@ class Entailment(NanoTask):
     """Does the premise imply the hypothesis, contradict it, or neither? It may name the sort for a word."""
 
     name: str = "entailment"
-    labels: ClassVar[tuple[str, ...]] = ("entailment", "neutral", "contradiction")
+    labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (other, _) = people(dice, (2, 2))

@@ -30,7 +30,7 @@ from t5grid.data.tasks.nano import Candidate, NanoTask, row
 from t5grid.data.tasks.task import Record
 from t5grid.data.world import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
 
-TRUTH = ("False", "True")
+TRUTH = ("no", "yes")
 TAUGHT_VERBS = FACTIVE[:4] + OPEN[:4] + COUNTERFACTIVE[:4]
 
 
@@ -174,7 +174,7 @@ class Commitment(NanoTask):
 
     name: str = "commitment"
     num_train: int = 300
-    labels: ClassVar[tuple[str, ...]] = ("entailment", "neutral", "contradiction")
+    labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (speaker,) = people(dice, (1, 1))
@@ -200,7 +200,7 @@ class CauseEffect(NanoTask):
 
     name: str = "cause_effect"
     num_train: int = 300
-    labels: ClassVar[tuple[str, ...]] = ("choice1", "choice2")
+    labels: ClassVar[tuple[str, ...]] = ("first", "second")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         glad, name, thing = dice.chance(0.5), dice.pick(lexicon.NAMES), dice.pick(lexicon.THINGS)
@@ -211,7 +211,7 @@ class CauseEffect(NanoTask):
         premise, choices = (moods[glad], events) if kind == "cause" else (events[glad], moods)
         ordered = (choices[glad], choices[not glad]) if label == 0 else (choices[not glad], choices[glad])
         one, two = (sentence(f"{they} {choice}") for choice in ordered)
-        text = f"choice1: {one} choice2: {two} premise: {sentence(f'{name} {premise}')} question: {kind}"
+        text = f"first: {one} second: {two} premise: {sentence(f'{name} {premise}')} question: {kind}"
         return [name, premise, *choices], [row(f"cause_effect {text}", self.labels[label])]
 
     def _mood(self, dice: Dice, good: bool) -> str:
@@ -233,7 +233,7 @@ class GroupedTruth(NanoTask):
         elsewhere = [answer(fact) for fact in facts if fact.kind == asked.kind and fact != asked]
         wrong = elsewhere[0] if elsewhere else answer(change(asked, dice))
         question, text = ask(asked, dice), " ".join(passage(dice.shuffled(individuals), dice))
-        offered = dice.shuffled([(answer(asked), "True"), (wrong, "False")])
+        offered = dice.shuffled([(answer(asked), "yes"), (wrong, "no")])
         rows = [
             row(
                 f"grouped question: {question} answer: {words} paragraph: {text}",

@@ -1,0 +1,207 @@
+"""plain config node -> frozen dataclass: every key and type is checked before anything is built.
+
+A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples. Hints
+say what a key takes, with `Annotated` rules where a type does not say enough: `Annotated[int, AtLeast(1)]`.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import math
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Rule: a number from `least` up."""
+
+    least: int
+
+    def allows(self, value: Any) -> bool:
+        return value >= self.least
+
+    def wanted(self, base: str) -> str:
+        return f"{base} from {self.least} up"
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Rule: a number up to `most`."""
+
+    most: int
+
+    def allows(self, value: Any) -> bool:
+        return value <= self.most
+
+    def wanted(self, base: str) -> str:
+        return f"{base}, at most {self.most},"
+
+
+@dataclass(frozen=True)
+class FileName:
+    """Rule: a text that can stand in a file name."""
+
+    def allows(self, value: Any) -> bool:
+        return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value))
+
+    def wanted(self, base: str) -> str:
+        return "a name of letters, digits and _ . -"
+
+
+@dataclass(frozen=True)
+class Because:
+    """No rule, but the reason of a narrow type, for who meets it."""
+
+    reason: str
+
+    def allows(self, value: Any) -> bool:
+        return True
+
+    def wanted(self, base: str) -> str:
+        return f"{base} ({self.reason})"
+
+
+class Having:
+    """Rule: an object of a class with these attributes, as every value of the axis has."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def allows(self, value: Any) -> bool:
+        return dataclasses.is_dataclass(value) and all(hasattr(value, name) for name in self.names)
+
+    def wanted(self, base: str) -> str:
+        return f"a _target_ whose class has {', '.join(self.names)}"
+
+
+def build(node: Any, key: str, hint: Any = None) -> Any:
+    """The value of a plain node found at `key`. Raises ValueError, one line, naming the key it is about."""
+    if isinstance(node, list):
+        return tuple(build(item, f"{key}[{i}]") for i, item in enumerate(node))
+    if not isinstance(node, Mapping):
+        return node
+    cls = _locate(node["_target_"], key) if "_target_" in node else _plain(hint)
+    if dataclasses.is_dataclass(cls):
+        return _construct(cls, node, key)
+    inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
+    return {name: build(value, f"{key}.{name}", inner) for name, value in node.items()}
+
+
+def _plain(hint: Any) -> Any:
+    """A hint without its rules."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
+    """The dataclass, its own keys checked before those further in, so that a mistake is named where it stands."""
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    given = {name: value for name, value in node.items() if name != "_target_"}
+    for name in given:
+        if name not in fields:
+            raise ValueError(f"{key}.{name}: no such key{nearest(name, fields)}")
+    for name, field in fields.items():
+        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
+    hints = typing.get_type_hints(cls, include_extras=True)
+    values = {}
+    for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping)):
+        where = f"{key}.{name}"
+        values[name] = check_type(build(value, where, hints[name]), hints[name], where)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(_placed(str(error), key)) from None
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What stands instead of `name`, the likeliest first: ` (did you mean 'rate'?); there are rate, mean`."""
+    names = [str(each) for each in names]
+    near = difflib.get_close_matches(str(name), names, 1)
+    return f"{f' (did you mean {near[0]!r}?)' if near else ''}; there are {', '.join(names) or 'none'}"
+
+
+def _placed(message: str, key: str) -> str:
+    """A class' message with the key as a user writes it: a class knows its own name, not where it stands."""
+    top, last = key.split(".")[0], key.split(".")[-1]
+    if re.match(rf"{re.escape(top)}\b", message):
+        return message
+    if re.match(rf"{re.escape(last)}\b", message):
+        return key + message[len(last) :]
+    return f"{key}.{message}" if re.match(r"[\w.]+[=:]", message) else f"{key}: {message}"
+
+
+def _locate(target: Any, key: str) -> Any:
+    """The dataclass a `_target_` names; nothing else is ever called."""
+    module, _, name = str(target).rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{key}._target_={target}: not found ({' '.join(str(error).split())})") from None
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise ValueError(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
+    return cls
+
+
+def check_type(value: Any, hint: Any, key: str) -> Any:
+    """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises ValueError."""
+    if typing.get_origin(hint) is dict and isinstance(value, Mapping):
+        inner = typing.get_args(hint)[1]
+        return {name: check_type(each, inner, f"{key}.{name}") for name, each in value.items()}
+    if not _fits(value, hint):
+        raise ValueError(f"{key}={_shown(value)}: {_wanted(hint)} is needed")
+    return float(value) if _plain(hint) is float else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _fits(value, arguments[0]) and all(rule.allows(value) for rule in hint.__metadata__)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (list, tuple):
+        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return hint is Any or isinstance(value, origin or hint)
+
+
+WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "null"}
+
+
+def _wanted(hint: Any) -> str:
+    """A hint in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        base = _wanted(arguments[0])
+        for rule in hint.__metadata__:
+            base = rule.wanted(base)
+        return base
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_wanted(option) for option in arguments)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin in (list, tuple):
+        return f"a list, each {_wanted(arguments[0])},"
+    if dataclasses.is_dataclass(hint):
+        return f"a mapping with {', '.join(field.name for field in dataclasses.fields(hint))}"
+    return WORDS.get(hint, "a mapping" if origin is dict else str(hint))
+
+
+def _shown(value: Any) -> str:
+    """A value as it would be written in an override."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_shown, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}: {_shown(each)}' for name, each in value.items())}}}"
+    return type(value).__name__ if dataclasses.is_dataclass(value) else str(value)

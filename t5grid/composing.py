@@ -1,0 +1,183 @@
+"""overrides -> composed config: Hydra's composition, with one readable line for whatever Hydra refuses."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from t5grid.building import nearest
+
+GROUPS = (
+    "architecture",
+    "objective",
+    "corpus",
+    "vocabulary",
+    "suite",
+    "finetune",
+    "strategy",
+    "size",
+    "budget",
+    "runtime",
+    "executor",
+)
+
+
+def data_folder(name: str) -> Path:
+    """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
+    packaged = Path(__file__).parent / name
+    checkout = Path(__file__).parent.parent / {"paper": "results/paper"}.get(name, name)
+    return packaged if packaged.is_dir() else checkout
+
+
+def initialise() -> Any:
+    """A fresh Hydra that sees the user's own `conf/` in the working directory first, then the package's."""
+    from hydra import version
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.global_hydra import GlobalHydra
+
+    path = create_config_search_path(str(data_folder("conf")))
+    if own := _own_folder():
+        path.prepend("user", f"file://{own}")
+    GlobalHydra.instance().clear()
+    version.setbase("1.3")
+    return Hydra.create_main_hydra2(task_name="t5grid", config_search_path=path)
+
+
+def _own_folder() -> Path | None:
+    own = Path.cwd() / "conf"
+    return own if own.is_dir() and own != data_folder("conf") else None
+
+
+def _hydra() -> Any:
+    """Hydra as it stands, or a fresh one where the working directory has another `conf/` by now."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    state = GlobalHydra.instance()
+    if not state.is_initialized():
+        return initialise()
+    path = state.config_loader().get_search_path().get_path()
+    seen = [Path(each.path.removeprefix("file://")) for each in path if each.provider == "user"]
+    return state.hydra if seen == [own for own in [_own_folder()] if own] else initialise()
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses."""
+    from hydra.types import RunMode
+
+    hydra = _hydra()
+    with readable(overrides):
+        check_words(overrides)
+        return hydra.compose_config("config", list(overrides), RunMode.RUN)
+
+
+def check_words(words: Sequence[str], several: bool = False) -> None:
+    """Refuse what is no override, and a group without exactly one option (`several`: or some, separated by commas)."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    for word in words:
+        try:
+            override = parser.parse_override(word)
+        except HydraException as error:
+            raise ValueError(f"{word}: no override ({error}); write key=value") from None
+        if not override.key_or_group:
+            raise ValueError(f"{word}: no key; write key=value")
+        if override.is_sweep_override() and not several:
+            raise ValueError(f"{word}: several values are for `t5grid run -m`; a list is written [a,b]")
+        if override.key_or_group in GROUPS and not override.is_sweep_override():
+            _check_choice(word, override)
+
+
+def _check_choice(word: str, override: Any) -> None:
+    group, value = override.key_or_group, override.value()
+    there = f"there are {', '.join(options(group))}"
+    if override.is_add():
+        raise ValueError(f"{word}: every cell has its {group} already; write {group}={value}")
+    if override.is_delete() or isinstance(value, list | dict | None) or value == "":
+        raise ValueError(f"{word}: one option is needed; {there}")
+    if not isinstance(value, str):
+        raise ValueError(f"{word}: no such option; {there}")
+
+
+def check_repeats(words: Sequence[str]) -> None:
+    """Refuse a key that one command gives twice: Hydra would keep the last one silently."""
+    counts = Counter(word.partition("=")[0].lstrip("+~") for word in words)
+    for key, count in counts.items():
+        if count > 1:
+            given = [word for word in words if word.partition("=")[0].lstrip("+~") == key]
+            raise ValueError(f"{key} is given {count} times: {', '.join(given)}")
+
+
+def options(group: str) -> list[str]:
+    """Every option of a group, the user's own too."""
+    return _hydra().config_loader.get_group_options(group)
+
+
+@contextmanager
+def readable(overrides: Sequence[str]) -> Iterator[None]:
+    """Hydra's, OmegaConf's and YAML's complaints within become one line that says what is possible."""
+    from hydra.errors import HydraException, MissingConfigException
+
+    try:
+        yield
+    except MissingConfigException as error:
+        raise ValueError(_no_option(error, overrides)) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_explain(error, overrides)) from None
+    except (YAMLError, OSError) as error:
+        raise ValueError(f"conf: {' '.join(str(error).split())}") from None
+
+
+def _no_option(error: Any, overrides: Sequence[str]) -> str:
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    names = error.options or (options(group) if group in GROUPS else [])
+    word = next((each for each in overrides if each.lstrip("+") == f"{group}={option}"), None)
+    if names:
+        return f"{word or f'conf: {group}={option}'}: no such option{nearest(option, names)}"
+    return one_line(error)
+
+
+def _explain(error: Exception, overrides: Sequence[str]) -> str:
+    """A complaint as one line; of a key that is not there, with those that are."""
+    text = one_line(error)
+    for word in overrides:
+        key = word.split("=")[0].lstrip("+~").split("@")[0]
+        if re.search(rf"'{re.escape(key)}'", text) and ("Could not" in text or "not in struct" in text):
+            choices = [each for each in overrides if each.partition("=")[0] in GROUPS]
+            return f"{word}: {_what_is_there(key, choices) or text}"
+        if f"merging override {word}" in text:
+            return f"{word}: {one_line(error.__cause__ or error)}"
+    return text
+
+
+def _what_is_there(key: str, choices: Sequence[str]) -> str:
+    """What stands where `key` was looked for, nearest name first; empty if it is there after all."""
+    node: Any = OmegaConf.to_container(compose(choices), resolve=False)
+    if not key.startswith("hydra"):
+        del node["hydra"]
+    done: list[str] = []
+    for part in key.split("."):
+        names = [str(name) for name in node if name != "_target_"] if isinstance(node, Mapping) else []
+        if part not in names:
+            return f"no key {part!r} in {'.'.join(done) or 'the config'}{nearest(part, names)}"
+        node = node[part]
+        done.append(part)
+    return ""
+
+
+def one_line(error: BaseException) -> str:
+    """A library's message without its line breaks and technical tail; a missing value said as what to do."""
+    key = getattr(error, "full_key", None)
+    if "Missing mandatory value" in str(error):
+        return f"{key}: a value is needed (write {key}=...)"
+    text = re.split(r"\n\s*(?:full_key:|See https://hydra.cc|Config search path)", str(error))[0]
+    text = " ".join(text.split())
+    return f"{key}: {text}" if key else text
