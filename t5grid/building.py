@@ -1,7 +1,7 @@
 """plain config node -> frozen dataclass: every key and type is checked before anything is built.
 
-A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples. Hints
-say what a key takes, with `Annotated` rules where a type does not say enough: `Annotated[int, AtLeast(1)]`.
+A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples.
+Hints say what a key takes, with `Annotated` rules where a type says too little: `Annotated[int, AtLeast(1)]`.
 """
 
 import dataclasses
@@ -92,13 +92,26 @@ def build(node: Any, key: str, hint: Any = None) -> Any:
     return {name: build(value, f"{key}.{name}", inner) for name, value in node.items()}
 
 
+def canonical(node: Any, hint: Any = None) -> Any:
+    """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
+    if not isinstance(node, Mapping):
+        is_number = isinstance(node, int) and not isinstance(node, bool)
+        return float(node) if is_number and _plain(hint) is float else node
+    cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
+    if dataclasses.is_dataclass(cls):
+        hints = typing.get_type_hints(cls, include_extras=True)
+        return {name: canonical(value, hints.get(name)) for name, value in node.items()}
+    inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
+    return {name: canonical(value, inner) for name, value in node.items()}
+
+
 def _plain(hint: Any) -> Any:
     """A hint without its rules."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
 
 
 def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
-    """The dataclass, its own keys checked before those further in, so that a mistake is named where it stands."""
+    """The dataclass; its own keys are checked before those further in, which may point to them."""
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     given = {name: value for name, value in node.items() if name != "_target_"}
     for name in given:
@@ -140,8 +153,9 @@ def _locate(target: Any, key: str) -> Any:
     module, _, name = str(target).rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{key}._target_={target}: not found ({' '.join(str(error).split())})") from None
+    except Exception as error:  # whatever a user's own module does when it is imported
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"{key}._target_={target}: not found ({reason})") from error
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise ValueError(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
     return cls

@@ -4,6 +4,7 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command; a user's mistake is one line on standard error and exit code 2."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # a user's own classes stand beside the conf/ that names them
     try:
         options, rest = _parser().parse_known_args(arguments)
         if rest and not getattr(options, "hydra", False):
@@ -97,9 +100,8 @@ def _refuse_equal_rows(grid: Any) -> None:
         other = seen.setdefault(repr(cell.config), key)
         if other != key:
             where = f"experiments/{grid.experiment.name}.yaml"
-            raise ValueError(
-                f"{where}, rows {other} and {key} are the same cell; override only what no row varies"
-            )
+            rows = f"{where}, rows {other} and {key}"
+            raise ValueError(f"{rows}: one and the same cell; override only what no row varies")
 
 
 def sweep(options: Any, rest: list[str]) -> int:

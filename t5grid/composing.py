@@ -78,7 +78,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def check_words(words: Sequence[str], several: bool = False) -> None:
-    """Refuse what is no override, and a group without exactly one option (`several`: or some, separated by commas)."""
+    """Refuse what is no override, and a group without exactly one option; `several` are for a multirun."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -132,7 +132,7 @@ def readable(overrides: Sequence[str]) -> Iterator[None]:
         raise ValueError(_no_option(error, overrides)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_explain(error, overrides)) from None
-    except (YAMLError, OSError) as error:
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"conf: {' '.join(str(error).split())}") from None
 
 
@@ -151,11 +151,15 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     for word in overrides:
         key = word.split("=")[0].lstrip("+~").split("@")[0]
         if re.search(rf"'{re.escape(key)}'", text) and ("Could not" in text or "not in struct" in text):
-            choices = [each for each in overrides if each.partition("=")[0] in GROUPS]
+            choices = [each for each in overrides if _is_choice(*each.split("=", 1))]
             return f"{word}: {_what_is_there(key, choices) or text}"
         if f"merging override {word}" in text:
             return f"{word}: {one_line(error.__cause__ or error)}"
     return text
+
+
+def _is_choice(key: str, value: str = "") -> bool:
+    return key in GROUPS and value in options(key)
 
 
 def _what_is_there(key: str, choices: Sequence[str]) -> str:

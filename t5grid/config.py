@@ -1,7 +1,7 @@
 """composed config -> validated cell: the schema of the study, one value an axis.
 
-Composition and checks import neither torch nor Lightning: axis values are frozen dataclasses whose heavy work is
-imported when it is called.
+Composition and checks import neither torch nor Lightning: axis values are frozen dataclasses whose heavy
+work is imported when it is called.
 """
 
 import dataclasses
@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from t5grid.building import AtLeast, AtMost, Because, FileName, Having, build, check_type, nearest
+from t5grid.building import AtLeast, AtMost, Because, FileName, Having, build, canonical, check_type, nearest
 from t5grid.composing import GROUPS, compose, one_line
 
+KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]
 Schedule = Annotated[Any, Having("__call__")]
 Optimizer = Annotated[Any, Having("build")]
@@ -39,7 +40,7 @@ class PretrainBudget:
 class FinetuneBudget:
     """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens.
 
-    With `continue_optimizer` the second moments and step count of pre-training are kept, as in the authors' runs.
+    With `continue_optimizer` the second moments and step count of pre-training are kept, as the authors did.
     """
 
     num_steps: Count
@@ -160,10 +161,9 @@ def build_cell(config: DictConfig) -> Cell:
     """The cell of a composed config. Raises ValueError, one line."""
     plain = _plain(config)
     hints = typing.get_type_hints(Cell, include_extras=True)
-    built = {
-        key: check_type(build(plain[key], key, hints[key]), hints[key], key) for key in (*GROUPS, "seed")
-    }
-    cell = Cell(config=plain, labels=_labels(config.hydra), **built)
+    built = {key: check_type(build(plain[key], key, hints[key]), hints[key], key) for key in KEYS}
+    plain = {key: canonical(plain[key], hints[key]) for key in KEYS}
+    cell = Cell(config=plain, labels=_labels(config.hydra, plain), **built)
     _check_combination(cell)
     return cell
 
@@ -176,24 +176,26 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ValueError(one_line(error)) from None
     assert isinstance(plain, dict)
-    keys = (*GROUPS, "seed")
     for key in plain:
-        if key not in keys:
-            raise ValueError(f"{key}: no such key{nearest(str(key), keys)}")
-    for key in keys:
+        if key not in KEYS:
+            raise ValueError(f"{key}: no such key{nearest(str(key), KEYS)}")
+    for key in KEYS:
         if key not in plain:
             raise ValueError(f"{key}: a value is needed (write {key}=...)")
     return {str(key): value for key, value in plain.items()}
 
 
-def _labels(hydra: Any) -> dict[str, str]:
-    """A readable label a group: the option chosen and what was overridden in it."""
-    labels = {group: str(hydra.runtime.choices.get(group, group)) for group in GROUPS}
-    for override in hydra.overrides.task:
-        key, _, value = override.lstrip("+").partition("=")
-        group, _, rest = key.partition(".")
-        if rest and group in ("objective", "architecture", "size", "finetune"):
-            labels[group] += f",{rest.split('.')[-1]}={value}"
+def _labels(hydra: Any, plain: dict[str, Any]) -> dict[str, str]:
+    """A readable label a group: the option chosen, and what differs from it where a stage's name shows it."""
+    choices = {group: str(hydra.runtime.choices.get(group, group)) for group in GROUPS}
+    labels = dict(choices)
+    for group in ("objective", "architecture", "size", "finetune"):
+        if any(word.lstrip("+~").startswith(f"{group}.") for word in hydra.overrides.task):
+            option = compose([f"{name}={choice}" for name, choice in choices.items()])[group]
+            before = canonical(OmegaConf.to_container(option, resolve=True))
+            for key, value in plain[group].items():
+                if key not in before or before[key] != value:
+                    labels[group] += f",{key}={value:g}" if isinstance(value, float) else f",{key}={value}"
     return {group: re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label) for group, label in labels.items()}
 
 
@@ -209,6 +211,5 @@ def _check_combination(cell: Cell) -> None:
     for name in ("pretrain", "finetune"):
         part = getattr(cell.budget, name)
         if part.checkpoint_every > part.num_steps:
-            raise ValueError(
-                f"budget.{name}.checkpoint_every={part.checkpoint_every}: more than num_steps={part.num_steps}"
-            )
+            where = f"budget.{name}.checkpoint_every={part.checkpoint_every}"
+            raise ValueError(f"{where}: more than budget.{name}.num_steps={part.num_steps}")

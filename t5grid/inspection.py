@@ -15,7 +15,7 @@ SHOWN = ("objective", "corpus", "suite")
 
 
 def show(words: Sequence[str], num: int) -> Iterator[str]:
-    """Lines to print for `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show."""
+    """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show."""
     sentences = [word for word in words if " " in word.strip() and "=" not in word]
     if sentences:
         yield from worked_table(sentences[0].split())
@@ -29,7 +29,7 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
 
 
 def worked_table(words: list[str]) -> Iterator[str]:
-    """The paper's Table 3 for a sentence: inputs and targets of each objective, with a fixed choice of noise."""
+    """The paper's Table 3 for a sentence: inputs and targets of each objective, the noise being fixed."""
     from t5grid.data.worked_example import worked_example
 
     rows = [("Objective", "Inputs", "Targets"), *worked_example(words)]
@@ -61,7 +61,8 @@ def objective_lines(cell: Cell, num: int) -> Iterator[str]:
     vocabulary = vocabulary_of(cell)
     length = cell.budget.pretrain.inputs_length
     raw, targets_length = cell.objective.lengths(length)
-    yield f"objective={cell.labels['objective']}: {raw} tokens a piece -> at most {length} inputs, {targets_length} targets"
+    lengths = f"{raw} tokens a piece -> at most {length} inputs, {targets_length} targets"
+    yield f"objective={cell.labels['objective']}: {lengths}"
     for i, document in enumerate(itertools.islice(documents_of(cell), num)):
         ids = np.asarray(vocabulary.encode([document]), dtype=np.int32)[:, :raw]
         inputs, targets = cell.objective(ids, generator(cell.seed, "inspect", i), vocabulary.size)
@@ -78,7 +79,8 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         for name, task in column.tasks.items():
             train, validation = task.records("train"), task.records("validation")
             metrics = ", ".join(task.reported)
-            yield f"  {name}: {len(train)} training rows, {len(validation)} validation rows, scored by {metrics}"
+            sizes = f"{len(train)} training rows, {len(validation)} validation rows"
+            yield f"  {name}: {sizes}, scored by {metrics}"
             for record in train[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"

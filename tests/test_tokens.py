@@ -175,13 +175,19 @@ def test_rows_of_single_documents_hold_every_piece_once(tmp_path):
 
 
 def test_short_pieces_share_a_row_and_fit_it_with_their_eos(tmp_path):
-    write(ToyCorpus(), tmp_path)
-    rows = Rows(tmp_path, 140, 20, concatenate=False)
-    filled = [
-        sum(np.count_nonzero(piece) + 1 for piece in rows.pieces(np.array([row]))) for row in range(len(rows))
-    ]
-    assert max(filled) <= 21
-    assert len(rows) < len(spans(tmp_path, 20, False))
+    length, document_lengths = 20, np.random.default_rng(0).integers(1, 15, 500)
+    (tmp_path / "tokens.json").write_text('{"num_shards": 1}')
+    np.save(tmp_path / "shard-00000.npy", document_lengths.astype(np.int32))
+    np.full(document_lengths.sum(), 7, np.uint16).tofile(tmp_path / "shard-00000.bin")
+    rows = Rows(tmp_path, 140, length, concatenate=False)
+    each = [np.count_nonzero(rows.pieces(np.array([row])), axis=1) for row in range(len(rows))]
+    filled = [sum(lengths + 1) for lengths in each]
+    assert max(filled) == length + 1
+    assert sum(map(len, each)) == 500
+    following = [lengths[0] + 1 for lengths in each[1:]]  # a row is closed only where the next does not fit
+    groups = np.cumsum([len(lengths) for lengths in each])[:-1] % (length + 1) == 0
+    closed_early = np.array(filled[:-1]) + following <= length + 1
+    assert not (closed_early & ~groups).any()
 
 
 def test_rows_may_be_asked_for_in_any_order(tmp_path):

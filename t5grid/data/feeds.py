@@ -41,7 +41,7 @@ class PretrainFeed:
 
 @dataclass
 class FinetuneFeed:
-    """Records of a column's tasks, mixed by their number (GLUE and SuperGLUE as one task: paper, section 2.3).
+    """Records of a column's tasks, mixed by their number (a benchmark as one task: paper, section 2.3).
 
     A batch holds as many examples as fill `num_tokens` tokens of the longer side on average, packed.
     """

@@ -58,7 +58,7 @@ def _feistel(values: np.ndarray, half: int, key: int) -> np.ndarray:
 
 
 def shuffled(positions: Int[np.ndarray, "n"], size: int, *key: object) -> Int[np.ndarray, "n"]:
-    """Index at each position of an endless stream that shows all `size` items once an epoch, freshly shuffled."""
+    """Index at each position of an endless stream of all `size` items, freshly shuffled each epoch."""
     positions = np.asarray(positions, dtype=np.int64)
     epochs = positions // size
     out = np.empty_like(positions)

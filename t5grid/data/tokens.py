@@ -1,7 +1,7 @@
 """text -> token ids on disk: a corpus encoded once into memory-mapped shards.
 
-Layout of a folder: `shard-00000.bin` (token ids, uint16 where they fit, else int32), `shard-00000.npy` (document
-lengths) and `tokens.json`, written last, which lists the shards.
+Layout of a folder: `shard-00000.bin` (token ids, uint16 where they fit, else int32), `shard-00000.npy`
+(document lengths) and `tokens.json`, written last, which lists the shards.
 """
 
 import json

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import chdir
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -33,31 +34,31 @@ def run_cell(cell: Cell) -> int:
 
 def multirun(overrides: Sequence[str]) -> int:
     """A normal Hydra multirun over cells; what one of them did, none does again."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.types import RunMode
 
     hydra = initialise()
     with readable(overrides):
         check_words(overrides, several=True)
         config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
-    _check_jobs(config)
+    _check_jobs(config, OverridesParser.create(hydra.config_loader))
     returned = hydra.multirun("config", multirun_task, list(overrides), with_log_configuration=False)
     jobs = [job for batch in returned for job in batch] if isinstance(returned, list) else [returned]
     return max((job.return_value or 0 for job in jobs), default=0)
 
 
-def _check_jobs(config: DictConfig) -> None:
+def _check_jobs(config: DictConfig, parser: Any) -> None:
     """Validate every cell before the first one runs, where Hydra's own sweeper says which cells there are."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-        words = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        words = parser.parse_overrides(list(config.hydra.overrides.task))
         for job in (job for batch in BasicSweeper.split_arguments(words, None) for job in batch):
             load_cell(job)
 
 
 def multirun_task(config: DictConfig) -> int:
-    """One job of a multirun; folders are relative to where the command was given, wherever Hydra puts the job."""
+    """One job of a multirun; folders are relative to where the command was given."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf, open_dict
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,15 +14,16 @@ from t5grid.config import Runtime
 from t5grid.grid.progress import Progress
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, FAILED, HELD, worker
+from t5grid.grid.work import DONE, FAILED, FOUND, HELD, worker
 
 POLL = 0.5  # seconds between looks at the status of running stages
+PATIENCE = 5.0  # seconds a worker gets to end by itself
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass
 class Outcome:
-    """What a sweep did: stages run now, found done, failed with their error, and blocked by a failed parent."""
+    """What a sweep did: stages run now, found done, failed with their error, blocked by a failed parent."""
 
     ran: list[Stage] = field(default_factory=list)
     found: list[Stage] = field(default_factory=list)
@@ -72,7 +74,7 @@ class _Run:
         self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
         self.num_threads = max(1, num_cores() // num_workers)
         self.held: dict[str, float] = {}
-        self.workers = [self._start() for _ in range(num_workers)]
+        self.num_workers, self.workers = num_workers, list[_Worker]()
 
     def _start(self) -> _Worker:
         """A spawned worker that sees its share of the cores from its first import on."""
@@ -93,16 +95,16 @@ class _Run:
         total = sum(stage.work for stage in self.todo.values())
         with Progress(len(self.outcome.found), len(self.todo), total) as progress:
             try:
+                for _ in range(self.num_workers):
+                    self.workers.append(self._start())
                 while self.todo or self._busy():
                     self._hand_out()
                     if not self._busy() and not self._waiting_for_others():
                         break
                     self._collect(progress)
                     progress.show(self._running(), self.outcome)
-            except KeyboardInterrupt:
-                self._stop(hard=True)
-                raise
-        self._stop(hard=False)
+            finally:
+                self._stop()
 
     def _busy(self) -> list[_Worker]:
         return [each for each in self.workers if each.stage is not None]
@@ -139,7 +141,16 @@ class _Run:
         for each in self.workers:
             if each.stage is None and ready:
                 each.stage = self.todo.pop(ready.pop(0).identity)
-                each.connection.send(each.stage)
+                self._send(each)
+
+    def _send(self, each: _Worker) -> None:
+        """Give a worker its stage; one that vanished while it was idle is replaced."""
+        try:
+            each.connection.send(each.stage)
+        except OSError:
+            fresh = self._start()
+            each.process, each.connection = fresh.process, fresh.connection
+            each.connection.send(each.stage)
 
     def _collect(self, progress: Progress) -> None:
         busy = {each.connection: each for each in self._busy()}
@@ -148,9 +159,10 @@ class _Run:
             stage, each.stage = each.stage, None
             assert stage is not None
             try:
-                self._note(stage, each.connection.recv(), progress)
-            except EOFError:
-                self._note_death(stage, each)
+                result = each.connection.recv()
+            except (EOFError, OSError):
+                result = self._bury(stage, each)
+            self._note(stage, result, progress)
 
     def _pause(self) -> list[Any]:
         time.sleep(POLL)
@@ -160,29 +172,31 @@ class _Run:
         if result == HELD:
             self.todo[stage.identity] = stage
             self.held[stage.identity] = time.monotonic() + 4 * POLL
-        elif result == DONE:
-            self.outcome.ran.append(stage)
+        elif result in (DONE, FOUND):
+            (self.outcome.ran if result == DONE else self.outcome.found).append(stage)
             progress.finished(stage)
         elif result == FAILED:
             failure = self.store.failure(stage) or {}
             self.outcome.failed[stage.identity] = failure.get("error", "no reason was left")
             progress.failed(stage, self.outcome.failed[stage.identity])
 
-    def _note_death(self, stage: Stage, dead: _Worker) -> None:
-        """A worker that vanished fails its stage and is replaced."""
+    def _bury(self, stage: Stage, dead: _Worker) -> str:
+        """A worker that vanished fails its stage, unless that was just done, and is replaced."""
         dead.process.join()
-        code = dead.process.exitcode or 0
-        reason = (
-            f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with status {code}"
-        )
-        self.store.fail(stage, reason, reason)
-        self.outcome.failed[stage.identity] = reason
         self.workers[self.workers.index(dead)] = self._start()
+        if self.store.state(stage) == "done":
+            return DONE
+        code = dead.process.exitcode or 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        with suppress(OSError):  # a full disk may be what killed it
+            self.store.fail(stage, f"the worker {how}", "no traceback: see log.txt")
+        return FAILED
 
-    def _stop(self, hard: bool) -> None:
+    def _stop(self) -> None:
+        """Close the connections: idle workers return, busy ones end at once, a deaf one is killed."""
         for each in self.workers:
             each.connection.close()
-            if hard:
-                each.process.terminate()
         for each in self.workers:
+            each.process.join(PATIENCE)
+            each.process.kill()
             each.process.join()

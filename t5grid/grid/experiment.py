@@ -62,6 +62,10 @@ class Experiment:
 def _problem(experiment: Experiment) -> str:
     """What is wrong with the rows, as one line; empty if nothing is."""
     rows = experiment.rows
+    for key, row in rows.items():
+        for word in row.overrides:
+            if not isinstance(word, str):
+                return f"rows.{key}.overrides: a list of overrides such as size=tiny, got {word}"
     starred = [key for key, row in rows.items() if row.starred]
     if len(starred) != 1:
         return f"rows: exactly one must be starred (the baseline), got {starred or 'none'}"
@@ -88,9 +92,10 @@ def load_experiment(path: Path | str) -> Experiment:
         experiment = OmegaConf.to_object(loaded)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}") from error
-    except (OmegaConfBaseException, YAMLError) as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         key = getattr(error, "full_key", None)
-        message = " ".join(str(error).split()) if isinstance(error, YAMLError) else str(error).splitlines()[0]
+        is_short = isinstance(error, OmegaConfBaseException)
+        message = str(error).splitlines()[0] if is_short else " ".join(str(error).split())
         raise ValueError(f"{path}: {key + ': ' if key else ''}{message}") from error
     assert isinstance(experiment, Experiment)
     if problem := _problem(experiment):

@@ -1,4 +1,4 @@
-"""experiment files + overrides -> cells -> one graph of stages: equal stages merge, the whole is valid or nothing runs."""
+"""experiment files + overrides -> cells -> one graph of stages, equal ones merged; all valid or nothing runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
 
 @dataclass(frozen=True)
 class Grid:
-    """One experiment expanded: for each row, its cells (one a seed) with the evaluate stage of each column."""
+    """One experiment expanded: a row's cells (one a seed), each with the evaluate stage of every column."""
 
     experiment: Experiment
     baseline: Cell

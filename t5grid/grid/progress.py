@@ -1,4 +1,4 @@
-"""what a sweep shows while it runs: stages done of all, and for each running stage step, loss, speed, time left."""
+"""what a sweep shows while it runs: stages done of all; for each running one step, loss, speed, time left."""
 
 import sys
 import time
@@ -67,7 +67,8 @@ class Progress:
         left = f", about {clock(spent / share - spent)} left" if 0.01 < share <= 1 and spent > 10 else ""
         bad = f", {num_failed} failed, {num_blocked} blocked" if num_failed else ""
         found = f" (+ {self.num_found} done before)" if self.num_found else ""
-        return f"{self.num_done} of {self.num_stages} stages{found}{bad}, {share:.0%}, {clock(spent)} so far{left}"
+        stages = f"{self.num_done} of {self.num_stages} stages{found}{bad}"
+        return f"{stages}, {share:.0%}, {clock(spent)} so far{left}"
 
     def _table(self, running: list[tuple[Stage, dict[str, Any]]]) -> Table:
         table = Table.grid(padding=(0, 2))

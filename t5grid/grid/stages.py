@@ -1,7 +1,8 @@
 """cell -> stages: the units of work of the grid and what identifies each.
 
-A stage is known by a readable name and a hash of its own science config, its parents' identities and the `version`
-of its kind, which is raised by hand when the meaning of the code changes. Machine settings never enter it.
+A stage is known by a readable name and a hash of its own science config, its parents' identities and the
+`version` of its kind, which is raised by hand when the meaning of the code changes. Machine settings never
+enter it.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from t5grid.config import Column, Runtime, build
 from t5grid.files import write_whole
 
 Report = Callable[[dict[str, Any]], None]
+LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Stage:
     @property
     def identity(self) -> str:
         """`<kind>/<name>-<hash>`, also the stage's folder below `runs/`."""
-        return f"{self.kind}/{self.name}-{self.hash}"
+        return f"{self.kind}/{self.name[:LONGEST_NAME]}-{self.hash}"
 
     @property
     def work(self) -> float:

@@ -1,8 +1,10 @@
 """stages on disk: what is done, failed or running, and the lock that keeps two workers apart.
 
-    runs/<kind>/<name>-<hash>/   config.yaml  status.json  log.txt  metrics.csv  checkpoints/  record.json | failed.json
+    runs/<kind>/<name>-<hash>/
+        config.yaml  lock.1  status.json  log.txt  metrics.csv  checkpoints/  record.json | failed.json
 
-Every file is written whole or not at all. A lock carries a heartbeat: an owner that stopped beating is taken over.
+Every file is written whole or not at all. A lock carries a heartbeat: an owner that stopped beating is taken
+over, under the next number (lock.1, lock.2, ...), so that of several takers the file system lets one succeed.
 """
 
 import json
@@ -47,16 +49,17 @@ class Store:
 
     def state(self, stage: Stage) -> str:
         """done | running | failed | missing."""
-        folder = self.folder(stage)
-        if (folder / "record.json").exists():
+        if self.record(stage) is not None:
             return "done"
-        if lock_is_alive(folder / "lock"):
+        if any(map(lock_is_alive, _locks(self.folder(stage)).values())):
             return "running"
-        return "failed" if (folder / "failed.json").exists() else "missing"
+        return "failed" if (self.folder(stage) / "failed.json").exists() else "missing"
 
     def begin(self, stage: Stage) -> None:
-        """Make the stage's folder and say what it is; an earlier failure is forgotten."""
+        """Say what the stage is; an earlier failure, and parts of files a kill left, are forgotten."""
         folder = self.folder(stage)
+        for partial in folder.rglob(".*.partial"):
+            partial.unlink(missing_ok=True)
         write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(stage.describe())))
         (folder / "failed.json").unlink(missing_ok=True)
 
@@ -85,9 +88,10 @@ class Store:
     @contextmanager
     def lock(self, stage: Stage) -> Iterator[bool]:
         """Hold the stage's lock, heart beating; yields False if somebody alive holds it."""
-        path = self.folder(stage) / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not _take(path):
+        folder = self.folder(stage)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = _take(folder)
+        if path is None:
             yield False
             return
         stop = threading.Event()
@@ -114,39 +118,37 @@ def lock_is_alive(path: Path) -> bool:
 
 
 def _process_exists(pid: int) -> bool:
+    """Whether a process runs; one that ended but was never waited for, as in many containers, does not."""
     try:
         os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as file:  # Linux; elsewhere there is no such file
+            return file.read().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:
         return True
-    return True
 
 
-def _take(path: Path) -> bool:
-    """Create the lock, or take it over from an owner that stopped; False if it is held."""
-    if path.exists() and not lock_is_alive(path):
-        _bury(path)
+def _locks(folder: Path) -> dict[int, Path]:
+    """A stage's lock files by number; there is more than one only while a dead owner's is taken over."""
+    return {int(path.suffix[1:]): path for path in folder.glob("lock.*") if path.suffix[1:].isdigit()}
+
+
+def _take(folder: Path) -> Path | None:
+    """Create the lock numbered after a dead owner's; None if somebody alive holds it or was quicker."""
+    found = _locks(folder)
+    if any(map(lock_is_alive, found.values())):
+        return None
+    mine = folder / f"lock.{max(found, default=0) + 1}"
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        handle = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
-        return False
+        return None
     with os.fdopen(handle, "w") as file:
         json.dump({"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}, file)
-    return True
-
-
-def _bury(path: Path) -> None:
-    """Move a dead lock out of the way; one that somebody took over in between is put back."""
-    dead = read_json(path)
-    grave = path.with_name(f"lock.dead.{socket.gethostname()}.{os.getpid()}")
-    try:
-        os.rename(path, grave)
-        if read_json(grave) != dead:
-            os.link(grave, path)
-    except (FileNotFoundError, FileExistsError):
-        pass
-    grave.unlink(missing_ok=True)
+    for dead in found.values():
+        dead.unlink(missing_ok=True)
+    return mine
 
 
 def _beat(path: Path, stop: threading.Event) -> None:
@@ -155,3 +157,5 @@ def _beat(path: Path, stop: threading.Event) -> None:
             os.utime(path)
         except FileNotFoundError:
             return
+        except OSError:  # a shared file system that is away for a moment
+            continue

@@ -31,7 +31,7 @@ class NoPretraining:
     """Fine-tuning from random initialisation, under the learning-rate schedule of pre-training."""
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
-        """The evaluate stage of every column. The schedule's own length, if it has one, becomes fine-tuning's."""
+        """The evaluate stage of every column. A length of the schedule's own becomes fine-tuning's."""
         budget = cell.config["budget"]
         schedule = dict(budget["pretrain"]["schedule"])
         if "num_steps" in schedule:

@@ -1,39 +1,46 @@
-"""stage -> record: does one stage under its lock, and leaves a record or a failure."""
+"""stage -> record: does one stage under its lock, and leaves a record or a failure.
+
+A worker process ends at once, children of its own included, when the process that started it closes their
+connection or dies.
+"""
 
 import contextlib
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 from t5grid.config import Runtime
 from t5grid.grid.stages import Context, Stage, provenance
 from t5grid.grid.store import Store
 
-DONE, FAILED, HELD = "done", "failed", "held"
+DONE, FOUND, FAILED, HELD = "done", "found", "failed", "held"
 
 
 def work_on(stage: Stage, store: Store, runtime: Runtime, num_threads: int) -> str:
-    """Run a stage unless it is done: "done", "failed" (failed.json says why), or "held" by somebody else."""
+    """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else."""
     with store.lock(stage) as mine:
         if not mine:
             return HELD
-        if store.record(stage):
-            return DONE
-        store.begin(stage)
+        if store.record(stage) is not None:
+            return FOUND
         context = Context(store.folder, runtime, num_threads, lambda progress: store.report(stage, progress))
         started = time.time()
         try:
+            store.begin(stage)
             with _output_to(store.folder(stage) / "log.txt"):
                 result = stage.run(context)
+            seconds = {"wall_seconds": round(time.time() - started, 2)}
+            store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
         except Exception as error:
             store.fail(stage, _one_line(error), traceback.format_exc())
             return FAILED
-        seconds = {"wall_seconds": round(time.time() - started, 2)}
-        store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
         return DONE
 
 
@@ -61,21 +68,38 @@ def _output_to(path: Path) -> Iterator[None]:
                 os.close(source)
 
 
-def worker(connection: Any, root: str, runtime: Runtime, num_threads: int) -> None:
+def worker(connection: Connection, root: str, runtime: Runtime, num_threads: int) -> None:
     """A long-lived worker process: takes stages from the connection until it is closed."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     store = Store(root)
-    limited = False
     while True:
         try:
             stage = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
-        if not limited:
-            import torch
+        with _watching(connection):
+            result = work_on(stage, store, runtime, num_threads)
+        with contextlib.suppress(OSError):  # nobody is left to hear it: the next turn ends
+            connection.send(result)
 
-            torch.set_num_threads(num_threads)
-            limited = True
-        connection.send(work_on(stage, store, runtime, num_threads))
+
+@contextlib.contextmanager
+def _watching(connection: Connection) -> Iterator[None]:
+    """End this process if the connection is closed meanwhile: nothing is ever sent to a busy worker."""
+    stop, stopped = multiprocessing.Pipe(duplex=False)
+    watcher = threading.Thread(target=_watch, args=(connection, stop), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopped.send(None)
+        watcher.join()
+        stop.close()
+        stopped.close()
+
+
+def _watch(connection: Connection, stop: Connection) -> None:
+    if stop not in wait([connection, stop]):
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(1)

@@ -1,0 +1,127 @@
+"""The command: light to start, and clear about what is not there yet."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from t5grid import __version__
+from t5grid.cli import main, split_names
+
+HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "sklearn", "wandb", "sacrebleu")
+SMALL = ("budget=smoke", "suite.use=[questions]")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["plan", "objectives"],
+        ["status", "objectives"],
+        ["table", "objectives"],
+        ["run", "objective=foo"],
+        ["inspect", "objective=prefix_lm", "vocabulary=given", "vocabulary.path=/nope"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_trains_nothing_imports_nothing_heavy(arguments: list[str], folder: Path) -> None:
+    code = (
+        "import sys; from t5grid.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        f"print('imported:', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1:] == ["imported: []"], done.stderr
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"t5grid {__version__}\n"
+
+
+def test_names_come_before_overrides_in_any_order() -> None:
+    words = ["objectives", "size=tiny", "span_length", "~suite.columns.sentences", "+a.b=1"]
+    assert split_names(words) == (
+        ["objectives", "span_length"],
+        ["size=tiny", "~suite.columns.sentences", "+a.b=1"],
+    )
+    with pytest.raises(ValueError, match="name at least one experiment"):
+        split_names(["size=tiny"])
+
+
+def test_plan_counts_stages_and_what_is_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "objectives", *SMALL]) == 0
+    counts = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:6]}
+    assert counts == {
+        "vocabulary": ["9", "1", "8", "0", "1"],
+        "tokens": ["8", "1", "7", "0", "1"],
+        "pretrain": ["8", "8", "0", "0", "8"],
+        "finetune": ["9", "9", "0", "0", "9"],
+        "evaluate": ["9", "9", "0", "0", "9"],
+    }
+
+
+def test_a_row_of_two_tables_is_one_set_of_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "objectives", "span_length", *SMALL]) == 0
+    pretrain = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("pretrain"))
+    assert pretrain.split() == ["pretrain", "13", "11", "2", "0", "11"]
+
+
+def test_status_of_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "objectives", *SMALL]) == 0
+    assert capsys.readouterr().out == "0 done, 0 running, 0 failed, 28 missing\n"
+
+
+def test_a_table_of_nothing_is_all_holes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "objectives", *SMALL]) == 0
+    said = capsys.readouterr().out
+    assert said.count("| –<sup>1</sup> |") == 9 and "<sup>1</sup> not run" in said
+    assert "written: results/tables/objectives-smoke.md" in said
+    assert "not run" in (folder / "results/tables/objectives-smoke.md").read_text()
+    assert not (folder / "runs").exists()
+
+
+def test_an_interrupt_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from t5grid.grid.executors import Local
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Local, "run", stop)
+    assert main(["run", *SMALL]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("launched", [[], ["hydra.job.chdir=true"]], ids=["plain", "in a folder of its own"])
+def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
+    launched: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from t5grid.grid.cells import load_cell
+    from t5grid.grid.executors import Local, Outcome
+
+    asked: list[tuple[str, Path]] = []
+
+    def note(self: Local, stages: list, store: object, runtime: object) -> Outcome:
+        asked.append((stages[-1].identity, store.root))  # type: ignore[attr-defined]
+        return Outcome()
+
+    monkeypatch.setattr(Local, "run", note)
+    assert main(["run", "-m", "objective=prefix_lm,replace_spans", *SMALL, *launched]) == 0
+    cells = [load_cell([f"objective={name}", *SMALL]) for name in ("prefix_lm", "replace_spans")]
+    identities = [cell.strategy.stages(cell)["questions"].identity for cell in cells]
+    assert asked == [(identity, folder / "runs") for identity in identities]
+    assert Path.cwd() == folder and [path.name for path in folder.iterdir()] == ["multirun"]

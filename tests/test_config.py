@@ -1,0 +1,500 @@
+"""The whole config is checked before anything runs, and at `size=base budget=paper` it is the authors'."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+
+from t5grid.building import AtLeast, build, canonical, check_type
+from t5grid.cli import main
+from t5grid.composing import GROUPS, data_folder
+from t5grid.config import Cell, load_cell
+from t5grid.grid.executors import Local
+from t5grid.grid.experiment import load_experiment
+
+OPTIONS = sorted((path.parent.name, path.stem) for path in data_folder("conf").glob("*/*.yaml"))
+EXPERIMENTS = sorted(data_folder("experiments").glob("*.yaml"))
+ROWS = [(path.stem, key, row) for path in EXPERIMENTS for key, row in load_experiment(path).rows.items()]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no stage that could start from it."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a stage was about to run")
+
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(Local, "run", refuse)
+    return folder
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a refused command says."""
+    assert main(list(arguments)) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("t5grid: ") and said.err.count("\n") == 1
+    return said.err
+
+
+REFUSED = [
+    (
+        "objectve=bert_style",
+        "objectve=bert_style: no key 'objectve' in the config (did you mean 'objective'?)",
+    ),
+    ("objective=foo", "objective=foo: no such option; there are bert_style, deshuffling, drop_tokens"),
+    ("objective=bert_stile", "(did you mean 'bert_style'?)"),
+    ("objective=5", "objective=5: no such option; there are bert_style"),
+    ("objective=null", "objective=null: one option is needed; there are bert_style"),
+    ("objective=[bert_style,mass_style]", "one option is needed; there are bert_style"),
+    ("objective=", "objective=: one option is needed; there are bert_style"),
+    ("~objective", "~objective: one option is needed"),
+    ("+objective=bert_style", "every cell has its objective already; write objective=bert_style"),
+    ("objective=bert_style,mass_style", "several values are for `t5grid run -m`"),
+    (
+        "objective=bert_style objective=mass_style",
+        "objective is given 2 times: objective=bert_style, objective=",
+    ),
+    (
+        "objective=prefix_lm objective.rate=0.2",
+        "objective.rate=0.2: no key 'rate' in objective; there are none",
+    ),
+    ("objective={bad", "objective={bad: no override ("),
+    ("objective", "objective: no override (missing EQUAL"),
+    ("=3", "=3: no key; write key=value"),
+    ("objective.rat=0.2", "no key 'rat' in objective (did you mean 'rate'?); there are rate, targets_length"),
+    ("+objective.rat=0.2", "objective.rat: no such key (did you mean 'rate'?); there are rate"),
+    ("objective.rate=1.5", "objective.rate=1.5: a corruption rate lies between 0 and 1"),
+    ("objective.rate=1", "objective.rate=1.0: a corruption rate lies between 0 and 1"),
+    ("objective.rate=0", "objective.rate=0.0: a corruption rate lies between 0 and 1"),
+    ("objective.rate=abc", "objective.rate=abc: a number is needed"),
+    ("objective.rate=nan", "objective.rate=nan: a number is needed"),
+    ("objective.rate=true", "objective.rate=true: a number is needed"),
+    ("objective.rate=null", "objective.rate=null: a number is needed"),
+    ("objective.rate=[0.1]", "objective.rate=[0.1]: a number is needed"),
+    ("objective.rate=???", "objective.rate: a value is needed (write objective.rate=...)"),
+    ("objective.rate=${nope}", "objective.rate: Interpolation key 'nope' not found"),
+    (
+        "objective._target_=os.system",
+        "objective._target_=os.system: not a dataclass, and only dataclasses are",
+    ),
+    ("objective._target_=os.nope", "objective._target_=os.nope: not found (AttributeError: module 'os'"),
+    (
+        "objective._target_=nope.Nope",
+        "objective._target_=nope.Nope: not found (ModuleNotFoundError: No module",
+    ),
+    ("objective._target_=5", "objective._target_=5: not found"),
+    (
+        "objective=prefix_lm objective._target_=t5grid.model.architectures.EncoderDecoder",
+        "objective=EncoderDecoder: a _target_ whose class has __call__, lengths, concatenate is needed",
+    ),
+    ("budget=huge", "budget=huge: no such option; there are "),
+    ("budget.pretrain=5", "budget.pretrain=5: a mapping with num_steps, num_rows, inputs_length"),
+    ("budget.pretrain.num_steps=ten", "budget.pretrain.num_steps=ten: a whole number from 1 up is needed"),
+    ("budget.pretrain.num_steps=-1", "budget.pretrain.num_steps=-1: a whole number from 1 up is needed"),
+    ("budget.pretrain.num_steps=1e3", "budget.pretrain.num_steps=1000.0: a whole number from 1 up"),
+    ("budget.pretrain.inputs_length=7", "budget.pretrain.inputs_length=7: a whole number from 8 up"),
+    ("budget.pretrain.inputs_length=8", "objective with budget.pretrain.inputs_length=8: leaves 3 target"),
+    ("budget.pretrain.optimizer=null", "budget.pretrain.optimizer=null: a _target_ whose class has build"),
+    (
+        "budget.pretrain.schedule.decay_fraction=3",
+        "budget.pretrain.schedule.decay_fraction must be in [0, 1]",
+    ),
+    ("budget.pretrain.checkpoint_every=9999999", "more than budget.pretrain.num_steps="),
+    (
+        "budget.finetune.checkpoint_every=9999999",
+        "budget.finetune.checkpoint_every=9999999: more than budget.",
+    ),
+    ("budget.finetune.continue_optimizer=1", "budget.finetune.continue_optimizer=1: true or false is needed"),
+    ("budget.num_seeds=0", "budget.num_seeds=0: a whole number from 1 up is needed"),
+    ("budget.evaluate.num_examples=0", "budget.evaluate.num_examples=0: a whole number from 1 up or null"),
+    ("budget.name=../up", "budget.name=../up: a name of letters, digits and _ . - is needed"),
+    ("size.d_model=0", "size.d_model"),
+    ("size.num_heads=2.5", "size.num_heads=2.5: a whole number is needed"),
+    ("size.dropout=2", "size.dropout"),
+    ("seed=-1", "seed=-1: a whole number from 0 up"),
+    ("seed=4294967296", "seed=4294967296: a whole number from 0 up, at most 4294967295"),
+    ("~seed", "seed: a value is needed"),
+    ("+foo=1", "foo: no such key; there are architecture, objective"),
+    ("suite.use=[nope]", "suite.use: no column 'nope'; there are sentences, summarization, questions"),
+    ("suite.use=[question]", "(did you mean 'questions'?)"),
+    ("suite.use=questions", "suite.use=questions: a list, each text, or null is needed"),
+    ("suite.use=[]", "suite.use: no column is left"),
+    ("suite.columns=5", "suite.columns=5: a mapping is needed"),
+    ("suite.columns.sentences=null", "suite.columns.sentences=null: a mapping with title, inputs_length"),
+    (
+        "suite.columns.sentences.inputs_length=1",
+        "suite.columns.sentences.inputs_length=1: a whole number from 2",
+    ),
+    (
+        "suite.columns.sentences.tasks.sentiment.num_train=-3",
+        "suite.columns.sentences.tasks.sentiment.num_train=-3: a whole number from 1 up",
+    ),
+    (
+        "suite.columns.sentences.tasks.sentiment=5",
+        "tasks.sentiment=5: a _target_ whose class has records, score",
+    ),
+    (
+        "runtime.precision=fp16",
+        "one of fp32, bf16 (fp16 is refused: T5's activations overflow in it) is needed",
+    ),
+    ("runtime.wandb=maybe", "runtime.wandb=maybe: one of off, offline, online is needed"),
+    ("runtime.accelerator=abacus", "runtime.accelerator=abacus: one of cpu, gpu"),
+    ("executor.num_workers=0", "executor.num_workers=0"),
+    ("corpus=text", "corpus.path: a value is needed (write corpus.path=...)"),
+    ("corpus=text corpus.path=/nope", "corpus.path=/nope: no such file or folder"),
+    ("corpus.genres=[nope]", "'life_story'"),
+    ("vocabulary=given", "vocabulary.path: a value is needed (write vocabulary.path=...)"),
+    ("vocabulary=given vocabulary.path=/nope", "vocabulary.path=/nope: No such file or directory"),
+    ("hydra.nope=1", "hydra.nope=1: no key 'nope' in hydra; there are run, sweep"),
+    ("hydra/launcher=nope", "hydra/launcher=nope: no such option; there are basic"),
+    ("-x", "run: unknown option -x"),
+    ("-m objective=prefix_lm,foo", "objective=foo: no such option; there are bert_style"),
+    ("-m objective.rate=0.1,7", "objective.rate=7.0: a corruption rate lies between 0 and 1"),
+    ("-m objective=prefix_lm,replace_spans objective.rate=0.1", "no key 'rate' in objective; there are none"),
+]
+
+
+@pytest.mark.parametrize(("words", "fragment"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_a_wrong_override_is_one_line_and_leaves_nothing_behind(
+    words: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fragment in complaint(capsys, "run", *words.split())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_is_no_vocabulary_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / "README.md").write_text("not a model")
+    said = complaint(capsys, "run", "vocabulary=given", "vocabulary.path=../README.md")
+    assert "vocabulary.path=../README.md: not a SentencePiece model" in said and list(folder.iterdir()) == []
+
+
+def test_the_papers_suite_without_its_data_says_how_to_get_them(capsys: pytest.CaptureFixture[str]) -> None:
+    said = complaint(capsys, "run", "suite=t5", "suite.root=/nope")
+    assert "suite.root=/nope is not a folder" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        ("sweep nothing_like_this", "no experiment 'nothing_like_this'; there are "),
+        ("sweep", "the following arguments are required: NAME"),
+        ("sweep size=tiny", "name at least one experiment, such as: objectives"),
+        ("sweep objectives --foo", "sweep: unknown option --foo"),
+        (
+            "plan objectives objectve=bert_style",
+            "experiments/objectives.yaml, row prefix_lm: objectve=bert_style",
+        ),
+        ("plan objectives objective=bert_style", "rows bert_style and replace_spans: one and the same cell"),
+        ("plan objectives seed=1 seed=2", "seed is given 2 times: seed=1, seed=2"),
+        ("table objectives suite.use=[nope]", "suite.use: no column 'nope'"),
+        ("inspect objective=foo", "objective=foo: no such option"),
+        ("inspect -n x", "argument -n/--num: invalid int value: 'x' (see t5grid inspect --help)"),
+        ("nope", "invalid choice: 'nope'"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_leaves_nothing_behind(
+    arguments: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fragment in complaint(capsys, *arguments.split())
+    assert list(folder.iterdir()) == []
+
+
+MINE = "defaults: [replace_spans, _self_]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fragment"),
+    [
+        ("conf/objective/mine.yaml", "a: [1\n", "conf/objective/mine.yaml"),
+        ("conf/objective/mine.yaml", "a: \xff\n", "conf: 'utf-8' codec can't decode"),
+        ("conf/objective/mine.yaml", "- 1\n", "objective=[1]: a _target_ whose class has __call__"),
+        (
+            "conf/objective/mine.yaml",
+            "rate: 0.2\n",
+            "objective={rate: 0.2}: a _target_ whose class has __call__",
+        ),
+        ("conf/objective/mine.yaml", "defaults: [nope]\n", "objective=nope: no such option; there are "),
+        (
+            "conf/objective/mine.yaml",
+            MINE + "rat: 0.2\n",
+            "objective.rat: no such key (did you mean 'rate'?)",
+        ),
+        (
+            "conf/objective/mine.yaml",
+            "_target_: nowhere.Mine\n",
+            "objective._target_=nowhere.Mine: not found",
+        ),
+        ("conf/config.yaml", "seed: 0\n", "architecture: a value is needed"),
+    ],
+)
+def test_a_broken_file_of_the_users_own_is_one_line(
+    name: str, text: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text(text, encoding="latin-1")
+    words = ["objective=mine"] if "mine" in name else []
+    assert fragment in complaint(capsys, "run", *words)
+    assert [path.name for path in folder.iterdir()] == ["conf"]
+
+
+def test_an_option_of_the_users_own_is_found_first(folder: Path) -> None:
+    (folder / "conf/objective").mkdir(parents=True)
+    (folder / "conf/objective/mine.yaml").write_text(MINE + "rate: 0.2\n")
+    (folder / "conf/objective/mass_style.yaml").write_text(
+        "_target_: t5grid.data.objectives.MassStyle\nrate: 0.4\n"
+    )
+    assert load_cell(["objective=mine"]).objective.rate == 0.2
+    assert load_cell(["objective=mass_style"]).objective.rate == 0.4
+
+
+def test_another_working_directory_has_another_search_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "conf/objective").mkdir(parents=True)
+    (folder / "conf/objective/mine.yaml").write_text(MINE + "rate: 0.2\n")
+    assert load_cell(["objective=mine"]).labels["objective"] == "mine"
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ValueError, match="objective=mine: no such option"):
+        load_cell(["objective=mine"])
+
+
+def test_a_new_objective_takes_one_dataclass_and_one_file(folder: Path) -> None:
+    (folder / "conf/objective").mkdir(parents=True)
+    (folder / "conf/objective/reversal.yaml").write_text("_target_: my_reversal.Reversal\nshare: 1\n")
+    (folder / "my_reversal.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from t5grid.data.objectives import Objective\n"
+        "@dataclass(frozen=True)\n"
+        "class Reversal(Objective):\n"
+        "    share: float\n"
+        "    def __call__(self, tokens, rng, vocab_size):\n"
+        "        return tokens[:, ::-1], tokens\n"
+    )
+    assert main(["plan", "objectives", "suite.use=[questions]"]) == 0  # puts the directory on the import path
+    cell = load_cell(["objective=reversal"])
+    inputs, _ = cell.objective(np.array([[5, 6, 7]]), np.random.default_rng(0), 100)
+    assert inputs.tolist() == [[7, 6, 5]] and cell.objective.share == 1.0
+
+
+def text_file(folder: Path) -> str:
+    (folder / "text.txt").write_text("Mira owns a boat.\n")
+    return "corpus.path=text.txt"
+
+
+def model_file(folder: Path) -> str:
+    from t5grid.data.vocabulary import Trained
+
+    texts = (f"the river {i} meets a town" for i in range(50))
+    (folder / "mine.model").write_bytes(Trained(num_pieces=32).make(texts))
+    return "vocabulary.path=mine.model"
+
+
+NEEDS_A_FILE = {("corpus", "text"): text_file, ("vocabulary", "given"): model_file}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, folder: Path) -> None:
+    assert group in GROUPS
+    make = NEEDS_A_FILE.get((group, option))
+    cell = load_cell([f"{group}={option}", *([make(folder)] if make else [])])
+    assert cell.labels[group] == option
+    if group in ("corpus", "vocabulary"):
+        assert getattr(cell, group).fingerprint()
+
+
+@pytest.mark.parametrize("scale", ["", "size=base budget=paper suite=t5"], ids=["defaults", "paper"])
+@pytest.mark.parametrize(("name", "key", "row"), ROWS, ids=[f"{name}-{key}" for name, key, _ in ROWS])
+def test_every_row_of_every_experiment_is_a_valid_cell(name: str, key: str, row: Any, scale: str) -> None:
+    assert isinstance(load_cell([*scale.split(), *row.overrides]), Cell)
+
+
+def test_the_root_config_is_the_starred_baseline() -> None:
+    labels = load_cell([]).labels
+    assert {group: labels[group] for group in ("architecture", "objective", "finetune", "strategy")} == {
+        "architecture": "encoder_decoder",
+        "objective": "replace_spans",
+        "finetune": "all_parameters",
+        "strategy": "pretrain_finetune",
+    }
+    assert [labels[group] for group in ("size", "budget", "suite", "corpus")] == ["nano"] * 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size.d_model", 768),
+        ("size.d_ff", 3072),
+        ("size.d_kv", 64),
+        ("size.num_heads", 12),
+        ("size.num_layers", 12),
+        ("size.decoder_layers", 12),
+        ("size.feed_forward", "relu"),
+        ("size.tied", True),
+        ("size.dropout", 0.1),
+        ("objective.rate", 0.15),
+        ("budget.num_baseline_seeds", 10),
+        ("budget.pretrain.num_steps", 524288),
+        ("budget.pretrain.num_rows", 128),
+        ("budget.pretrain.inputs_length", 512),
+        ("budget.pretrain.checkpoint_every", 5000),
+        ("budget.pretrain.schedule.num_warmup_steps", 10000),
+        ("budget.pretrain.schedule.scale", 1.0),
+        ("budget.pretrain.optimizer.decay_exponent", 0.8),
+        ("budget.pretrain.optimizer.decay_offset", 0),
+        ("budget.pretrain.optimizer.clipping", 1.0),
+        ("budget.pretrain.optimizer.min_dim_size_to_factor", 128),
+        ("budget.pretrain.optimizer.scale_by_parameter", True),
+        ("budget.finetune.num_steps", 262144),
+        ("budget.finetune.num_tokens", 65536),
+        ("budget.finetune.checkpoint_every", 5000),
+        ("budget.finetune.continue_optimizer", True),
+        ("budget.finetune.schedule.rate", 0.001),
+        ("budget.evaluate.num_examples", None),
+    ],
+)
+def test_base_size_and_paper_budget_are_the_authors(key: str, value: Any) -> None:
+    got: Any = load_cell(["size=base", "budget=paper"])
+    for name in key.split("."):
+        got = getattr(got, name)
+    assert got == value and type(got) is type(value)
+
+
+def test_the_papers_learning_rates() -> None:
+    budget = load_cell(["budget=paper"]).budget
+    rates = [budget.pretrain.schedule(step) for step in (0, 10_000, 40_000, 524_288)]
+    assert rates == pytest.approx([0.01, 0.01, 0.005, 0.0013810679])
+    assert budget.finetune.schedule(0) == budget.finetune.schedule(262_143) == 0.001
+
+
+@pytest.mark.parametrize(
+    ("experiment", "row", "lengths"),
+    [
+        ("objectives", "prefix_lm", (511, 512)),
+        ("objectives", "language_model", (511, 512)),
+        ("objectives", "deshuffling", (511, 512)),
+        ("objectives", "bert_style", (511, 512)),
+        ("objectives", "mass_style", (511, 512)),
+        ("objectives", "replace_spans", (511, 192)),
+        ("objectives", "drop_tokens", (511, 104)),
+        ("corruption_rate", "rate_10", (511, 103)),
+        ("corruption_rate", "rate_15", (511, 192)),
+        ("corruption_rate", "rate_25", (511, 256)),
+        ("corruption_rate", "rate_50", (511, 512)),
+        ("span_length", "span_2", (None, 126)),
+        ("span_length", "span_3", (568, 114)),
+        ("span_length", "span_5", (None, 105)),
+        ("span_length", "span_10", (None, 99)),
+    ],
+)
+def test_rows_have_the_authors_lengths(experiment: str, row: str, lengths: tuple[int | None, int]) -> None:
+    overrides = next(each.overrides for name, key, each in ROWS if (name, key) == (experiment, row))
+    cell = load_cell(["size=base", "budget=paper", *overrides])
+    raw, targets = cell.objective.lengths(cell.budget.pretrain.inputs_length)
+    assert (lengths[0] or raw, lengths[1]) == (raw, targets)
+
+
+@pytest.mark.parametrize(
+    ("column", "inputs_length", "targets_length"), [("glue", 512, 84), ("squad", 512, 97)]
+)
+def test_columns_have_the_authors_lengths(column: str, inputs_length: int, targets_length: int) -> None:
+    chosen = load_cell(["suite=t5"]).suite.columns[column]
+    assert (chosen.inputs_length, chosen.targets_length) == (inputs_length, targets_length)
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("", "replace_spans"),
+        ("objective.rate=0.15", "replace_spans"),
+        ("objective.rate=0.10", "replace_spans,rate=0.1"),
+        ("objective=random_spans objective.mean_span_length=2", "random_spans,mean_span_length=2"),
+        ("objective=random_spans objective.mean_span_length=2.0", "random_spans,mean_span_length=2"),
+    ],
+)
+def test_equal_values_have_equal_names_however_they_are_written(words: str, label: str) -> None:
+    assert load_cell(words.split()).labels["objective"] == label
+
+
+def test_equal_values_have_equal_identities_however_they_are_written() -> None:
+    words = ["objective=random_spans", "suite.use=[questions]"]
+    same = [load_cell([*words, f"objective.mean_span_length={value}"]) for value in ("3", "3.0", "3.00")]
+    same.append(load_cell(words))
+    assert len({cell.strategy.stages(cell)["questions"].identity for cell in same}) == 1
+
+
+def test_machine_settings_never_enter_an_identity() -> None:
+    words = ["suite.use=[questions]", "budget=smoke"]
+    cells = [load_cell([*words, *more]) for more in ([], ["runtime=gpu", "executor.num_workers=3"])]
+    assert len({cell.strategy.stages(cell)["questions"].identity for cell in cells}) == 1
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float
+    count: Annotated[int, AtLeast(1)] = 1
+
+    def __post_init__(self) -> None:
+        if self.rate > 1:
+            raise ValueError(f"a.rate={self.rate}: too much")
+
+
+@dataclass(frozen=True)
+class Outer:
+    parts: dict[str, Inner]
+    names: list[str] | None = None
+
+
+def test_nested_values_are_built_from_their_hints() -> None:
+    outer = build({"parts": {"a": {"rate": 1}}, "names": ["x"]}, "outer", Outer)
+    assert outer == Outer(parts={"a": Inner(rate=1.0, count=1)}, names=("x",))
+    assert type(outer.parts["a"].rate) is float
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"parts": {"a": {"rate": "x"}}}, "outer.parts.a.rate=x: a number is needed"),
+        ({"parts": {"a": {}}}, "outer.parts.a.rate: a value is needed (write outer.parts.a.rate=...)"),
+        ({"parts": {"a": {"rate": 2}}}, "outer.parts.a.rate=2.0: too much"),
+        (
+            {"parts": {"a": {"rate": 1, "count": 0}}},
+            "outer.parts.a.count=0: a whole number from 1 up is needed",
+        ),
+        ({"parts": {"a": 3}}, "outer.parts.a=3: a mapping with rate, count is needed"),
+        ({"parts": {}, "names": [1]}, "outer.names=[1]: a list, each text, or null is needed"),
+        (
+            {"parts": {}, "nmes": []},
+            "outer.nmes: no such key (did you mean 'names'?); there are parts, names",
+        ),
+    ],
+)
+def test_a_wrong_nested_value_is_named_with_its_full_key(node: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        build(node, "outer", Outer)
+    assert str(caught.value) == message
+
+
+def test_whole_numbers_serve_as_floats_and_not_the_other_way() -> None:
+    assert check_type(2, float, "x") == 2.0
+    with pytest.raises(ValueError, match=r"x=2\.0: a whole number is needed"):
+        check_type(2.0, int, "x")
+    with pytest.raises(ValueError, match="x=true: a whole number is needed"):
+        check_type(True, int, "x")
+
+
+def test_canonical_writes_floats_as_floats() -> None:
+    node = canonical({"parts": {"a": {"rate": 1, "count": 1}}}, Outer)
+    assert repr(node) == "{'parts': {'a': {'rate': 1.0, 'count': 1}}}"
+
+
+def test_the_packages_own_conf_is_not_its_users_too(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    shutil.copytree(data_folder("conf"), folder / "conf")
+    assert load_cell([]).labels == load_cell(["objective=replace_spans"]).labels

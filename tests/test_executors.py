@@ -1,0 +1,214 @@
+"""The local executor: order, workers, failures, other commands at the same time, and what a kill leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy_stages import RUNTIME, Dying, Endless, Failing, Meeting, Threads, Toy, await_line, lines, make, note
+
+from t5grid.grid import executors
+from t5grid.grid.executors import Local, num_cores
+from t5grid.grid.store import Store
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    return tmp_path / "diary"
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, diary: Path) -> Iterator[subprocess.Popen]:
+    """Another command that runs one endless stage in this store."""
+    code = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
+        "if __name__ == '__main__':\n"
+        "    import toy_stages as t; from t5grid.grid.executors import Local\n"
+        "    from t5grid.grid.store import Store\n"
+        "    stage = t.make(t.Endless, 'long', pathlib.Path(sys.argv[1]) / 'diary')\n"
+        "    Local(1).run([stage], Store(pathlib.Path(sys.argv[1]) / 'runs'), t.RUNTIME)\n"
+    )
+    script = tmp_path / "sweep.py"
+    script.write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path), str(HERE)], stderr=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def pid_of(diary: Path, who: str) -> int:
+    """The process that noted itself as `who`, once it did."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        for line in lines(diary):
+            if line.startswith(f"{who} "):
+                return int(line.split()[1])
+        time.sleep(0.02)
+    raise TimeoutError(f"no {who} in {lines(diary)}")
+
+
+def ends(pid: int) -> bool:
+    """Whether a process ends within ten seconds (an unreaped one has ended)."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+            os.kill(pid, 0)
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def names(stages: list) -> list[str]:
+    return sorted(stage.name for stage in stages)
+
+
+def test_parents_run_before_children_and_nothing_runs_twice(store: Store, diary: Path) -> None:
+    root = make(Toy, "root", diary)
+    left, right = make(Toy, "left", diary, root), make(Toy, "right", diary, root)
+    end = make(Toy, "end", diary, left, right)
+    stages = [root, left, right, end]
+    outcome = Local(2).run(stages, store, RUNTIME)
+    assert names(outcome.ran) == ["end", "left", "right", "root"]
+    assert (outcome.found, outcome.failed, outcome.blocked) == ([], {}, {})
+    seen = lines(diary)
+    assert sorted(seen) == sorted(f"{what} {s.name}" for s in stages for what in ("start", "end"))
+    for stage in stages:
+        for parent in stage.parents:
+            assert seen.index(f"end {parent.name}") < seen.index(f"start {stage.name}")
+    again = Local(2).run(stages, store, RUNTIME)
+    assert (again.ran, names(again.found)) == ([], ["end", "left", "right", "root"])
+    assert lines(diary) == seen
+
+
+def test_independent_stages_run_at_the_same_time_on_two_workers(store: Store, diary: Path) -> None:
+    pair = [make(Meeting, "he", diary, other="she"), make(Meeting, "she", diary, other="he")]
+    assert names(Local(2).run(pair, store, RUNTIME).ran) == ["he", "she"]
+    assert len({store.record(stage)["pid"] for stage in pair} | {os.getpid()}) == 3  # type: ignore[index]
+
+
+def test_a_failed_or_killed_stage_blocks_its_children_only(store: Store, diary: Path) -> None:
+    """One worker, so what comes after the killed one runs on its replacement."""
+    bad, dying = make(Failing, "bad", diary), make(Dying, "dying", diary)
+    child = make(Toy, "child", diary, bad)
+    grandchild = make(Toy, "grandchild", diary, child)
+    orphan = make(Toy, "orphan", diary, dying)
+    other = make(Toy, "other", diary)
+    stages = [dying, bad, child, grandchild, orphan, other]
+    outcome = Local(1).run(stages, store, RUNTIME)
+    assert names(outcome.ran) == ["other"]
+    assert outcome.failed == {
+        bad.identity: "rate=2: at most 1 is possible",
+        dying.identity: "the worker was killed by signal 9",
+    }
+    assert outcome.blocked == {
+        child.identity: bad.identity,
+        grandchild.identity: bad.identity,
+        orphan.identity: dying.identity,
+    }
+    states = [store.state(stage) for stage in stages]
+    assert states == ["failed", "failed", "missing", "missing", "missing", "done"]
+    assert store.failure(dying)["error"] == "the worker was killed by signal 9"  # type: ignore[index]
+
+
+def test_an_idle_worker_that_vanished_is_replaced(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = executors._Run._start, []
+
+    def start_one_that_ends(self: executors._Run) -> executors._Worker:
+        each = start(self)
+        if not started:
+            each.process.kill()
+            each.process.join()
+        started.append(each)
+        return each
+
+    monkeypatch.setattr(executors._Run, "_start", start_one_that_ends)
+    stage = make(Toy, "only", diary)
+    outcome = Local(1).run([stage], store, RUNTIME)
+    assert (names(outcome.ran), len(started)) == (["only"], 2)
+
+
+def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
+    store: Store, diary: Path, sweep: subprocess.Popen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "POLL", 0.05)
+    long = make(Endless, "long", diary)
+    after, free = make(Toy, "after", diary, long), make(Toy, "free", diary)
+    await_line(str(diary), "start long")
+
+    def let_go() -> None:
+        await_line(str(diary), "end free")  # the second command did what was free meanwhile
+        note(str(diary), "go")
+
+    helper = threading.Thread(target=let_go)
+    helper.start()
+    outcome = Local(1).run([long, after, free], store, RUNTIME)
+    helper.join()
+    assert (names(outcome.ran), names(outcome.found)) == (["after", "free"], ["long"])
+    assert lines(diary).count("start long") == 1
+    assert sweep.wait(20) == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_and_their_children_end_with_the_command(
+    store: Store, diary: Path, sweep: subprocess.Popen, how: signal.Signals
+) -> None:
+    child, worker = pid_of(diary, "child"), pid_of(diary, "worker")
+    sweep.send_signal(how)
+    sweep.wait(20)
+    assert ends(worker) and ends(child)
+    assert store.state(make(Endless, "long", diary)) == "missing"
+
+
+def test_what_a_killed_command_left_is_run_again_at_once(
+    store: Store, diary: Path, sweep: subprocess.Popen
+) -> None:
+    worker = pid_of(diary, "worker")
+    sweep.kill()
+    sweep.wait(20)
+    assert ends(worker)
+    note(str(diary), "go")
+    assert names(Local(1).run([make(Endless, "long", diary)], store, RUNTIME).ran) == ["long"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cores", "workers", "each"), [(5, 2, 2), (2, 3, 1)])
+def test_the_cores_are_divided_among_the_workers(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, each: int
+) -> None:
+    monkeypatch.setattr(executors, "num_cores", lambda: cores)
+    stages = [make(Threads, str(i), diary) for i in range(workers)]
+    before = {name: os.environ.get(name) for name in executors.THREAD_VARIABLES}
+    Local(workers).run(stages, store, RUNTIME)
+    records = [store.record(stage) or {} for stage in stages]
+    assert [(r["given"], r["torch"], r["num_threads"]) for r in records] == [(each, each, each)] * workers
+    assert {name: os.environ.get(name) for name in executors.THREAD_VARIABLES} == before
+
+
+def test_no_more_workers_than_stages_are_started(store: Store, diary: Path) -> None:
+    stages = [make(Toy, name, diary) for name in "ab"]
+    assert Local(None)._num_workers(stages) == min(2, num_cores())
+    assert Local(3)._num_workers(stages) == 2
+
+
+def test_less_than_one_worker_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^executor\.num_workers=0: at least 1, or null for one a core$"):
+        Local(0)

@@ -1,0 +1,83 @@
+"""What `inspect` prints."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from t5grid.cli import main
+from t5grid.config import load_cell
+from t5grid.data.vocabulary import Vocabulary
+from t5grid.inspection import show
+
+SMALL = ("budget=smoke", "vocabulary.num_pieces=400", "vocabulary.num_documents=300")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+def test_a_sentence_gives_the_papers_table_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "Thank you for inviting me to your party last week ."]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["Objective", "Inputs", "Targets"]
+    table = {line.split("  ")[0]: line for line in lines}
+    assert "Thank you <X> me to your party <Y> week ." in "\n".join(lines)
+    assert "<X> for inviting <Y> last <Z>" in "\n".join(lines)
+    assert len(table) == 8
+
+
+def test_a_sentence_of_another_length_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "Thank you"]) == 2
+    assert "2 words given" in capsys.readouterr().err
+
+
+def test_an_objective_is_shown_with_sentinels_spelt_out(folder: Path) -> None:
+    lines = list(show(["objective=replace_spans", *SMALL], 2))
+    assert lines[0] == "objective=replace_spans: 127 tokens a piece -> at most 128 inputs, 48 targets"
+    assert [line.split()[0] for line in lines[1:]] == ["text", "inputs", "targets"] * 2
+    assert "<extra_id_0>" in lines[2] and "<extra_id_0>" in lines[3] and "<extra_id_0>" not in lines[1]
+    assert list(folder.iterdir()) == []
+
+
+def test_what_is_shown_of_an_objective_is_the_same_each_time() -> None:
+    assert list(show(["objective=bert_style", *SMALL], 1)) == list(show(["objective=bert_style", *SMALL], 1))
+
+
+def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
+    lines = list(show(["suite=nano", "suite.use=[questions]"], 1))
+    assert lines[0] == "suite=nano" and lines[1] == "questions (Questions)"
+    rows = load_cell([]).suite.columns["questions"].tasks["questions"]
+    sizes = f"{rows.num_train} training rows, {rows.num_validation} validation rows"
+    assert lines[2].startswith(f"  questions: {sizes}, scored by ")
+    assert [line.split()[0] for line in lines[3:]] == ["inputs", "targets"]
+
+
+def test_the_corpus_is_shown_document_by_document() -> None:
+    lines = list(show(["corpus=nano"], 3))
+    assert lines[0] == "corpus=nano" and len(lines) == 4
+
+
+def test_without_an_axis_everything_is_shown() -> None:
+    words = [*SMALL[1:], "budget.num_documents=400", "size=tiny"]
+    heads = [line.partition("=")[0] for line in show(words, 1) if not line.startswith(" ")]
+    assert heads[:2] == ["objective", "corpus"] and heads[2] == "suite" and len(heads) == 3 + 7
+
+
+def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from t5grid.grid.store import Store
+    from t5grid.grid.strategies import vocabulary_stage
+    from t5grid.inspection import documents_of, vocabulary_of
+
+    cell = load_cell(list(SMALL))
+    model = cell.vocabulary.make(documents_of(cell))
+    path = Store("runs").folder(vocabulary_stage(cell)) / "vocabulary.model"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(model)
+    monkeypatch.setattr("t5grid.inspection.documents_of", lambda _: iter(()))
+    assert vocabulary_of(cell).fingerprint == Vocabulary(model).fingerprint

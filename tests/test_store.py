@@ -1,0 +1,320 @@
+"""Stages on disk: locks, states, and files that are whole or not there; and the work on one stage."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_stages
+from toy_stages import RUNTIME, Toy, make
+
+from t5grid.files import write_whole
+from t5grid.grid import store as store_module
+from t5grid.grid.store import STALE_AFTER, Store, lock_is_alive
+from t5grid.grid.work import DONE, FAILED, FOUND, HELD, work_on
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Toy:
+    return make(Toy, "first", tmp_path / "diary")
+
+
+@pytest.fixture(scope="module")
+def dead_pid() -> int:
+    """A process that has ended."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def leave_lock(store: Store, stage: Toy, number: int = 1, age: float = 0.0, **owner: Any) -> Path:
+    """A lock as somebody else left it `age` seconds ago."""
+    path = store.folder(stage) / f"lock.{number}"
+    here = {"host": store_module.socket.gethostname(), "pid": os.getpid(), "time": 0.0}
+    write_whole(path, json.dumps({**here, **owner}))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def locks(store: Store, stage: Toy) -> list[str]:
+    return sorted(path.name for path in store.folder(stage).glob("lock*"))
+
+
+# --- locks
+
+
+def test_a_lock_keeps_a_second_taker_out_and_is_free_again_after(store: Store, stage: Toy) -> None:
+    with store.lock(stage) as mine:
+        with store.lock(stage) as second:
+            assert (mine, second) == (True, False)
+        assert locks(store, stage) == ["lock.1"]
+    with store.lock(stage) as third:
+        assert third
+    assert locks(store, stage) == []
+
+
+def test_a_lock_is_released_by_an_error(store: Store, stage: Toy) -> None:
+    with pytest.raises(KeyError), store.lock(stage):
+        raise KeyError
+    assert locks(store, stage) == []
+
+
+def test_the_lock_of_a_vanished_process_of_this_host_is_taken_over_at_once(
+    store: Store, stage: Toy, dead_pid: int
+) -> None:
+    leave_lock(store, stage, pid=dead_pid)
+    with store.lock(stage) as mine:
+        assert mine
+        assert locks(store, stage) == ["lock.2"]
+    assert locks(store, stage) == []
+
+
+def test_a_process_that_ended_and_was_not_waited_for_is_dead(store: Store, stage: Toy) -> None:
+    zombie = subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE)
+    assert zombie.stdout and zombie.stdout.read() == b""  # closed by its end, or just before
+    path, until = leave_lock(store, stage, pid=zombie.pid), time.monotonic() + 10
+    while lock_is_alive(path) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not lock_is_alive(path)
+    zombie.communicate()
+
+
+@pytest.mark.parametrize(("age", "free"), [(0.0, False), (STALE_AFTER - 10, False), (STALE_AFTER + 10, True)])
+def test_the_lock_of_another_host_is_taken_over_once_it_stopped_beating(
+    store: Store, stage: Toy, dead_pid: int, age: float, free: bool
+) -> None:
+    leave_lock(store, stage, age=age, host="elsewhere", pid=dead_pid)
+    with store.lock(stage) as mine:
+        assert mine is free
+
+
+def test_a_lock_that_is_not_written_yet_is_held(store: Store, stage: Toy) -> None:
+    write_whole(store.folder(stage) / "lock.1", "")
+    with store.lock(stage) as mine:
+        assert not mine
+
+
+def test_of_two_takers_that_saw_the_same_dead_lock_one_gets_it(
+    store: Store, stage: Toy, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one found the lock dead, and looks no further until the quicker one holds the next."""
+    leave_lock(store, stage, pid=dead_pid)
+    judge, holding = store_module.lock_is_alive, [store.lock(stage)]
+
+    def overtaken(path: Path) -> bool:
+        alive = judge(path)
+        monkeypatch.setattr(store_module, "lock_is_alive", judge)
+        assert holding[0].__enter__()
+        return alive
+
+    monkeypatch.setattr(store_module, "lock_is_alive", overtaken)
+    with store.lock(stage) as slower:
+        assert not slower
+    assert store.state(stage) == "running"
+    holding[0].__exit__(None, None, None)
+    assert locks(store, stage) == []
+
+
+def test_of_many_takers_at_once_exactly_one_gets_a_dead_lock(store: Store, stage: Toy, dead_pid: int) -> None:
+    leave_lock(store, stage, pid=dead_pid)
+    got, ready, over = [], threading.Barrier(8), threading.Event()
+
+    def take() -> None:
+        ready.wait()
+        with store.lock(stage) as mine:
+            got.append(mine)
+            over.wait(10)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while len(got) < 8 and time.monotonic() < until:
+        time.sleep(0.01)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 7 + [True]
+
+
+def test_the_heart_beats_while_the_lock_is_held(
+    store: Store, stage: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "HEARTBEAT", 0.01)
+    with store.lock(stage):
+        path = store.folder(stage) / "lock.1"
+        os.utime(path, (0, 0))
+        until = time.monotonic() + 10
+        while path.stat().st_mtime == 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert time.time() - path.stat().st_mtime < STALE_AFTER and lock_is_alive(path)
+
+
+def test_an_owner_that_lost_its_lock_leaves_the_new_one_alone(
+    store: Store, stage: Toy, dead_pid: int
+) -> None:
+    with store.lock(stage):
+        os.utime(store.folder(stage) / "lock.1", (0, 0))  # it stood still, and was taken for dead
+        with store.lock(stage) as second:
+            assert second and locks(store, stage) == ["lock.2"]
+    leave_lock(store, stage, number=2)
+    assert store.state(stage) == "running"
+
+
+# --- states
+
+
+def test_states_go_from_missing_through_running_and_failed_to_done(store: Store, stage: Toy) -> None:
+    seen = [store.state(stage)]
+    with store.lock(stage):
+        store.begin(stage)
+        seen.append(store.state(stage))
+        store.fail(stage, "no", "Traceback")
+    seen.append(store.state(stage))
+    with store.lock(stage):
+        store.begin(stage)
+        assert store.failure(stage) is None
+        seen.append(store.state(stage))
+        store.finish(stage, {"score": 1.5})
+    seen.append(store.state(stage))
+    assert seen == ["missing", "running", "failed", "running", "done"]
+
+
+def test_a_killed_stage_is_missing_again(store: Store, stage: Toy, dead_pid: int) -> None:
+    store.begin(stage)
+    store.report(stage, {"step": 1, "num_steps": 2})
+    leave_lock(store, stage, pid=dead_pid)
+    assert store.state(stage) == "missing"
+
+
+def test_a_record_that_cannot_be_read_is_no_record(store: Store, stage: Toy) -> None:
+    write_whole(store.folder(stage) / "record.json", "{")
+    assert (store.state(stage), store.record(stage)) == ("missing", None)
+
+
+def test_a_record_says_what_the_stage_is_and_what_came_out(store: Store, tmp_path: Path) -> None:
+    parent = make(Toy, "first", tmp_path / "diary")
+    stage = make(Toy, "second", tmp_path / "diary", parent)
+    store.finish(stage, {"score": 1.5})
+    assert store.record(stage) == {
+        "identity": stage.identity,
+        "kind": "toy",
+        "version": 1,
+        "config": {"diary": str(tmp_path / "diary")},
+        "content": {"class": "Toy"},
+        "parents": [parent.identity],
+        "score": 1.5,
+    }
+
+
+# --- whole or not at all
+
+
+def test_a_crash_while_writing_leaves_the_old_file(
+    store: Store, stage: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.finish(stage, {"score": 1.0})
+    store.fail(stage, "old", "old")
+    store.report(stage, {"step": 1})
+    before = {path.name: path.read_bytes() for path in store.folder(stage).iterdir()}
+
+    def refuse(*paths: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    for write in (
+        lambda: store.finish(stage, {"score": 2.0}),
+        lambda: store.fail(stage, "new", "new"),
+        lambda: store.report(stage, {"step": 2}),
+    ):
+        with pytest.raises(OSError, match="no space"):
+            write()
+    assert {path.name: path.read_bytes() for path in store.folder(stage).iterdir()} == before
+
+
+def test_parts_of_files_that_a_kill_left_are_cleared_away(store: Store, stage: Toy) -> None:
+    parts = [store.folder(stage) / name for name in (".record.json.7.partial", "checkpoints/.a.7.partial")]
+    for path in parts:
+        write_whole(path, "half")
+    store.begin(stage)
+    assert not any(path.exists() for path in parts)
+
+
+# --- work on one stage
+
+
+def test_finished_work_is_recorded_and_never_done_again(store: Store, stage: Toy, tmp_path: Path) -> None:
+    assert work_on(stage, store, RUNTIME, 3) == DONE
+    record = store.record(stage)
+    assert record and (record["pid"], record["num_threads"]) == (os.getpid(), 3)
+    assert work_on(stage, store, RUNTIME, 3) == FOUND
+    assert toy_stages.lines(tmp_path / "diary") == ["start first", "end first"]
+    assert store.record(stage) == record
+
+
+def test_work_that_somebody_else_does_is_left_to_them(store: Store, stage: Toy, tmp_path: Path) -> None:
+    leave_lock(store, stage)
+    assert work_on(stage, store, RUNTIME, 1) == HELD
+    assert toy_stages.lines(tmp_path / "diary") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "last"),
+    [
+        ("Failing", "rate=2: at most 1 is possible", "  is possible"),
+        ("Breaking", "KeyError: 'width'", "KeyError: 'width'"),
+        (
+            "Unwritable",
+            "TypeError: Object of type object is not JSON serializable",
+            "TypeError: Object of type object is not JSON serializable",
+        ),
+    ],
+)
+def test_failing_work_leaves_one_line_and_the_end_of_the_traceback(
+    store: Store, tmp_path: Path, kind: str, error: str, last: str
+) -> None:
+    stage = make(getattr(toy_stages, kind), "bad", tmp_path / "diary")
+    assert work_on(stage, store, RUNTIME, 1) == FAILED
+    failure = store.failure(stage)
+    assert failure and (failure["identity"], failure["error"]) == (stage.identity, error)
+    assert failure["traceback"].splitlines()[0] == "Traceback (most recent call last):"
+    assert failure["traceback"].splitlines()[-1] == last
+    assert (store.state(stage), locks(store, stage)) == ("failed", [])
+
+
+def test_of_a_long_traceback_the_last_thirty_lines_are_kept(store: Store, stage: Toy) -> None:
+    store.fail(stage, "no", "\n".join(map(str, range(100))))
+    failure = store.failure(stage)
+    assert failure and failure["traceback"].splitlines() == [str(i) for i in range(70, 100)]
+
+
+def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, toy_stages as t; from t5grid.grid.store import Store;"
+        "from t5grid.grid.work import work_on;"
+        "stage = t.make(t.Chatty, 'chatty', pathlib.Path('diary')); store = Store('runs');"
+        "print(work_on(stage, store, t.RUNTIME, 1)); print(store.folder(stage))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    result, folder = done.stdout.splitlines()
+    assert (result, done.stderr) == (DONE, "")
+    log = (Path(folder) / "log.txt").read_text().splitlines()
+    assert sorted(log) == ["a line of Python", "a line of a child", "a line of trouble"]
