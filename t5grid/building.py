@@ -105,6 +105,22 @@ def canonical(node: Any, hint: Any = None) -> Any:
     return {name: canonical(value, inner) for name, value in node.items()}
 
 
+def essential(node: Any, hint: Any = None) -> Any:
+    """A canonical node without the keys that stand at their class's default: what identifies a stage.
+
+    A key that a later version adds, with a default that changes nothing, therefore leaves identities as they are.
+    """
+    if not isinstance(node, Mapping):
+        return node
+    cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
+    if not dataclasses.is_dataclass(cls):
+        return {name: essential(value) for name, value in node.items()}
+    hints = typing.get_type_hints(cls, include_extras=True)
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    kept = {name: value for name, value in node.items() if name not in defaults or value != defaults[name]}
+    return {name: essential(value, hints.get(name)) for name, value in kept.items()}
+
+
 def _plain(hint: Any) -> Any:
     """A hint without its rules."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint

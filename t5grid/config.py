@@ -170,15 +170,15 @@ def build_cell(config: DictConfig) -> Cell:
 
 def _plain(config: DictConfig) -> dict[str, Any]:
     """The config without Hydra's part, resolved, with exactly the keys of a cell."""
-    science = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    science = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
         plain = OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ValueError(one_line(error)) from None
     assert isinstance(plain, dict)
-    for key in plain:
+    for key in map(str, plain):
         if key not in KEYS:
-            raise ValueError(f"{key}: no such key{nearest(str(key), KEYS)}")
+            raise ValueError(f"{key}: no such key{nearest(key, KEYS)}")
     for key in KEYS:
         if key not in plain:
             raise ValueError(f"{key}: a value is needed (write {key}=...)")

@@ -76,6 +76,7 @@ def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
         ("table: table06, row: 50%", "table: table66, row: 50%", "rows.rate_50.paper: paper table 'table66'"),
         ("table: table06, row: 50%", "table: table06, row: 40%", "whose rows are: 10%; 15%; 25%; 50%"),
         ("first_column: Corruption rate", "", "missing mandatory value: first_column"),
+        ("overrides: []", "overrides: [{size: tiny}]", "rows.rate_15.overrides: a list of overrides such as"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -87,6 +88,12 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str,
         load_experiment(path)
     assert message in str(caught.value) and str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_bytes(b"title: \xff\n")
+    with pytest.raises(ValueError, match=r"wrong\.yaml: 'utf-8' codec can't decode"):
+        load_experiment(tmp_path / "wrong.yaml")
 
 
 def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:

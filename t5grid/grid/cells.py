@@ -62,7 +62,7 @@ def multirun_task(config: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf, open_dict
 
-    whole = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    whole = DictConfig(OmegaConf.to_container(config, resolve=False))
     with open_dict(whole):
         whole.hydra = HydraConfig.get()
     with chdir(whole.hydra.runtime.cwd):

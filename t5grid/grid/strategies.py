@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from t5grid.config import Cell
+from t5grid.building import essential
+from t5grid.config import Cell, FinetuneBudget, PretrainBudget
 from t5grid.grid.stages import (
     EvaluateStage,
     FinetuneStage,
@@ -58,7 +59,8 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
         "seed": cell.seed,
     }
     name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
-    return PretrainStage(f"{name}-seed{cell.seed}", config, config, (tokens, vocabulary))
+    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget)}
+    return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
 def column_stages(
@@ -78,12 +80,9 @@ def column_stages(
         }
         name = "-".join([key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))])
         name = f"{name}-seed{cell.seed}"
-        tuned = FinetuneStage(
-            name,
-            {**model, **training, "column": plain},
-            {**model, **training, **data},
-            (vocabulary, *pretrained),
-        )
+        content = essential(model | training) | {"budget": essential(training["budget"], FinetuneBudget)}
+        config = {**model, **training, "column": plain}
+        tuned = FinetuneStage(name, config, content | data, (vocabulary, *pretrained))
         evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
         stages[key] = EvaluateStage(
             name, {**model, **evaluate, "column": plain}, {**evaluate, **data}, (tuned, vocabulary)

@@ -203,13 +203,13 @@ RATINGS = (
         "the {x} {was} {own}, not {other}",
     ),
 )
-TAUGHT = lexicon.PRAISE[::2] + lexicon.BLAME[::2]
-"""Words of praise and blame that training rows may use; the other half is only read in pre-training."""
+TAUGHT = lexicon.PRAISE[::4] + lexicon.BLAME[::4]
+"""Words of praise and blame that training rows may use; the others are only read in pre-training."""
 
 
 @dataclass(frozen=True)
 class Sentiment(NanoTask):
-    """Is the sentence good or bad? Half of the telling words never occur in training rows."""
+    """Is the sentence good or bad? Most telling words never occur in training rows."""
 
     name: str = "sentiment"
     labels: ClassVar[tuple[str, ...]] = ("bad", "good")

@@ -109,7 +109,7 @@ class Questions(NanoTask):
     reported: ClassVar[tuple[str, ...]] = ("em",)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        asked, individuals = rivals(dice, dice.pick(((2, 2), (2, 1), (1, 1, 1), (2, 1, 1))))
+        asked, individuals = rivals(dice, dice.pick(((1, 1), (2, 1), (2, 2), (1, 1, 1))))
         who = dice.chance(0.25)
         target = asked.subject if who else answer(asked)
         question = ask_who(asked) if who else ask(asked, dice)
