@@ -108,7 +108,7 @@ def canonical(node: Any, hint: Any = None) -> Any:
 def essential(node: Any, hint: Any = None) -> Any:
     """A canonical node without the keys that stand at their class's default: what identifies a stage.
 
-    A key that a later version adds, with a default that changes nothing, therefore leaves identities as they are.
+    So a key that a later version adds, with a default that changes nothing, leaves identities as they are.
     """
     if not isinstance(node, Mapping):
         return node

@@ -305,7 +305,8 @@ def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path
         "stage = t.make(t.Chatty, 'chatty', pathlib.Path('diary')); store = Store('runs');"
         "print(work_on(stage, store, t.RUNTIME, 1)); print(store.folder(stage))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

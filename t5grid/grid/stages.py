@@ -158,7 +158,8 @@ class PretrainStage(Stage):
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
         epochs = budget["num_steps"] * budget["num_rows"] / len(rows)
-        return {**result, "parameters": num_parameters(model), "epochs": round(epochs, 4)}
+        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan.num_steps)
+        return {**result, **costs, "parameters": num_parameters(model), "epochs": round(epochs, 4)}
 
 
 class FinetuneStage(Stage):
@@ -206,7 +207,9 @@ class FinetuneStage(Stage):
         result = fit(
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
-        return {**result, "parameters": num_parameters(model), "examples_per_step": feed.num_examples}
+        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan.num_steps)
+        counts = {"parameters": num_parameters(model), "examples_per_step": feed.num_examples}
+        return {**result, **costs, **counts}
 
 
 class EvaluateStage(Stage):
@@ -242,6 +245,19 @@ def build_model(config: dict[str, Any], vocab_size: int) -> tuple[Any, Any]:
 
     architecture, size = build(config["architecture"], "architecture"), build(config["size"], "size")
     return initialise(lambda: architecture.build(size, vocab_size), config["seed"]), architecture
+
+
+def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, num_steps: int) -> dict[str, Any]:
+    """Padding left in the batches, and operations of the whole run, from the first few batches."""
+    from t5grid.data.batching import padding_share
+
+    batches = [feed(step) for step in range(min(8, num_steps))]
+    flops = [
+        architecture.flops_per_step(size, vocab_size, *batch["inputs"].shape, batch["targets"].shape[1])
+        for batch in batches
+    ]
+    padding = sum(map(padding_share, batches)) / len(batches)
+    return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * num_steps)}
 
 
 def num_parameters(model: Any) -> int:

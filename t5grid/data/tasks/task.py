@@ -16,7 +16,7 @@ class Task(Protocol):
     """Names of the metrics whose mean is the task's share of its column (paper, section 3.1.5)."""
 
     def records(self, split: str) -> list[Record]:
-        """Records of `split` ("train", "validation"), each with `inputs`, `targets` and what `score` needs."""
+        """Records of `split` ("train", "validation"): `inputs`, `targets` and what `score` needs."""
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Metric values, 0 to 100, of one prediction a record."""
