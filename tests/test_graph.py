@@ -18,7 +18,7 @@ ROWS = ["rate_10", "rate_15", "rate_25", "rate_50"]
 @pytest.fixture(scope="module")
 def grid() -> Grid:
     """Four rows of one column, the starred one with three seeds."""
-    return expand("corruption_rate", ["suite.use=[questions]"])
+    return expand("corruption_rate", ["suite.use=[questions]", "budget.num_baseline_seeds=3"])
 
 
 @pytest.fixture
@@ -61,7 +61,10 @@ def test_rows_keep_their_order_and_the_starred_one_has_the_baselines_seeds(grid:
 
 
 def test_seeds_count_from_the_one_given() -> None:
-    grid = expand("corruption_rate", ["suite.use=[questions]", "seed=7", "budget.num_seeds=2"])
+    grid = expand(
+        "corruption_rate",
+        ["suite.use=[questions]", "seed=7", "budget.num_seeds=2", "budget.num_baseline_seeds=3"],
+    )
     seeds = {key: [cell.seed for cell, _ in row] for key, row in grid.rows.items()}
     assert seeds == {"rate_10": [7, 8], "rate_15": [7, 8, 9], "rate_25": [7, 8], "rate_50": [7, 8]}
 

@@ -35,7 +35,10 @@ def plain() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def grids() -> list[Grid]:
-    return [expand(name, []) for name in ("objectives", "corruption_rate", "span_length")]
+    return [
+        expand(name, ["budget.num_baseline_seeds=3"])
+        for name in ("objectives", "corruption_rate", "span_length")
+    ]
 
 
 def corpus(folder: Path, text: str = "The cat sleeps.\n\nThe dog barks.\n") -> str:
@@ -170,18 +173,19 @@ def test_a_trained_vocabulary_and_a_given_one_are_different_stages(
 
 
 def test_no_pretraining_has_no_pretraining_and_its_schedule_over_the_length_of_finetuning() -> None:
-    found = graph("strategy=no_pretraining")
+    lengths = ["budget.pretrain.num_steps=1500", "budget.finetune.num_steps=250"]
+    found = graph("strategy=no_pretraining", *lengths, "budget.pretrain.schedule.peak=0.02")
     assert tuple(found) == ("vocabulary", "finetune", "evaluate")
     assert [parent.kind for parent in found["finetune"].parents] == ["vocabulary"]
     budget = found["finetune"].config["budget"]
     assert (budget["num_steps"], budget["schedule"]) == (
-        300,
+        250,
         {
             "_target_": "t5grid.training.schedules.WarmupDecay",
-            "peak": 0.03,
+            "peak": 0.02,
             "num_warmup_steps": 100,
             "decay_fraction": 0.3,
-            "num_steps": 300,
+            "num_steps": 250,
         },
     )
 

@@ -1,4 +1,4 @@
-"""experiment files + overrides -> cells -> one graph of stages; equal ones merge, and all is valid or none runs."""
+"""experiment files + overrides -> cells -> one graph of stages; equal ones merge, all valid or none runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """graph -> what it would cost: stages by kind, distinct and shared, done and to run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from t5grid.grid.graph import Grid
 from t5grid.grid.stages import Stage
@@ -35,6 +35,6 @@ def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[
     return out
 
 
-def _of_cell(ends: Sequence[Stage]) -> list[Stage]:
+def _of_cell(ends: Iterable[Stage]) -> list[Stage]:
     """The stages one cell alone would run."""
     return with_parents(list(ends))
