@@ -32,10 +32,9 @@ class Grid:
 
     @property
     def stem(self) -> str:
-        """File name of its table: experiment and budget, and the suite where it is not the embedded one."""
-        suite = self.baseline.suite.name
-        parts = [self.experiment.name, *([suite] if suite != "nano" else []), self.baseline.budget.name]
-        return "-".join(parts)
+        """File name of its table: experiment and budget, and the suite and size where they are not the nano ones."""
+        scales = [name for name in (self.baseline.suite.name, self.baseline.labels["size"]) if name != "nano"]
+        return "-".join([self.experiment.name, *scales, self.baseline.budget.name])
 
     @property
     def columns(self) -> list[Column]:
