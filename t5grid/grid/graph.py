@@ -32,7 +32,7 @@ class Grid:
 
     @property
     def stem(self) -> str:
-        """File name of its table: experiment and budget, and the suite and size where they are not the nano ones."""
+        """File name of its table: experiment, suite and size where they are not the nano ones, budget."""
         scales = [name for name in (self.baseline.suite.name, self.baseline.labels["size"]) if name != "nano"]
         return "-".join([self.experiment.name, *scales, self.baseline.budget.name])
 
