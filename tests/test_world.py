@@ -19,8 +19,8 @@ def digest(texts):
 
 
 def test_documents_are_the_same_bytes_on_every_machine():
-    assert digest(NanoCorpus(200).documents(0)) == "b94f240c06b4322d"
-    assert digest(NanoCorpus(200, seed=1).documents(0)) == "e77aba980011c467"
+    assert digest(NanoCorpus(200).documents(0)) == "9615b9ff833693b5"
+    assert digest(NanoCorpus(200, seed=1).documents(0)) == "e9f0070c3de46d6e"
 
 
 def test_text_does_not_depend_on_hash_seeds():
