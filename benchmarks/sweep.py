@@ -2,8 +2,8 @@
 
     python benchmarks/sweep.py objectives budget=smoke
 
-Prints seconds of the first run, the peak of all its processes' memory together (proportional set size, so that pages
-they share count once), and seconds of the second run, which finds everything done. Linux only.
+Prints seconds of the first run, the peak memory of all its processes together (proportional set size, so that
+pages they share count once), and seconds of the second run, which finds everything done. Linux only.
 """
 
 import os

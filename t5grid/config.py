@@ -118,7 +118,7 @@ class Runtime:
     """The machine: never part of a run's identity."""
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
-    num_devices: Count
+    num_devices: Annotated[int, AtLeast(1), AtMost(1)]  # a stage trains on one device so far
     precision: Annotated[Literal["fp32", "bf16"], Because("fp16 is refused: T5's activations overflow in it")]
     num_loader_workers: Annotated[int, AtLeast(0)]
     evaluation_batch: Count
@@ -207,6 +207,12 @@ def _check_combination(cell: Cell) -> None:
         raise ValueError(
             f"objective with budget.pretrain.inputs_length={inputs_length}: "
             f"leaves {lengths[1]} target tokens a row; at least 4 are needed"
+        )
+    kinds = [type(part.optimizer).__name__ for part in (cell.budget.pretrain, cell.budget.finetune)]
+    if cell.budget.finetune.continue_optimizer and kinds[0] != kinds[1]:
+        raise ValueError(
+            f"budget.finetune.continue_optimizer=true: pre-training's {kinds[0]} leaves no state for "
+            f"{kinds[1]}; set it to false or give both the same optimizer"
         )
     for name in ("pretrain", "finetune"):
         part = getattr(cell.budget, name)
