@@ -60,6 +60,11 @@ def test_rows_keep_their_order_and_the_starred_one_has_the_baselines_seeds(grid:
     assert grid.stem == "corruption_rate-nano"
 
 
+def test_the_command_of_a_table_names_its_science_and_not_the_machine() -> None:
+    expanded = expand("objectives", ["budget=smoke", "runtime.runs_dir=elsewhere", "executor.num_workers=1"])
+    assert expanded.experiment.command == "t5grid sweep objectives budget=smoke"
+
+
 def test_seeds_count_from_the_one_given() -> None:
     grid = expand(
         "corruption_rate",

@@ -1,7 +1,7 @@
 """experiment files + overrides -> cells -> one graph of stages; equal ones merge, all valid or none runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+
+
+MACHINE = ("runtime", "executor")
+"""Groups that a table's command leaves out: they change where it is made, not what it says."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def expand(name: str, overrides: Sequence[str]) -> Grid:
         cells = [cell.with_seed(cell.seed + i) for i in range(count)]
         rows[key] = [(each, each.strategy.stages(each)) for each in cells]
     assert baseline is not None
+    science = [word for word in overrides if word.split(".")[0].split("=")[0] not in MACHINE]
+    experiment = replace(experiment, command=" ".join([experiment.command, *science]))
     return Grid(experiment, baseline, rows)
 
 
