@@ -14,7 +14,6 @@ from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
 
-
 MACHINE = ("runtime", "executor")
 """Groups that a table's command leaves out: they change where it is made, not what it says."""
 
