@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.files import write_whole
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.paper import (
     COLUMNS,
@@ -32,7 +33,6 @@ from t5grid.grid.tables import (
     discrimination,
     make_cell,
     seeds_text,
-    write_whole,
 )
 
 COLUMN_PAIR = [Column("reading", "Reading"), Column("writing", "Writing")]

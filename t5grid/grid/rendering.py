@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from t5grid.files import write_whole
 from t5grid.grid.paper import table_title
-from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_spread, write_whole
+from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_spread
 
 SPREAD = "Baseline standard deviation"
 PAPER = "The paper's numbers for the same rows"

@@ -6,12 +6,9 @@ deviation of those seeds is assumed for every row; a score within two of them of
 """
 
 import math
-import os
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from t5grid.grid.experiment import Experiment
 from t5grid.grid.paper import PaperRow, paper_deviations, paper_row
@@ -271,19 +268,3 @@ def paper_spread(table: Table) -> dict[str, float]:
     """The paper's baseline standard deviations for those columns (Table 1)."""
     known = paper_deviations()
     return {column: known[column] for column in paper_columns(table) if column in known}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a temporary neighbour, flushed to disk, then renamed over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
