@@ -11,7 +11,8 @@ from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import vocabulary_stage
 
-SHOWN = ("objective", "corpus", "suite")
+SHOWN = {"objective": ("objective",), "corpus": ("corpus",), "suite": ("corpus", "suite")}
+"""What is printed for each axis that is named: a suite beside documents of the world it is about."""
 
 
 def show(words: Sequence[str], num: int) -> Iterator[str]:
@@ -21,11 +22,12 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
         yield from worked_table(sentences[0].split())
         return
     cell = load_cell(words)
-    named = [axis for axis in SHOWN if any(word.partition("=")[0].split(".")[0] == axis for word in words)]
-    for axis in named or SHOWN:
-        yield from {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}[axis](
-            cell, num
-        )
+    printers = {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}
+    named = {word.partition("=")[0].split(".")[0] for word in words} & SHOWN.keys()
+    wanted = {part for axis in named or SHOWN for part in SHOWN[axis]}
+    for part, lines in printers.items():
+        if part in wanted:
+            yield from lines(cell, num)
 
 
 def worked_table(words: list[str]) -> Iterator[str]:

@@ -49,11 +49,12 @@ def test_what_is_shown_of_an_objective_is_the_same_each_time() -> None:
 
 def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
     lines = list(show(["suite=nano", "suite.use=[questions]"], 1))
-    assert lines[0] == "suite=nano" and lines[1] == "questions (Questions)"
+    assert lines[0] == "corpus=nano" and lines[1].startswith("  The word coat means the same as jacket.")
+    assert lines[2] == "suite=nano" and lines[3] == "questions (Questions)"
     rows = load_cell([]).suite.columns["questions"].tasks["questions"]
     sizes = f"{rows.num_train} training rows, {rows.num_validation} validation rows"
-    assert lines[2].startswith(f"  questions: {sizes}, scored by ")
-    assert [line.split()[0] for line in lines[3:]] == ["inputs", "targets"]
+    assert lines[4].startswith(f"  questions: {sizes}, scored by ")
+    assert [line.split()[0] for line in lines[5:]] == ["inputs", "targets"]
 
 
 def test_the_corpus_is_shown_document_by_document() -> None:
