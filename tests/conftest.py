@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: where the shared reference data are, one torch thread, no hub."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,6 +11,11 @@ os.environ.setdefault("WANDB_MODE", "offline")
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def heed_interrupts() -> None:
+    """For `preexec_fn`: a shell starts background jobs with SIGINT ignored, and their children inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import heed_interrupts
 from toy_stages import RUNTIME, Dying, Endless, Failing, Meeting, Threads, Toy, await_line, lines, make, note
 
 from t5grid.grid import executors
@@ -43,7 +44,10 @@ def sweep(tmp_path: Path, diary: Path) -> Iterator[subprocess.Popen]:
     script = tmp_path / "sweep.py"
     script.write_text(code)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), str(HERE)], stderr=subprocess.PIPE, text=True
+        [sys.executable, str(script), str(tmp_path), str(HERE)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     yield process
     process.kill()

@@ -343,8 +343,10 @@ def test_no_objective_changes_the_tokens_it_was_given(objective):
 
 def test_every_option_of_the_group_builds_the_objective_of_its_name():
     hydra = pytest.importorskip("hydra")
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.utils import instantiate
 
+    GlobalHydra.instance().clear()
     built = {}
     with hydra.initialize_config_dir(str(CONF.parent), version_base="1.3"):
         for path in sorted(CONF.glob("*.yaml")):

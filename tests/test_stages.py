@@ -109,7 +109,7 @@ def test_the_machine_the_folders_and_the_printing_do_not_enter_an_identity(
         ("budget.finetune.num_steps=299", "finetune"),
         ("budget.finetune.num_tokens=1000", "finetune"),
         ("budget.finetune.continue_optimizer=true", "finetune"),
-        ("budget.finetune.schedule.rate=0.02", "finetune"),
+        ("budget.finetune.schedule.peak=0.03", "finetune"),
         ("suite.columns.questions.inputs_length=80", "finetune"),
         ("suite.columns.questions.tasks.questions.seed=1", "finetune"),
         ("suite.columns.questions.tasks.questions.num_train=700", "finetune"),

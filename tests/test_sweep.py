@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import heed_interrupts
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
 
 
@@ -136,7 +138,7 @@ def test_a_sweep_runs_every_stage_and_writes_every_format(unbroken: tuple[Path, 
     assert out.splitlines()[-1] == "28 stages: 28 run now, 0 done before, 0 failed, 0 blocked"
     kinds = Counter(record["kind"] for record in records(folder).values())
     assert kinds == {"vocabulary": 1, "tokens": 1, "pretrain": 8, "finetune": 9, "evaluate": 9}
-    texts = tables(folder, "objectives-smoke")
+    texts = tables(folder, "objectives-speck-smoke")
     for ending in ("md", "tex", "html"):
         assert "the scores mean nothing" in texts[ending]
     rows = [row for row in csv.DictReader(texts["csv"].splitlines()) if row["row"]]
@@ -152,10 +154,10 @@ def test_the_same_command_again_touches_no_stage_and_writes_the_same_tables(
     unbroken: tuple[Path, str],
 ) -> None:
     folder, _ = unbroken
-    before, texts = times(folder), tables(folder, "objectives-smoke")
+    before, texts = times(folder), tables(folder, "objectives-speck-smoke")
     code, out, _ = run(folder, "sweep", "objectives", *SMALL)
     assert (code, out.splitlines()[-1]) == (0, "28 stages: 0 run now, 28 done before, 0 failed, 0 blocked")
-    assert times(folder) == before and tables(folder, "objectives-smoke") == texts
+    assert times(folder) == before and tables(folder, "objectives-speck-smoke") == texts
 
 
 def go_on_until(folder: Path, process: subprocess.Popen, num_checkpoints: int) -> None:
@@ -240,7 +242,7 @@ def test_stopped_and_killed_sweeps_go_on_and_end_bit_for_bit_where_the_unbroken_
     }
     here, there = weights(tmp_path), weights(whole)
     assert len(here) == 8 and here == {name: there[name] for name in here}
-    assert tables(tmp_path, "corruption_rate-smoke") == tables(whole, "corruption_rate-smoke")
+    assert tables(tmp_path, "corruption_rate-speck-smoke") == tables(whole, "corruption_rate-speck-smoke")
 
 
 def test_a_column_that_fails_leaves_its_reason_and_the_others_done(tmp_path: Path) -> None:
@@ -257,6 +259,9 @@ def test_a_column_that_fails_leaves_its_reason_and_the_others_done(tmp_path: Pat
     assert failure["error"] == "questions: 4 rows cannot be scored"
     assert "in score" in failure["traceback"]
     assert f"failed: {failure['identity']}: {failure['error']} (see {failed[0]})" in err.splitlines()
-    assert "failed: evaluate: questions: 4 rows cannot be scored" in tables(tmp_path, "mine-mine-smoke")["md"]
+    assert (
+        "failed: evaluate: questions: 4 rows cannot be scored"
+        in tables(tmp_path, "mine-mine-speck-smoke")["md"]
+    )
     kinds = Counter(record["kind"] for record in records(tmp_path).values())
     assert kinds == {"vocabulary": 1, "tokens": 1, "pretrain": 1, "finetune": 2, "evaluate": 1}
