@@ -44,10 +44,10 @@ def run(words: list[str], folder: str) -> tuple[float, int]:
 
 def main() -> None:
     words = sys.argv[1:] or ["objectives", "budget=smoke"]
-    with tempfile.TemporaryDirectory() as folder:
-        first, peak = run(words, folder)
-        second, _ = run(words, folder)
-    print(f"t5grid sweep {' '.join(words)}")
+    folder = tempfile.mkdtemp(prefix="t5grid-")
+    first, peak = run(words, folder)
+    second, _ = run(words, folder)
+    print(f"t5grid sweep {' '.join(words)}, left in {folder}")
     print(f"first run   {first:8.1f} s   peak memory {peak / 2**30:.2f} GiB")
     print(f"again       {second:8.1f} s   ratio {first / second:.0f}")
 
