@@ -101,15 +101,16 @@ def _summary(name: str, facts: list[Fact]) -> str:
 
 @dataclass(frozen=True)
 class Questions(NanoTask):
-    """The words of the passage that answer a question about one of two or three individuals."""
+    """The words of the passage that answer a question about one of one or two individuals."""
 
     name: str = "questions"
     num_train: int = 800
     num_validation: int = 300
     reported: ClassVar[tuple[str, ...]] = ("em",)
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        asked, individuals = rivals(dice, dice.pick(((1, 1), (2, 1), (2, 2), (1, 1, 1))))
+        asked, individuals = rivals(dice, dice.pick(((2,), (1, 1), (1, 1), (2, 1))))
         who = dice.chance(0.25)
         target = asked.subject if who else answer(asked)
         question = ask_who(asked) if who else ask(asked, dice)
