@@ -47,7 +47,7 @@ def test_the_suite_has_seven_columns():
 
 def test_rows_are_the_same_bytes_on_every_machine():
     rows = {name: task.records("train")[:20] for name, task in TASKS.items()}
-    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "d95d866b2d45e4b4"
+    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "5a291617d9e18130"
 
 
 @every_task

@@ -101,7 +101,7 @@ def _summary(name: str, facts: list[Fact]) -> str:
 
 @dataclass(frozen=True)
 class Questions(NanoTask):
-    """The words of the passage that answer a question about one of one or two individuals."""
+    """The words of the passage that answer a question about one or two individuals."""
 
     name: str = "questions"
     num_train: int = 800
