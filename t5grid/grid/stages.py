@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from t5grid.config import Column, Runtime, build
 from t5grid.files import write_whole
+from t5grid.model.costs import mean_step
 
 Report = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
@@ -158,7 +159,7 @@ class PretrainStage(Stage):
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
         epochs = budget["num_steps"] * budget["num_rows"] / len(rows)
-        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan.num_steps)
+        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan)
         return {**result, **costs, "parameters": num_parameters(model), "epochs": round(epochs, 4)}
 
 
@@ -207,7 +208,7 @@ class FinetuneStage(Stage):
         result = fit(
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
-        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan.num_steps)
+        costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan)
         counts = {"parameters": num_parameters(model), "examples_per_step": feed.num_examples}
         return {**result, **costs, **counts}
 
@@ -247,17 +248,21 @@ def build_model(config: dict[str, Any], vocab_size: int) -> tuple[Any, Any]:
     return initialise(lambda: architecture.build(size, vocab_size), config["seed"]), architecture
 
 
-def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, num_steps: int) -> dict[str, Any]:
+def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any) -> dict[str, Any]:
     """Padding left in the batches, and operations of the whole run, from the first few batches."""
     from t5grid.data.batching import padding_share
 
-    batches = [feed(step) for step in range(min(8, num_steps))]
-    flops = [
-        architecture.flops_per_step(size, vocab_size, *batch["inputs"].shape, batch["targets"].shape[1])
-        for batch in batches
-    ]
+    batches = [feed(step) for step in range(min(8, plan.num_steps))]
+    products = [architecture.products(size, vocab_size, *shape_of(batch)) for batch in batches]
+    flops = [mean_step(each, plan.method, plan.num_steps).total for each in products]
     padding = sum(map(padding_share, batches)) / len(batches)
-    return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * num_steps)}
+    return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * plan.num_steps)}
+
+
+def shape_of(batch: dict[str, Any]) -> tuple[int, int, int]:
+    """Rows, and the widths of inputs (0 where they stand in one row with the targets) and of targets."""
+    rows, targets = batch["targets"].shape
+    return rows, batch["inputs"].shape[1] if "inputs" in batch else 0, targets
 
 
 def num_parameters(model: Any) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from t5grid.model import costs
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -87,16 +89,15 @@ class EncoderDecoder:
         }
         return parts | {"total": sum(parts.values())}
 
-    def flops_per_step(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> int:
-        """Operations of one training step: 6 for each weight and position it is applied at.
-
-        Attention logits and weighted sums count 12 for each (query, key, channel). Norms and softmax are
-        left out.
-        """
-        inner, layers, decoder_layers = size.num_heads * size.d_kv, size.num_layers, size.decoder_layers
-        per_input = layers * (size.attention_weights + size.feed_forward_weights)
-        per_input += decoder_layers * size.attention_weights // 2  # cross-attention's keys and values
-        per_target = decoder_layers * (size.attention_weights * 3 // 2 + size.feed_forward_weights)
-        per_target += table_rows(vocab_size) * size.d_model
-        pairs = layers * inputs**2 + decoder_layers * (targets**2 + targets * inputs)
-        return rows * (6 * (inputs * per_input + targets * per_target) + 12 * pairs * inner)
+    def products(
+        self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int
+    ) -> list[costs.Product]:
+        """The matrix products of a forward pass over [rows, inputs] and [rows, targets] ids."""
+        layers = costs.Layers(size, rows)
+        return [
+            layers.embedding("encoded", inputs),
+            *layers.stack("encoder", size.num_layers, "encoded", inputs),
+            layers.embedding("hidden", targets),
+            *layers.stack("decoder", size.decoder_layers, "hidden", targets, "encoded", inputs),
+            layers.softmax("hidden", targets, table_rows(vocab_size)),
+        ]

@@ -1,0 +1,163 @@
+"""size + batch shape -> matrix products -> operations forward and back, elements kept; no torch.
+
+An architecture lists the products of its forward pass in order. What the backward pass costs follows by the
+rule of automatic differentiation, under any set of trained parameters: a product is repeated once for each
+factor that needs a gradient, and what is made of something that needs one needs one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Product:
+    """One step of a forward pass: `writes` becomes (or is added to by) a product of `reads` and `parameter`.
+
+    `flops` counts 2 a multiplication, once, and is 0 where a parameter enters by a sum or elementwise. `size`
+    is the number of elements written. `attention`: of activations with activations, not with weights.
+    """
+
+    writes: str
+    reads: tuple[str, ...] = ()
+    parameter: str | None = None
+    flops: int = 0
+    size: int = 0
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Operations: forward and backward, and how many of both are attention's own products."""
+
+    forward: float = 0
+    backward: float = 0
+    attention: float = 0
+
+    @property
+    def total(self) -> float:
+        """Forward and backward."""
+        return self.forward + self.backward
+
+    def __add__(self, other: "Flops") -> "Flops":
+        return Flops(
+            self.forward + other.forward, self.backward + other.backward, self.attention + other.attention
+        )
+
+    def __mul__(self, times: float) -> "Flops":
+        return Flops(self.forward * times, self.backward * times, self.attention * times)
+
+
+def step(products: Iterable[Product], trained: Callable[[str], bool] | None = None) -> Flops:
+    """One step's operations; `trained` says which parameters are (None: all).
+
+    Norms, softmax and the optimizer are left out.
+    """
+    needing: set[str] = set()
+    forward = backward = attention = 0
+    for product in products:
+        factors = sum(name in needing for name in product.reads)
+        is_trained = product.parameter is not None and (trained is None or trained(product.parameter))
+        if factors or is_trained:
+            needing.add(product.writes)
+        forward += product.flops
+        backward += product.flops * (factors + is_trained)
+        attention += product.flops * (1 + factors) if product.attention else 0
+    return Flops(forward, backward, attention)
+
+
+def forward_only(products: Iterable[Product]) -> Flops:
+    """The operations of a forward pass from which nothing is learned."""
+    return step(products, lambda name: False)
+
+
+def mean_step(products: Iterable[Product], method: Any, num_steps: int, samples: int = 64) -> Flops:
+    """One step's operations under a fine-tuning method, averaged over evenly spread steps of a run."""
+    products = list(products)
+    names = {product.parameter for product in products if product.parameter}
+    found: dict[frozenset[str], Flops] = {}
+    total, count = Flops(), min(samples, num_steps)
+    for i in range(count):
+        at = (2 * i + 1) * num_steps // (2 * count)
+        trained = frozenset(name for name in names if method.trainable(name, at, num_steps))
+        if trained not in found:
+            found[trained] = step(products, trained.__contains__)
+        total += found[trained]
+    return total * (1 / count)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The pieces of a Transformer as products, for `rows` rows; names are those of the model's parameters."""
+
+    size: Any
+    rows: int
+
+    def linear(self, parameter: str, reads: str, writes: str, length: int, ins: int, outs: int) -> Product:
+        """A matrix applied at every position."""
+        positions = self.rows * length
+        return Product(writes, (reads,), parameter, 2 * positions * ins * outs, positions * outs)
+
+    def embedding(self, writes: str, length: int) -> Product:
+        """Rows of the id table."""
+        return Product(writes, (), "embedding.weight", 0, self.rows * length * self.size.d_model)
+
+    def softmax(self, reads: str, length: int, table_rows: int) -> Product:
+        """Logits of every position."""
+        parameter = "embedding.weight" if self.size.tied else "softmax.weight"
+        return self.linear(parameter, reads, "logits", length, self.size.d_model, table_rows)
+
+    def norm(self, parameter: str, reads: str, writes: str, length: int) -> Product:
+        """A norm's scale."""
+        return Product(writes, (reads,), f"{parameter}.scale", 0, self.rows * length * self.size.d_model)
+
+    def attention(
+        self, name: str, x: str, length: int, source: str, keys: int, bias: str | None
+    ) -> Iterator[Product]:
+        """x += attention of x to `source`; `name` the parameters', `bias` a position table's if there is one."""
+        size, inner = self.size, self.size.num_heads * self.size.d_kv
+        query, key, value, weights, attended = (
+            f"{x}.{name}.{part}" for part in ("query", "key", "value", "weights", "attended")
+        )
+        normed = f"{x}.{name}.normed"
+        source = normed if source == x else source
+        pairs = self.rows * length * keys
+        yield self.norm(f"{name}_norm", x, normed, length)
+        yield self.linear(f"{name}.query.weight", normed, query, length, size.d_model, inner)
+        yield self.linear(f"{name}.key.weight", source, key, keys, size.d_model, inner)
+        yield self.linear(f"{name}.value.weight", source, value, keys, size.d_model, inner)
+        if bias:
+            yield Product(weights, (), bias)
+        flops, heads = 2 * pairs * inner, pairs * size.num_heads
+        yield Product(weights, (query, key), None, flops, heads, attention=True)
+        yield Product(attended, (weights, value), None, flops, self.rows * length * inner, attention=True)
+        yield self.linear(f"{name}.output.weight", attended, x, length, inner, size.d_model)
+
+    def feed_forward(self, name: str, x: str, length: int) -> Iterator[Product]:
+        """x += feed-forward of x."""
+        size, normed, hidden = self.size, f"{x}.{name}.normed", f"{x}.{name}.hidden"
+        yield self.norm(f"{name}_norm", x, normed, length)
+        for part in ("gate", "input") if size.feed_forward == "gated_gelu" else ("input",):
+            yield self.linear(f"{name}.{part}.weight", normed, hidden, length, size.d_model, size.d_ff)
+        yield self.linear(f"{name}.output.weight", hidden, x, length, size.d_ff, size.d_model)
+
+    def stack(
+        self, name: str, num_layers: int, x: str, length: int, encoded: str | None = None, keys: int = 0
+    ) -> Iterator[Product]:
+        """Blocks of self-attention, attention to `encoded` of length `keys` if there, and feed-forward."""
+        bias = f"{name}.position_bias.table"
+        for i in range(num_layers):
+            block = f"{name}.blocks.{i}"
+            yield from self.attention(f"{block}.self_attention", x, length, x, length, bias)
+            if encoded is not None:
+                yield from self.attention(f"{block}.cross_attention", x, length, encoded, keys, None)
+            yield from self.feed_forward(f"{block}.feed_forward", x, length)
+        yield self.norm(f"{name}.norm", x, x, length)
+
+
+def renamed(products: Iterable[Product], rename: Callable[[str], str]) -> list[Product]:
+    """The same products with other parameters: those of a stack that shares another's."""
+    return [
+        replace(product, parameter=rename(product.parameter)) if product.parameter else product
+        for product in products
+    ]
