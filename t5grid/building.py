@@ -2,18 +2,25 @@
 
 A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples.
 Hints say what a key takes, with `Annotated` rules where a type says too little: `Annotated[int, AtLeast(1)]`.
+
+A config may be a stranger's: a `_target_` is imported only from t5grid, torch and pytorch_lightning, and from
+packages the user names outside of any config (`--allow mine`, or T5GRID_ALLOW=mine,other in the environment).
 """
 
 import dataclasses
 import difflib
 import importlib
 import math
+import os
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+PACKAGES = ("t5grid", "torch", "pytorch_lightning")
+ALLOW = "T5GRID_ALLOW"
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,8 @@ def _placed(message: str, key: str) -> str:
 
 
 def _locate(target: Any, key: str) -> Any:
-    """The dataclass a `_target_` names; nothing else is ever called."""
+    """The dataclass a `_target_` names; nothing else is called, and no unknown package is imported."""
+    check_allowed(target, f"{key}._target_")
     module, _, name = str(target).rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
@@ -175,6 +183,16 @@ def _locate(target: Any, key: str) -> Any:
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise ValueError(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
     return cls
+
+
+def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -> None:
+    """Refuse a dotted name outside `packages` and those the user allows. Raises ValueError."""
+    allowed = (*packages, *filter(None, os.environ.get(ALLOW, "").split(",")))
+    if not any(str(target).startswith(f"{package}.") for package in allowed):
+        package = str(target).partition(".")[0]
+        raise ValueError(
+            f"{key}={target}: not from {', '.join(packages)}; if you trust {package}, say --allow {package}"
+        )
 
 
 def check_type(value: Any, hint: Any, key: str) -> Any:

@@ -6,11 +6,13 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from t5grid import __version__
+from t5grid.building import ALLOW
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -20,10 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (here := os.getcwd()) not in sys.path:
         sys.path.append(here)  # a user's own classes stand beside the conf/ that names them
     try:
-        options, rest = _parser().parse_known_args(arguments)
-        if rest and not getattr(options, "hydra", False):
-            raise ValueError(f"{options.name}: unknown option {rest[0]}")
-        return options.command(options, rest)
+        options, rest = _parse(arguments)
+        with _allowed(options.allow):
+            return options.command(options, rest)
     except ValueError as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
@@ -33,6 +34,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
+    """The options, names and overrides wherever they stand, and what only Hydra knows."""
+    options, rest = _parser().parse_known_args(arguments)
+    if hasattr(options, "names"):  # argparse leaves out those after an option
+        options.names += [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
+    if rest and not getattr(options, "hydra", False):
+        raise ValueError(f"{options.name}: unknown option {rest[0]}")
+    return options, rest
+
+
+@contextmanager
+def _allowed(packages: Sequence[str]) -> Iterator[None]:
+    """Within, a `_target_` may be of these packages too, in processes started from here as well."""
+    before = os.environ.get(ALLOW)
+    os.environ[ALLOW] = ",".join(filter(None, [before, *packages]))
+    try:
+        yield
+    finally:
+        os.environ.pop(ALLOW) if before is None else os.environ.update({ALLOW: before})
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
     add.set_defaults(command=inspect)
+    for add in commands.choices.values():
+        text = "trust the classes of a package of yours"
+        add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)
     return parser
 
 

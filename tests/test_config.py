@@ -15,6 +15,7 @@ from t5grid.composing import GROUPS, data_folder
 from t5grid.config import Cell, load_cell
 from t5grid.grid.executors import Local
 from t5grid.grid.experiment import load_experiment
+from t5grid.grid.stages import Stage
 
 OPTIONS = sorted((path.parent.name, path.stem) for path in data_folder("conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted(data_folder("experiments").glob("*.yaml"))
@@ -82,15 +83,23 @@ REFUSED = [
     ("objective.rate=???", "objective.rate: a value is needed (write objective.rate=...)"),
     ("objective.rate=${nope}", "objective.rate: Interpolation key 'nope' not found"),
     (
-        "objective._target_=os.system",
-        "objective._target_=os.system: not a dataclass, and only dataclasses are",
+        "objective._target_=t5grid.files.write_whole",
+        "objective._target_=t5grid.files.write_whole: not a dataclass, and only dataclasses are",
     ),
-    ("objective._target_=os.nope", "objective._target_=os.nope: not found (AttributeError: module 'os'"),
     (
-        "objective._target_=nope.Nope",
+        "objective._target_=t5grid.files.nope",
+        "objective._target_=t5grid.files.nope: not found (AttributeError: module 't5grid.files'",
+    ),
+    (
+        "--allow nope objective._target_=nope.Nope",
         "objective._target_=nope.Nope: not found (ModuleNotFoundError: No module",
     ),
-    ("objective._target_=5", "objective._target_=5: not found"),
+    (
+        "objective._target_=os.system",
+        "objective._target_=os.system: not from t5grid, torch, ",
+    ),
+    ("objective._target_=t5gridx.Nope", "if you trust t5gridx, say --allow t5gridx"),
+    ("objective._target_=5", "objective._target_=5: not from t5grid, torch"),
     (
         "objective=prefix_lm objective._target_=t5grid.model.architectures.EncoderDecoder",
         "objective=EncoderDecoder: a _target_ whose class has __call__, lengths, concatenate is needed",
@@ -235,7 +244,7 @@ MINE = "defaults: [replace_spans, _self_]\n"
         (
             "conf/objective/mine.yaml",
             "_target_: nowhere.Mine\n",
-            "objective._target_=nowhere.Mine: not found",
+            "objective._target_=nowhere.Mine: not from t5grid, torch, pytorch_lightning",
         ),
         ("conf/config.yaml", "seed: 0\n", "architecture: a value is needed"),
     ],
@@ -271,7 +280,9 @@ def test_another_working_directory_has_another_search_path(
         load_cell(["objective=mine"])
 
 
-def test_a_new_objective_takes_one_dataclass_and_one_file(folder: Path) -> None:
+def test_a_new_objective_takes_one_dataclass_and_one_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "conf/objective").mkdir(parents=True)
     (folder / "conf/objective/reversal.yaml").write_text("_target_: my_reversal.Reversal\nshare: 1\n")
     (folder / "my_reversal.py").write_text(
@@ -284,9 +295,31 @@ def test_a_new_objective_takes_one_dataclass_and_one_file(folder: Path) -> None:
         "        return tokens[:, ::-1], tokens\n"
     )
     assert main(["plan", "objectives", "suite.use=[questions]"]) == 0  # puts the directory on the import path
+    with pytest.raises(ValueError, match="say --allow my_reversal"):
+        load_cell(["objective=reversal"])
+    assert "my_reversal" not in sys.modules
+    monkeypatch.setenv("T5GRID_ALLOW", "other,my_reversal")
     cell = load_cell(["objective=reversal"])
     inputs, _ = cell.objective(np.array([[5, 6, 7]]), np.random.default_rng(0), 100)
     assert inputs.tolist() == [[7, 6, 5]] and cell.objective.share == 1.0
+
+
+@pytest.mark.parametrize(
+    "word", ["hydra.launcher._target_=os.system", "hydra.job_logging.handlers.console.class=os.system"]
+)
+def test_what_hydra_would_call_of_an_unknown_package_is_refused(
+    word: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = complaint(capsys, "run", "-m", "seed=0,1", word)
+    assert "=os.system: not from hydra, hydra_plugins, logging" in line
+    assert list(folder.iterdir()) == []
+
+
+def test_no_name_leads_out_of_the_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "experiment=../mine: a name of letters" in complaint(capsys, "plan", "../mine")
+    for name in ("../../up", "a/b", ""):
+        with pytest.raises(ValueError, match="a stage's name stands in a path"):
+            Stage(name, {}, {})
 
 
 def text_file(folder: Path) -> str:

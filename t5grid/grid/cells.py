@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from contextlib import chdir
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from t5grid.building import check_allowed
 from t5grid.composing import check_words, initialise, readable
 from t5grid.config import Cell, build_cell, load_cell
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
+
+CALLED = ("_target_", "()", "class")
+HYDRAS_OWN = ("hydra", "hydra_plugins", "logging", "colorlog")
 
 
 def run_overrides(overrides: Sequence[str]) -> int:
@@ -41,10 +45,20 @@ def multirun(overrides: Sequence[str]) -> int:
     with readable(overrides):
         check_words(overrides, several=True)
         config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+    _check_hydra(OmegaConf.to_container(config.hydra, resolve=False))
     _check_jobs(config, OverridesParser.create(hydra.config_loader))
     returned = hydra.multirun("config", multirun_task, list(overrides), with_log_configuration=False)
     jobs = [job for batch in returned for job in batch] if isinstance(returned, list) else [returned]
     return max((job.return_value or 0 for job in jobs), default=0)
+
+
+def _check_hydra(node: Any, key: str = "hydra") -> None:
+    """Refuse what Hydra, or the logging it sets up, would call from an unknown package."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if name in CALLED and isinstance(value, str):
+            check_allowed(value, f"{key}.{name}", HYDRAS_OWN)
+        elif isinstance(value, dict | list):
+            _check_hydra(value, f"{key}.{name}")
 
 
 def _check_jobs(config: DictConfig, parser: Any) -> None:
@@ -60,7 +74,7 @@ def _check_jobs(config: DictConfig, parser: Any) -> None:
 def multirun_task(config: DictConfig) -> int:
     """One job of a multirun; folders are relative to where the command was given."""
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
     whole = DictConfig(OmegaConf.to_container(config, resolve=False))
     with open_dict(whole):

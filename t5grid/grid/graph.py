@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from t5grid.building import FileName, check_type
 from t5grid.composing import data_folder
 from t5grid.config import Cell, load_cell
 from t5grid.files import read_json, write_whole
@@ -47,6 +48,7 @@ class Grid:
 
 def experiment_path(name: str) -> Path:
     """`experiments/NAME.yaml` of the working directory, else of the package. Raises ValueError."""
+    check_type(name, Annotated[str, FileName()], "experiment")
     places = [Path.cwd() / "experiments", data_folder("experiments")]
     for place in places:
         if (place / f"{name}.yaml").is_file():

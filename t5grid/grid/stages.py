@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -45,6 +46,10 @@ class Stage:
     parents: tuple["Stage", ...] = field(default=(), repr=False)
     kind: ClassVar[str] = "stage"
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^/\\\0]+", self.name):
+            raise ValueError(f"{self.kind} {self.name!r}: a stage's name stands in a path, without / and \\")
 
     @cached_property
     def hash(self) -> str:
