@@ -27,6 +27,8 @@ GROUPS = (
     "executor",
 )
 
+MULTIPLE = re.compile(r"([\w.]+)\*=(.*)", re.DOTALL)
+
 
 def data_folder(name: str) -> Path:
     """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
@@ -68,13 +70,48 @@ def _hydra() -> Any:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses."""
+    """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses.
+
+    Beside Hydra's overrides there is `KEY*=FACTOR`: a multiple of what would stand there without it, and for
+    a group the option of that name (`size*=2` is size=base_2x where the size is base).
+    """
     from hydra.types import RunMode
 
     hydra = _hydra()
-    with readable(overrides):
-        check_words(overrides)
-        return hydra.compose_config("config", list(overrides), RunMode.RUN)
+    words = _multiplied(overrides)
+    with readable(words):
+        check_words(words)
+        return hydra.compose_config("config", words, RunMode.RUN)
+
+
+def _multiplied(overrides: Sequence[str]) -> list[str]:
+    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises ValueError."""
+    words = [word for word in overrides if not MULTIPLE.match(word)]
+    found = [each for each in map(MULTIPLE.match, overrides) if each]
+    for key, factor in sorted((each.groups() for each in found), key=lambda each: each[0] not in GROUPS):
+        config = compose(words)
+        words = [word for word in words if word.partition("=")[0] != key]
+        if key in GROUPS:
+            words.append(f"{key}={config.hydra.runtime.choices[key]}_{factor}x")
+        else:
+            words.append(f"{key}={_product(config, key, factor)}")
+    return words
+
+
+def _product(config: DictConfig, key: str, factor: str) -> int | float:
+    """The number at `key` times the factor, whole where it was whole. Raises ValueError."""
+    word = f"{key}*={factor}"
+    try:
+        value, times = OmegaConf.select(config, key), float(factor)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{word}: {one_line(error)}") from None
+    except ValueError:
+        raise ValueError(f"{word}: a factor is a number") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{word}: {_what_is_there(key, []) or f'{value} is not a number'}")
+    if isinstance(value, int) and not (value * times).is_integer():
+        raise ValueError(f"{word}: {value} times {factor} is not a whole number")
+    return int(value * times) if isinstance(value, int) else value * times
 
 
 def check_words(words: Sequence[str], several: bool = False) -> None:

@@ -167,6 +167,13 @@ REFUSED = [
     ("corpus.genres=[nope]", "'life_story'"),
     ("vocabulary=given", "vocabulary.path: a value is needed (write vocabulary.path=...)"),
     ("vocabulary=given vocabulary.path=/nope", "vocabulary.path=/nope: No such file or directory"),
+    ("size*=3", "size=nano_3x: no such option"),
+    ("size.d_model*=1.01", "size.d_model*=1.01: 64 times 1.01 is not a whole number"),
+    ("size.d_model*=x", "size.d_model*=x: a factor is a number"),
+    ("size.d_model*=nan", "size.d_model*=nan: 64 times nan is not a whole number"),
+    ("size.dmodel*=2", "size.dmodel*=2: no key 'dmodel' in size (did you mean 'd_model'?)"),
+    ("budget.name*=2", "budget.name*=2: nano is not a number"),
+    ("size.d_model*=2 size.d_model*=2", "is given 2 times"),
     ("hydra.nope=1", "hydra.nope=1: no key 'nope' in hydra; there are run, sweep"),
     ("hydra/launcher=nope", "hydra/launcher=nope: no such option; there are basic"),
     ("-x", "run: unknown option -x"),
@@ -410,6 +417,52 @@ def test_the_papers_learning_rates() -> None:
     rates = [budget.pretrain.schedule(step) for step in (0, 10_000, 40_000, 524_288)]
     assert rates == pytest.approx([0.01, 0.01, 0.005, 0.0013810679])
     assert budget.finetune.schedule(0) == budget.finetune.schedule(262_143) == 0.001
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "value"),
+    [
+        ("budget.pretrain.num_steps*=4", "budget.pretrain.num_steps", 8000),
+        ("budget.pretrain.num_steps*=4", "budget.pretrain.schedule.num_steps", 8000),
+        ("budget.pretrain.num_steps=7 budget.pretrain.num_steps*=100", "budget.pretrain.num_steps", 700),
+        ("budget=paper budget.pretrain.num_steps*=4", "budget.pretrain.num_steps", 2097152),
+        ("budget.pretrain.num_steps*=0.5", "budget.pretrain.num_steps", 1000),
+        ("budget.pretrain.schedule.peak*=2", "budget.pretrain.schedule.peak", 0.06),
+        ("size*=2", "size.d_model", 96),
+        ("size*=4", "size.num_layers", 4),
+        ("size=base size*=2", "size.num_layers", 16),
+        ("size*=2 size.d_model*=2", "size.d_model", 192),
+    ],
+)
+def test_a_number_or_an_option_can_be_multiplied(words: str, key: str, value: Any) -> None:
+    got: Any = load_cell(words.split())
+    for name in key.split("."):
+        got = getattr(got, name)
+    assert got == value and type(got) is type(value)
+
+
+def test_a_multiplied_cell_is_the_cell_with_the_number_written_out() -> None:
+    plain = load_cell(["budget.pretrain.num_steps=4000", "size=nano_2x"])
+    assert load_cell(["budget.pretrain.num_steps*=2", "size*=2"]) == plain
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        ("steps_4x", (12, 768, 3072, 12, 2097152, 128, 1048576, 65536)),
+        ("batch_4x", (12, 768, 3072, 12, 524288, 512, 262144, 262144)),
+        ("size_2x_steps_2x", (16, 1024, 4096, 16, 1048576, 128, 524288, 65536)),
+        ("size_4x", (32, 1024, 4096, 16, 524288, 128, 262144, 65536)),
+    ],
+)
+def test_scaled_rows_have_the_authors_values(row: str, values: tuple[int, ...]) -> None:
+    overrides = next(each.overrides for name, key, each in ROWS if (name, key) == ("scaling", row))
+    cell = load_cell(["size=base", "budget=paper", *overrides])
+    size, pretrain, finetune = cell.size, cell.budget.pretrain, cell.budget.finetune
+    assert values == (
+        *(size.num_layers, size.d_model, size.d_ff, size.num_heads),
+        *(pretrain.num_steps, pretrain.num_rows, finetune.num_steps, finetune.num_tokens),
+    )
 
 
 @pytest.mark.parametrize(

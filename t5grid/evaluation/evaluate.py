@@ -97,6 +97,15 @@ def load_records(column: Column, split: str, limit: int | None) -> dict[str, lis
     return records
 
 
+def common_checkpoints(folders: Sequence[Path]) -> dict[int, list[Path]]:
+    """The steps at which every fine-tuning has a sound checkpoint, with one path each. Raises ValueError."""
+    found = [checkpoint_paths(folder) for folder in folders]
+    steps = [step for step in found[0] if all(step in paths for paths in found)]
+    if not steps:
+        raise ValueError(f"{folders[0].name} and other members: no step has a checkpoint of each")
+    return {step: [paths[step] for paths in found] for step in steps}
+
+
 def checkpoint_paths(folder: Path) -> dict[int, Path]:
     """The sound checkpoints of a fine-tuning, by step. Raises ValueError if there is none."""
     from t5grid.training.checkpoints import steps

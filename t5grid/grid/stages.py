@@ -219,25 +219,31 @@ class FinetuneStage(Stage):
 
 
 class EvaluateStage(Stage):
-    """checkpoints of a fine-tuning -> scores of the column at its best step."""
+    """checkpoints of a fine-tuning -> scores of the column at its best step.
+
+    Of several fine-tunings: scores of them all as one model, each step with every member's checkpoint of it.
+    """
 
     kind = "evaluate"
 
     def run(self, context: Context) -> dict[str, Any]:
-        from t5grid.evaluation.evaluate import checkpoint_paths, choose, load_records, score
+        from t5grid.evaluation.evaluate import choose, common_checkpoints, load_records, score
+        from t5grid.model.ensemble import as_one
         from t5grid.training import checkpoints
 
-        finetune, vocabulary = self.parents
+        *tuned, vocabulary = self.parents
         vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
         column = build(self.config["column"], "suite", Column)
         records = load_records(column, "validation", self.config["evaluate"]["num_examples"])
-        model, _ = build_model(self.config, vocab.size)
-        paths = checkpoint_paths(context.folder_of(finetune))
+        members = [build_model(self.config, vocab.size)[0] for _ in tuned]
+        model = as_one(members).eval()
+        paths = common_checkpoints([context.folder_of(stage) for stage in tuned])
         by_step, samples = {}, {}
-        for done, (step, path) in enumerate(paths.items(), start=1):
-            checkpoints.load_model(path, model)
+        for done, (step, each) in enumerate(paths.items(), start=1):
+            for member, path in zip(members, each, strict=True):
+                checkpoints.load_model(path, member)
             by_step[step], samples[step] = score(
-                model.eval(), vocab, column, records, context.runtime.evaluation_batch
+                model, vocab, column, records, context.runtime.evaluation_batch
             )
             context.report({"step": done, "num_steps": len(paths)})
         chosen = choose(column, by_step)

@@ -1,0 +1,48 @@
+"""cell -> several trained models that are scored as one (paper, section 3.6; Table 13)."""
+
+from dataclasses import dataclass
+
+from t5grid.config import Cell
+from t5grid.grid.stages import EvaluateStage, Stage
+from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
+
+LARGEST_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """`num_members` models of seeds of their own, or of one pre-training where `pretrained_once`.
+
+    The members of seed s have the seeds s * num_members and following, so that ensembles of different seeds
+    have no member in common, and the first shares what the baseline of equal seeds has trained.
+    """
+
+    num_members: int
+    pretrained_once: bool
+
+    def __post_init__(self) -> None:
+        if self.num_members < 2:
+            raise ValueError(f"strategy.num_members must be at least 2, not {self.num_members}")
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column; parents lead back to the vocabulary."""
+        first = cell.seed * self.num_members
+        cells = [cell.with_seed((first + i) % LARGEST_SEED) for i in range(self.num_members)]
+        members = [self._member(each, cells[0]) for each in cells]
+        return {key: _together(cell, [each[key] for each in members]) for key in members[0]}
+
+    def _member(self, cell: Cell, first: Cell) -> dict[str, Stage]:
+        """The evaluate stages that one member would have alone."""
+        vocabulary = vocabulary_stage(cell)
+        pretrain = pretrain_stage(first if self.pretrained_once else cell, vocabulary)
+        return column_stages(cell, vocabulary, (pretrain,), cell.config["budget"]["finetune"]["schedule"])
+
+
+def _together(cell: Cell, alone: list[Stage]) -> Stage:
+    """One evaluation of all members, in place of the evaluation of each."""
+    tuned = [stage.parents[0] for stage in alone]
+    first, seed = alone[0], {"seed": cell.seed}
+    parents = (*tuned, *first.parents[1:])
+    return EvaluateStage(
+        f"{first.name}-ensemble{len(alone)}", first.config | seed, first.content | seed, parents
+    )

@@ -1,0 +1,42 @@
+"""models -> one model for decoding: their logits are averaged before the softmax (paper, section 3.6)."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+@dataclass
+class EnsembleState:
+    """Where the decoding of each member stands."""
+
+    states: list[Any]
+
+    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+        return type(self)([state.select(rows) for state in self.states])
+
+
+class Ensemble(nn.Module):
+    """Decodes as one model does; the members may differ in size, not in vocabulary."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def start_decoding(self, batch: dict[str, Tensor], max_length: int) -> EnsembleState:
+        """Let every member read the batch."""
+        return EnsembleState([member.start_decoding(batch, max_length) for member in self.members])
+
+    def decode_step(
+        self, tokens: Int[Tensor, "rows new"], state: EnsembleState
+    ) -> Float[Tensor, "rows vocab"]:
+        """The mean of the members' logits of the id after `tokens`."""
+        pairs = zip(self.members, state.states, strict=True)
+        return torch.stack([member.decode_step(tokens, each) for member, each in pairs]).mean(dim=0)
+
+
+def as_one(members: list[nn.Module]) -> nn.Module:
+    """A single model as it is, several as an ensemble."""
+    return members[0] if len(members) == 1 else Ensemble(members)
