@@ -26,7 +26,12 @@ Task = Annotated[Any, Having("records", "score", "fingerprint", "reported")]
 
 @dataclass(frozen=True)
 class PretrainBudget:
-    """How long and how wide a pre-training is; a row holds `inputs_length` tokens with its EOS."""
+    """How long and how wide a pre-training is; a row holds `inputs_length` tokens with its EOS.
+
+    With `num_repeats` the corpus is cut to as many rows as make so many passes (paper, section 3.4.2): 64 of
+    2^35 tokens leave 2^29, which are the 2^20 examples of the authors' run. One row is left at least. Null
+    reads all of it.
+    """
 
     num_steps: Count
     num_rows: Count
@@ -34,6 +39,7 @@ class PretrainBudget:
     checkpoint_every: Count
     optimizer: Optimizer
     schedule: Schedule
+    num_repeats: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class EvaluateBudget:
 
 @dataclass(frozen=True)
 class Budget:
-    """Steps, batches, schedules and seeds: what a cell costs."""
+    """Steps, batches, schedules and seeds: what a cell costs, and whether it is worth published corpora."""
 
     name: Annotated[str, FileName()]
     note: str | None
@@ -70,6 +76,7 @@ class Budget:
     pretrain: PretrainBudget
     finetune: FinetuneBudget
     evaluate: EvaluateBudget
+    corpora: Literal["generated", "published"] = "generated"
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class Cell:
     architecture: Annotated[Any, Having("build", "batching")]
     objective: Annotated[Any, Having("__call__", "lengths", "concatenate")]
     corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
-    vocabulary: Annotated[Any, Having("make", "fingerprint", "reads_corpus")]
+    vocabulary: Annotated[Any, Having("make", "fingerprint", "reads")]
     suite: Suite
     finetune: Annotated[Any, Having("trainable")]
     strategy: Annotated[Any, Having("stages")]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from t5grid.config import Cell, load_cell
+from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.store import Store
@@ -43,12 +44,13 @@ def worked_table(words: list[str]) -> Iterator[str]:
 def vocabulary_of(cell: Cell) -> Vocabulary:
     """The cell's vocabulary: from its stage if that is done, else made here."""
     path = Store(cell.runtime.runs_dir).folder(vocabulary_stage(cell)) / "vocabulary.model"
-    return Vocabulary(path.read_bytes() if path.exists() else cell.vocabulary.make(documents_of(cell)))
+    read = cell.vocabulary.reads(cell.corpus)
+    return Vocabulary(path.read_bytes() if path.exists() else cell.vocabulary.make(every_document(read)))
 
 
 def documents_of(cell: Cell) -> Iterator[str]:
     """Every document of the cell's corpus."""
-    return (document for shard in cell.corpus.shards() for document in cell.corpus.documents(shard))
+    return every_document(cell.corpus)
 
 
 def corpus_lines(cell: Cell, num: int) -> Iterator[str]:

@@ -212,3 +212,13 @@ def test_lengths_are_renamed_into_place_after_the_tokens(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (renamed.append(Path(b).suffix), replace(a, b)))
     write(ToyCorpus(num_shards=1), tmp_path)
     assert renamed == [".bin", ".npy"]
+
+
+def test_taken_rows_are_the_first_and_the_feed_sees_no_other(tmp_path):
+    write(ToyCorpus(), tmp_path)
+    for concatenate in (True, False):
+        rows = Rows(tmp_path, 140, 20, concatenate)
+        taken = rows.take(3)
+        assert (len(taken), len(rows.take(10**9)), len(rows) > 3) == (3, len(rows), True)
+        for row in range(3):
+            np.testing.assert_array_equal(taken.pieces(np.array([row])), rows.pieces(np.array([row])))

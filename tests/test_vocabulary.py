@@ -166,9 +166,17 @@ def test_a_given_vocabulary_is_known_by_its_content(trained, tmp_path):
     a, b = (Given(str(tmp_path / name)) for name in ("a.model", "b.model"))
     assert a.make(iter([])) == trained.model
     assert a.fingerprint() == b.fingerprint() == {"model": trained.fingerprint}
-    assert (a.reads_corpus, Trained(40).reads_corpus) == (False, True)
+    assert (a.reads("corpus"), Trained(40).reads("corpus")) == (None, "corpus")
     assert Trained(40).fingerprint() == {"num_pieces": 40, "num_documents": None}
 
 
 def test_the_number_of_sentinels_is_part_of_the_fingerprint(trained):
     assert Vocabulary(trained.model, 50).fingerprint != trained.fingerprint
+
+
+def test_a_vocabulary_with_a_corpus_of_its_own_reads_that_one():
+    from t5grid.data.world import NanoCorpus
+
+    own = NanoCorpus(num_documents=9)
+    assert Trained(40, corpus=own).reads(NanoCorpus(num_documents=8)) is own
+    assert Trained(40, corpus=own).fingerprint() == Trained(40).fingerprint()

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from t5grid.data import languages, lexicon
+from t5grid.data import crawl, languages, lexicon
 from t5grid.data.dice import Dice
 from t5grid.data.facts import KIND_NAMES, KINDS, Fact, answer, ask, bucket, change, draw, people, rival, say
 from t5grid.data.languages import Clause, NounPhrase
@@ -65,6 +65,7 @@ def test_every_genre_writes_plain_text_without_task_prefixes(genre):
         ({"num_documents": 5, "documents_per_shard": 0}, "documents_per_shard 0"),
         ({"num_documents": 5, "genres": ("poem",)}, r"genres \['poem'\]: expected some of \['life_story'"),
         ({"num_documents": 5, "genres": ()}, r"genres \[\]"),
+        ({"num_documents": 5, "rubbish": 1.5}, r"rubbish 1\.5: expected a share from 0 to 1"),
     ],
 )
 def test_impossible_corpora_are_refused_in_one_line(settings, words):
@@ -170,3 +171,44 @@ def test_dice_samples_distinct_items():
         == Dice("a", 1).sample(range(9), 3)
         != Dice("a", 2).sample(range(9), 3)
     )
+
+
+def test_variants_leave_the_plain_world_as_it_is():
+    assert NanoCorpus(9, rubbish=0.0, other_world=False).fingerprint() == NanoCorpus(9).fingerprint()
+    variants = [NanoCorpus(9, rubbish=0.3), NanoCorpus(9, rubbish=0.4), NanoCorpus(9, other_world=True)]
+    assert len({corpus.fingerprint() for corpus in [NanoCorpus(9), *variants]}) == 4
+
+
+def test_a_crawl_holds_the_worlds_documents_among_rubbish():
+    plain = list(NanoCorpus(600).documents(0))
+    pages = [page.split("\n") for page in NanoCorpus(600, rubbish=0.3).documents(0)]
+    whole = [" ".join(page) == text for page, text in zip(pages, plain, strict=True)]
+    among = [text in " ".join(page) for page, text in zip(pages, plain, strict=True)]
+    assert abs(sum(whole) / 600 - 0.7 * 0.7) < 0.06
+    assert abs(sum(among) / 600 - 0.7) < 0.06
+    shown = {page[0].split()[0] for page, kept in zip(pages, among, strict=True) if not kept}
+    assert {"Lorem", "function", "Buy"} <= shown
+
+
+def test_pages_with_rubbish_are_the_same_bytes_on_every_machine():
+    assert digest(NanoCorpus(200, rubbish=0.33).documents(0)) == "5886a6de6bd52099"
+    assert digest(NanoCorpus(200, other_world=True).documents(0)) == "04ad1d52cad4f46d"
+
+
+def test_in_another_world_every_open_word_stands_for_another_of_its_form():
+    exchanged = crawl.exchange()
+    assert sorted(exchanged) == sorted(exchanged.values())
+    assert exchanged["baker"] in (
+        *lexicon.ANIMALS,
+        *lexicon.THINGS,
+        *lexicon.PLACES,
+        *lexicon.JOBS,
+        *STAND_INS,
+    )
+    assert crawl.in_other_words("Tom is a baker.") == f"Tom is a {exchanged['baker']}."
+    assert crawl.in_other_words("Apples are red.").split()[0] == exchanged["apples"].capitalize()
+    one, other = (next(NanoCorpus(1, **kind).documents(0)) for kind in ({}, {"other_world": True}))
+    assert crawl.in_other_words(one) == other != one
+
+
+STAND_INS = tuple(lexicon.SYNONYM.values())

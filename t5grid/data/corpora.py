@@ -123,6 +123,12 @@ class TextCorpus:
         return files
 
 
+def every_document(corpus: Any) -> Iterator[str]:
+    """The documents of all shards of any corpus, one after the other; of None there are none."""
+    for shard in corpus.shards() if corpus is not None else ():
+        yield from corpus.documents(shard)
+
+
 def read_txt(corpus: TextCorpus, path: Path) -> Rows:
     """Documents of a text file; the row is the line a document starts at."""
     lines: list[bytes] = []

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from copy import copy
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -112,6 +113,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.first) - 1
+
+    def take(self, count: int) -> "Rows":
+        """The first `count` rows alone, as a truncated corpus has them; all where there are fewer."""
+        taken = copy(self)
+        taken.first = self.first[: count + 1]
+        return taken
 
     def pieces(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "pieces length"]:
         """The pieces of the given rows, zero-padded to `piece_length`."""

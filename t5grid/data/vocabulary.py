@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from t5grid.building import Having
+
+Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
 PAD, EOS, UNK = 0, 1, 2
 
@@ -80,10 +83,14 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Trained:
-    """SentencePiece unigram model trained on the corpus (paper, section 3.1.3)."""
+    """SentencePiece unigram model trained on the cell's corpus, or on one of its own (paper, section 3.1.3).
+
+    With a corpus of its own one vocabulary serves cells of different corpora, as the study's did.
+    """
 
     num_pieces: int
     num_documents: int | None = None
+    corpus: Corpus | None = None
 
     def __post_init__(self) -> None:
         if self.num_pieces < 32:
@@ -121,9 +128,9 @@ class Trained:
         """What the trained model depends on beside the corpus."""
         return {"num_pieces": self.num_pieces, "num_documents": self.num_documents}
 
-    @property
-    def reads_corpus(self) -> bool:
-        return True
+    def reads(self, corpus: Any) -> Any:
+        """The corpus it is trained on, in a cell that pre-trains on `corpus`."""
+        return self.corpus or corpus
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,6 @@ class Given:
         """The content of the file, not its path."""
         return {"model": Vocabulary.load(self.path).fingerprint}
 
-    @property
-    def reads_corpus(self) -> bool:
-        return False
+    def reads(self, corpus: Any) -> Any:
+        """No corpus."""
+        return None

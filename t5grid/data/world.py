@@ -8,8 +8,9 @@ text, and each open word class has frames of its own. Shard i depends on the see
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from t5grid.data import languages, lexicon
+from t5grid.data import crawl, languages, lexicon
 from t5grid.data.dice import Dice
 from t5grid.data.facts import (
     KINDS,
@@ -235,13 +236,17 @@ GENRES: dict[str, tuple[Callable[[Dice], Document], int]] = {
 class NanoCorpus:
     """Generated documents, e.g. `NanoCorpus(num_documents=10_000)`.
 
-    `genres` keeps only the genres named, in their usual proportions; None keeps all.
+    `genres` keeps only the genres named, in their usual proportions; None keeps all. `rubbish` is the share
+    of documents in whose place a crawl found something that is no text (and of the others that stand among
+    a page's buttons and notices); with `other_world` every word of an open class stands for another one.
     """
 
     num_documents: int
     seed: int = 0
     documents_per_shard: int = 5000
     genres: tuple[str, ...] | None = None
+    rubbish: float = 0.0
+    other_world: bool = False
 
     def __post_init__(self) -> None:
         if self.num_documents < 1 or self.documents_per_shard < 1:
@@ -249,6 +254,8 @@ class NanoCorpus:
                 f"corpus: num_documents {self.num_documents} and documents_per_shard"
                 f" {self.documents_per_shard} must be at least 1"
             )
+        if not 0 <= self.rubbish <= 1:
+            raise ValueError(f"corpus: rubbish {self.rubbish}: expected a share from 0 to 1")
         unknown = [name for name in self.genres or () if name not in GENRES]
         if unknown or (self.genres is not None and not self.genres):
             raise ValueError(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
@@ -256,7 +263,9 @@ class NanoCorpus:
     def fingerprint(self) -> str:
         """Identity of the text: settings and version, not the code."""
         genres = None if self.genres is None else sorted(self.genres)
-        identity = ("nano corpus", VERSION, self.num_documents, self.seed, self.documents_per_shard, genres)
+        plain = ("nano corpus", VERSION, self.num_documents, self.seed, self.documents_per_shard, genres)
+        variant = (self.rubbish, self.other_world)
+        identity = plain if variant == (0.0, False) else (*plain, crawl.VERSION, *variant)
         return hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def shards(self) -> list[int]:
@@ -264,17 +273,24 @@ class NanoCorpus:
         return list(range(-(-self.num_documents // self.documents_per_shard)))
 
     def documents(self, shard: int) -> Iterator[str]:
-        """Documents of one shard, each one line of text."""
-        dice = Dice("nano corpus", self.seed, shard)
-        writers = [
-            writer
-            for name, (writer, weight) in GENRES.items()
-            if self.genres is None or name in self.genres
-            for _ in range(weight)
-        ]
+        """Documents of one shard, each one line of text (of a page with rubbish, several)."""
+        dice, chance = Dice("nano corpus", self.seed, shard), Dice("rubbish", self.seed, shard)
         first = shard * self.documents_per_shard
         for _ in range(min(self.documents_per_shard, self.num_documents - first)):
-            content, lines = dice.pick(writers)(dice)
-            while bucket(content) != "pretraining":
-                content, lines = dice.pick(writers)(dice)
-            yield " ".join(lines)
+            lines = self._lines(dice)
+            if self.other_world:
+                lines = [crawl.in_other_words(line) for line in lines]
+            yield crawl.page(lines, chance, self.rubbish) if self.rubbish else " ".join(lines)
+
+    def _lines(self, dice: Dice) -> list[str]:
+        """Sentences of the next document that pre-training may read."""
+        content, lines = dice.pick(self._writers)(dice)
+        while bucket(content) != "pretraining":
+            content, lines = dice.pick(self._writers)(dice)
+        return lines
+
+    @cached_property
+    def _writers(self) -> list[Callable[[Dice], Document]]:
+        """The writer of each genre in use, as often as its weight says."""
+        used = [GENRES[name] for name in GENRES if self.genres is None or name in self.genres]
+        return [writer for writer, weight in used for _ in range(weight)]

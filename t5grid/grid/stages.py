@@ -90,11 +90,11 @@ class VocabularyStage(Stage):
     kind = "vocabulary"
 
     def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.corpora import every_document
         from t5grid.data.vocabulary import Vocabulary
 
         corpus, maker = build(self.config["corpus"], "corpus"), build(self.config["vocabulary"], "vocabulary")
-        documents = (document for shard in corpus.shards() for document in corpus.documents(shard))
-        vocabulary = Vocabulary(maker.make(documents))
+        vocabulary = Vocabulary(maker.make(every_document(maker.reads(corpus))))
         write_whole(context.folder_of(self) / "vocabulary.model", vocabulary.model)
         return {"vocab_size": vocabulary.size, "fingerprint": vocabulary.fingerprint}
 
@@ -141,6 +141,8 @@ class PretrainStage(Stage):
         length = budget["inputs_length"]
         raw, targets_length = objective.lengths(length)
         rows = Rows(context.folder_of(tokens), vocab.size, raw, objective.concatenate)
+        if repeats := budget.get("num_repeats"):
+            rows = rows.take(max(1, budget["num_steps"] * budget["num_rows"] // repeats))
         model, architecture = build_model(self.config, vocab.size)
         feed = PretrainFeed(
             rows=rows,

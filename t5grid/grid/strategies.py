@@ -41,12 +41,14 @@ class NoPretraining:
 
 
 def vocabulary_stage(cell: Cell) -> Stage:
-    """The vocabulary, which depends on the corpus only where it is trained on it."""
+    """The vocabulary, named after the corpus unless it has its own: so equal ones are one stage."""
     content = {"vocabulary": cell.vocabulary.fingerprint()}
-    if cell.vocabulary.reads_corpus:
-        content["corpus"] = cell.corpus.fingerprint()
+    read = cell.vocabulary.reads(cell.corpus)
+    if read is not None:
+        content["corpus"] = read.fingerprint()
     config = {"corpus": cell.config["corpus"], "vocabulary": cell.config["vocabulary"]}
-    return VocabularyStage(cell.labels["corpus"], config, content)
+    own = read is not None and read is not cell.corpus
+    return VocabularyStage(cell.labels["vocabulary" if own else "corpus"], config, content)
 
 
 def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
