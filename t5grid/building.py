@@ -17,6 +17,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 PACKAGES = ("t5grid", "torch", "pytorch_lightning")
@@ -106,7 +107,7 @@ def canonical(node: Any, hint: Any = None) -> Any:
         return float(node) if is_number and _plain(hint) is float else node
     cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
     if dataclasses.is_dataclass(cls):
-        hints = typing.get_type_hints(cls, include_extras=True)
+        hints = type_hints(cls)
         return {name: canonical(value, hints.get(name)) for name, value in node.items()}
     inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
     return {name: canonical(value, inner) for name, value in node.items()}
@@ -122,10 +123,16 @@ def essential(node: Any, hint: Any = None) -> Any:
     cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
     if not dataclasses.is_dataclass(cls):
         return {name: essential(value) for name, value in node.items()}
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = type_hints(cls)
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     kept = {name: value for name, value in node.items() if name not in defaults or value != defaults[name]}
     return {name: essential(value, hints.get(name)) for name, value in kept.items()}
+
+
+@cache
+def type_hints(cls: Any) -> dict[str, Any]:
+    """The hints of a dataclass with their rules."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _plain(hint: Any) -> Any:
@@ -143,7 +150,7 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     for name, field in fields.items():
         if name not in given and field.default is field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = type_hints(cls)
     values = {}
     for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping)):
         where = f"{key}.{name}"

@@ -108,12 +108,14 @@ def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _grids(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
     from t5grid.composing import check_repeats
+    from t5grid.config import Cells
     from t5grid.grid.graph import expand
     from t5grid.grid.store import Store
 
     names, overrides = split_names(options.names)
     check_repeats(overrides)
-    grids = [expand(name, overrides) for name in names]
+    loader = Cells()
+    grids = [expand(name, overrides, loader) for name in names]
     for grid in grids:
         _refuse_equal_rows(grid)
     return grids, Store(grids[0].baseline.runtime.runs_dir)

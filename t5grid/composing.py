@@ -116,32 +116,55 @@ def _product(config: DictConfig, key: str, factor: str) -> int | float:
 
 def check_words(words: Sequence[str], several: bool = False) -> None:
     """Refuse what is no override, and a group without exactly one option; `several` are for a multirun."""
+    for word in words:
+        parse(word, several)
+
+
+def parse(word: str, several: bool = False) -> Any:
+    """An override as Hydra understands it. Raises ValueError."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser = OverridesParser.create()
-    for word in words:
-        try:
-            override = parser.parse_override(word)
-        except HydraException as error:
-            raise ValueError(f"{word}: no override ({error}); write key=value") from None
-        if not override.key_or_group:
-            raise ValueError(f"{word}: no key; write key=value")
-        if override.is_sweep_override() and not several:
-            raise ValueError(f"{word}: several values are for `t5grid run -m`; a list is written [a,b]")
-        if override.key_or_group in GROUPS and not override.is_sweep_override():
-            _check_choice(word, override)
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        raise ValueError(f"{word}: no override ({error}); write key=value") from None
+    if not override.key_or_group:
+        raise ValueError(f"{word}: no key; write key=value")
+    if override.is_sweep_override() and not several:
+        raise ValueError(f"{word}: several values are for `t5grid run -m`; a list is written [a,b]")
+    if override.key_or_group in GROUPS and not override.is_sweep_override():
+        _check_choice(word, override)
+    return override
 
 
 def _check_choice(word: str, override: Any) -> None:
     group, value = override.key_or_group, override.value()
-    there = f"there are {', '.join(options(group))}"
     if override.is_add():
         raise ValueError(f"{word}: every cell has its {group} already; write {group}={value}")
-    if override.is_delete() or isinstance(value, list | dict | None) or value == "":
-        raise ValueError(f"{word}: one option is needed; {there}")
-    if not isinstance(value, str):
-        raise ValueError(f"{word}: no such option; {there}")
+    if override.is_delete() or not isinstance(value, str) or value == "":
+        is_none = override.is_delete() or isinstance(value, list | dict | None) or value == ""
+        problem = "one option is needed" if is_none else "no such option"
+        raise ValueError(f"{word}: {problem}; there are {', '.join(options(group))}")
+
+
+def load_option(group: str, option: str) -> Any:
+    """An option by itself, not resolved; None if there is none, or it says something of other groups too."""
+    from hydra._internal.config_repository import CachingConfigRepository
+    from hydra._internal.defaults_list import create_defaults_list
+    from hydra.errors import HydraException
+
+    loader = _hydra().config_loader
+    repository = CachingConfigRepository(loader.repository)
+    try:
+        found = create_defaults_list(repository, f"{group}/{option}", [], False, False).defaults
+        if any(each.package != group or not each.config_path.startswith(f"{group}/") for each in found):
+            return None
+        config = loader._compose_config_from_defaults_list(found, repository)
+    except (HydraException, OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError):
+        return None
+    plain = OmegaConf.to_container(config)
+    return plain[group] if isinstance(plain, dict) and list(plain) == [group] else None
 
 
 def check_repeats(words: Sequence[str]) -> None:

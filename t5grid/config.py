@@ -6,16 +6,27 @@ work is imported when it is called.
 
 import dataclasses
 import re
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from t5grid.building import AtLeast, AtMost, Because, FileName, Having, build, canonical, check_type, nearest
-from t5grid.composing import GROUPS, compose, one_line
+from t5grid.building import (
+    AtLeast,
+    AtMost,
+    Because,
+    FileName,
+    Having,
+    build,
+    canonical,
+    check_type,
+    nearest,
+    type_hints,
+)
+from t5grid.composing import GROUPS, one_line
+from t5grid.parts import ByObject, Composed, Parts, Resolver, composed
 
 KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]
@@ -159,51 +170,72 @@ class Cell:
         return dataclasses.replace(self, seed=seed, config={**self.config, "seed": seed})
 
 
+class Cells:
+    """Loads cells that have much in common: what is equal in two of them is composed and built once."""
+
+    def __init__(self) -> None:
+        self.parts, self.resolve = Parts(), Resolver()
+        self._built, self._canonical = ByObject(_built), ByObject(_canonical)
+
+    def load(self, overrides: Sequence[str]) -> Cell:
+        """Compose, resolve and validate one cell. Raises ValueError, one line."""
+        return self.build(self.parts.compose(overrides))
+
+    def build(self, composed: Composed) -> Cell:
+        """The cell of a composed config. Raises ValueError, one line."""
+        plain = self._plain(composed)
+        built = {key: self._built(key, plain[key]) for key in KEYS}
+        plain = {key: self._canonical(key, plain[key]) for key in KEYS}
+        cell = Cell(config=plain, labels=self._labels(composed, plain), **built)
+        _check_combination(cell)
+        return cell
+
+    def _plain(self, composed: Composed) -> dict[str, Any]:
+        """The config resolved, with exactly the keys of a cell."""
+        try:
+            plain = self.resolve(composed.raw)
+        except OmegaConfBaseException as error:
+            raise ValueError(one_line(error)) from None
+        for key in plain:
+            if key not in KEYS:
+                raise ValueError(f"{key}: no such key{nearest(key, KEYS)}")
+        for key in KEYS:
+            if key not in plain:
+                raise ValueError(f"{key}: a value is needed (write {key}=...)")
+        return plain
+
+    def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
+        """A readable label a group: its option, and what differs from it where a stage's name shows it."""
+        labels = dict(composed.choices)
+        for group in ("objective", "architecture", "size", "finetune"):
+            if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
+                option = self.parts.compose([f"{name}={choice}" for name, choice in composed.choices.items()])
+                before = self._canonical("", self.resolve({group: option.raw[group]})[group])
+                for key, value in plain[group].items():
+                    if key not in before or before[key] != value:
+                        shown = f"{value:g}" if isinstance(value, float) else value
+                        labels[group] += f",{key}={shown}"
+        return {group: re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label) for group, label in labels.items()}
+
+
 def load_cell(overrides: Sequence[str]) -> Cell:
-    """Compose, resolve and validate one cell. Raises ValueError, one line."""
-    return build_cell(compose(overrides))
+    """One cell by itself. Raises ValueError, one line."""
+    return Cells().load(overrides)
 
 
 def build_cell(config: DictConfig) -> Cell:
-    """The cell of a composed config. Raises ValueError, one line."""
-    plain = _plain(config)
-    hints = typing.get_type_hints(Cell, include_extras=True)
-    built = {key: check_type(build(plain[key], key, hints[key]), hints[key], key) for key in KEYS}
-    plain = {key: canonical(plain[key], hints[key]) for key in KEYS}
-    cell = Cell(config=plain, labels=_labels(config.hydra, plain), **built)
-    _check_combination(cell)
-    return cell
+    """The cell of a config that Hydra composed. Raises ValueError, one line."""
+    return Cells().build(composed(config))
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
-    """The config without Hydra's part, resolved, with exactly the keys of a cell."""
-    science = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    try:
-        plain = OmegaConf.to_container(science, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ValueError(one_line(error)) from None
-    assert isinstance(plain, dict)
-    for key in map(str, plain):
-        if key not in KEYS:
-            raise ValueError(f"{key}: no such key{nearest(key, KEYS)}")
-    for key in KEYS:
-        if key not in plain:
-            raise ValueError(f"{key}: a value is needed (write {key}=...)")
-    return {str(key): value for key, value in plain.items()}
+def _built(key: str, node: Any) -> Any:
+    """The axis value of a plain node, checked."""
+    hint = type_hints(Cell)[key]
+    return check_type(build(node, key, hint), hint, key)
 
 
-def _labels(hydra: Any, plain: dict[str, Any]) -> dict[str, str]:
-    """A readable label a group: the option chosen, and what differs from it where a stage's name shows it."""
-    choices = {group: str(hydra.runtime.choices.get(group, group)) for group in GROUPS}
-    labels = dict(choices)
-    for group in ("objective", "architecture", "size", "finetune"):
-        if any(word.lstrip("+~").startswith(f"{group}.") for word in hydra.overrides.task):
-            option = compose([f"{name}={choice}" for name, choice in choices.items()])[group]
-            before = canonical(OmegaConf.to_container(option, resolve=True))
-            for key, value in plain[group].items():
-                if key not in before or before[key] != value:
-                    labels[group] += f",{key}={value:g}" if isinstance(value, float) else f",{key}={value}"
-    return {group: re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label) for group, label in labels.items()}
+def _canonical(key: str, node: Any) -> Any:
+    return canonical(node, type_hints(Cell).get(key))
 
 
 def _check_combination(cell: Cell) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from t5grid.building import FileName, check_type
 from t5grid.composing import data_folder
-from t5grid.config import Cell, load_cell
+from t5grid.config import Cell, Cells
 from t5grid.files import read_json, write_whole
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.stages import Stage
@@ -57,13 +57,17 @@ def experiment_path(name: str) -> Path:
     raise ValueError(f"no experiment {name!r}; there are {', '.join(known)}")
 
 
-def expand(name: str, overrides: Sequence[str]) -> Grid:
-    """Compose and validate every cell of an experiment. Raises ValueError naming the row."""
+def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> Grid:
+    """Compose and validate every cell of an experiment. Raises ValueError naming the row.
+
+    Experiments that are expanded together share a `loader`.
+    """
+    loader = loader or Cells()
     experiment = load_experiment(experiment_path(name))
     rows, baseline = {}, None
     for key, row in experiment.rows.items():
         try:
-            cell = load_cell([*overrides, *row.overrides])
+            cell = loader.load([*overrides, *row.overrides])
         except ValueError as error:
             raise ValueError(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline

@@ -114,7 +114,7 @@ class Layers:
     def attention(
         self, name: str, x: str, length: int, source: str, keys: int, bias: str | None
     ) -> Iterator[Product]:
-        """x += attention of x to `source`; `name` the parameters', `bias` a position table's if there is one."""
+        """x += attention of x to `source`; `name` the parameters', `bias` a position table's, if any."""
         size, inner = self.size, self.size.num_heads * self.size.d_kv
         query, key, value, weights, attended = (
             f"{x}.{name}.{part}" for part in ("query", "key", "value", "weights", "attended")

@@ -1,0 +1,102 @@
+"""Cells put together from parts are those that Hydra composes whole."""
+
+from pathlib import Path
+
+import pytest
+
+from t5grid import parts
+from t5grid.composing import GROUPS, compose, data_folder, options
+from t5grid.config import Cells
+from t5grid.grid.experiment import load_experiment
+from t5grid.parts import Parts, Resolver, composed
+
+PAPER = ["size=base", "budget=paper", "suite=t5"]
+FILES = sorted(data_folder("experiments").glob("*.yaml"))
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The words of every cell that Hydra had to compose whole, as they come."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(parts, "compose", lambda words: asked.append(list(words)) or compose(words))
+    return asked
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole: list[list[str]]) -> None:
+    rows, made = load_experiment(path).rows.values(), Parts()
+    for row in rows:
+        words = [*PAPER, *row.overrides]
+        assert made.compose(words) == composed(compose(words))
+    assert whole[:1] == [[]]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_is_what_hydra_makes_of_it(group: str) -> None:
+    made = Parts()
+    for option in options(group):
+        assert made.compose([f"{group}={option}"]) == composed(compose([f"{group}={option}"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "put_together"),
+    [
+        (["objective.rate=0.2", "seed=3"], True),
+        (["suite.use=[questions,sentences]", "suite.columns.questions.title='A, b'"], True),
+        (["budget=lab", "budget.note=null", "budget.pretrain.num_steps=${budget.finetune.num_steps}"], True),
+        (["+objective.x=3"], False),
+        (["~suite.columns.questions"], False),
+        (["budget.pretrain={num_steps: 7}"], False),
+        (["hydra.job.chdir=true"], False),
+        (["++seed=4"], False),
+    ],
+)
+def test_values_are_set_as_hydra_sets_them(
+    words: list[str], put_together: bool, whole: list[list[str]]
+) -> None:
+    found = Parts().compose(words)
+    assert whole == ([[]] if put_together else [[], words])
+    expected = composed(compose(words))
+    assert found.raw == expected.raw and found.choices == expected.choices
+    assert Resolver()(found.raw) == Resolver()(expected.raw)
+
+
+@pytest.mark.parametrize("word", ["objective.nope=1", "seed.deeper=1", "objective=nope", "nope=1"])
+def test_complaints_are_hydras(word: str) -> None:
+    with pytest.raises(ValueError) as hydras:
+        compose([word])
+    with pytest.raises(ValueError) as ours:
+        Parts().compose([word])
+    assert str(ours.value) == str(hydras.value)
+
+
+def test_an_option_that_speaks_of_other_groups_is_left_to_hydra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[list[str]]
+) -> None:
+    (tmp_path / "conf" / "budget").mkdir(parents=True)
+    text = "# @package _global_\ndefaults: [nano@budget, _self_]\nsize: {d_model: 32}\n"
+    (tmp_path / "conf" / "budget" / "narrow.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    cell = Parts().compose(["budget=narrow"])
+    assert whole == [[], ["budget=narrow"]] and cell.raw["size"]["d_model"] == 32
+
+
+def test_a_default_config_that_changes_an_option_is_not_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    text = (data_folder("conf") / "config.yaml").read_text() + "objective: {rate: 0.4}\n"
+    (tmp_path / "conf" / "config.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    made = Parts()
+    for words in ([], ["objective=mass_style"], ["objective=mass_style", "seed=1"]):
+        assert made.compose(words) == composed(compose(words))
+    assert made.compose(["objective=mass_style"]).raw["objective"]["rate"] == 0.4
+
+
+def test_equal_groups_of_two_cells_are_one_object() -> None:
+    load = Cells().load
+    one = load(["objective.rate=0.2", "seed=1"])
+    other = load(["objective.rate=0.2", "size=tiny"])
+    assert one.objective is other.objective and one.suite is other.suite and one.budget is other.budget
+    assert one.config["suite"] is other.config["suite"] and one.size is not other.size
