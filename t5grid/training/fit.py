@@ -29,8 +29,13 @@ from t5grid.training.learner import Learner
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 METRICS_EVERY = 50
-# What Lightning says and nobody can act on: its own use of torch, and that feeds might need workers.
-ASIDES = (r"`isinstance\(treespec, LeafSpec\)` is deprecated", r"The '\w+' does not have many workers")
+# What Lightning says and nobody can act on: its own use of torch, that feeds might need workers, and that it is
+# not Slurm's srun that starts the ranks.
+ASIDES = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r"The '\w+' does not have many workers",
+    r"The `srun` command is available",
+)
 
 
 @dataclass(frozen=True)
