@@ -38,6 +38,19 @@ class AtLeast:
 
 
 @dataclass(frozen=True)
+class Above:
+    """Rule: a number larger than `bound`."""
+
+    bound: int
+
+    def allows(self, value: Any) -> bool:
+        return value > self.bound
+
+    def wanted(self, base: str) -> str:
+        return f"{base} above {self.bound}"
+
+
+@dataclass(frozen=True)
 class AtMost:
     """Rule: a number up to `most`."""
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.building import (
+    Above,
     AtLeast,
     AtMost,
     Because,
@@ -30,6 +31,7 @@ from t5grid.parts import ByObject, Composed, Parts, Resolver, composed
 
 KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]
+Share = Annotated[float, Above(0), AtMost(1)]
 Schedule = Annotated[Any, Having("__call__")]
 Optimizer = Annotated[Any, Having("build")]
 Task = Annotated[Any, Having("records", "score", "fingerprint", "reported")]
@@ -58,6 +60,7 @@ class FinetuneBudget:
     """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens.
 
     With `continue_optimizer` the second moments and step count of pre-training are kept, as the authors did.
+    `labelled_share` is the part of each task's training rows that is used, chosen by the seed.
     """
 
     num_steps: Count
@@ -66,6 +69,7 @@ class FinetuneBudget:
     continue_optimizer: bool
     optimizer: Optimizer
     schedule: Schedule
+    labelled_share: Share = 1.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ class Cell:
     corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
     vocabulary: Annotated[Any, Having("make", "fingerprint", "reads")]
     suite: Suite
-    finetune: Annotated[Any, Having("trainable")]
+    finetune: Annotated[Any, Having("episodes", "prepare", "check")]
     strategy: Annotated[Any, Having("stages")]
     size: Annotated[Any, Having("d_model", "num_layers")]
     budget: Budget
@@ -240,6 +244,7 @@ def _canonical(key: str, node: Any) -> Any:
 
 def _check_combination(cell: Cell) -> None:
     """Refuse what no stage could run: each axis is valid, together they are not."""
+    cell.finetune.check(cell)
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)
     if min(lengths) < 4:

@@ -1,5 +1,7 @@
 """Operations as torch's own counter finds them, whatever is trained, at nano and small size."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -11,6 +13,7 @@ from t5grid.data.stream import generator
 from t5grid.grid.stages import shape_of
 from t5grid.model.costs import Flops, Layers, Product, forward_only, mean_step, step
 from t5grid.model.transformer import loss
+from t5grid.training.finetuning import Episodes, Method
 
 TRAINED = {
     "all": lambda name: True,
@@ -77,9 +80,9 @@ def test_attentions_own_products_are_counted_apart() -> None:
 
 
 def test_a_method_that_trains_more_and_more_is_averaged_over_its_steps() -> None:
-    class HalfWay:
-        def trainable(self, name: str, step: int, num_steps: int) -> bool:
-            return name == "last" or step >= num_steps // 2
+    class HalfWay(Method):
+        def episodes(self, names: Sequence[str], num_steps: int) -> Episodes:
+            return {0: frozenset(["last"]), num_steps // 2: frozenset(names)}
 
     chain = [Product("x", (), "first"), Product("y", ("x",), "middle", 10), Product("z", ("y",), "last", 10)]
     assert mean_step(chain, HalfWay(), 1000) == Flops(20, (10 + 40) / 2, 0)

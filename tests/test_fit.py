@@ -2,7 +2,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from t5grid.config import Runtime
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics
+from t5grid.training.finetuning import Episodes, Method
 from t5grid.training.fit import Plan, fit, initialise
 from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, WarmupDecay
 
@@ -284,11 +285,12 @@ def test_a_continued_run_resumes_from_its_own_optimizer_not_from_pretraining(tmp
     assert steps_counted(last(tmp_path / "whole")) == {14}
 
 
-class OnlyEncoder:
+class OnlyEncoder(Method):
     """A fine-tuning method that leaves the decoder alone in the first half of the steps."""
 
-    def trainable(self, name: str, step: int, num_steps: int) -> bool:
-        return step >= num_steps // 2 or not name.startswith("decoder.")
+    def episodes(self, names: Sequence[str], num_steps: int) -> Episodes:
+        encoder = frozenset(name for name in names if not name.startswith("decoder."))
+        return {0: encoder, num_steps // 2: frozenset(names)}
 
 
 def test_a_method_freezes_and_frees_parameters_by_the_step_and_survives_a_resume(tmp_path):

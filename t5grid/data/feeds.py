@@ -81,6 +81,15 @@ class FinetuneFeed:
         return self.batching(inputs, targets, self.inputs_length, self.targets_length)
 
 
+def labelled(records: Sequence[Record], share: float, seed: int) -> Sequence[Record]:
+    """A share of a task's rows, at least one, chosen by the seed; smaller shares are in larger ones."""
+    if share == 1.0:
+        return records
+    count = max(1, round(share * len(records)))
+    chosen = shuffled(np.arange(count), len(records), seed, "labelled")
+    return [records[index] for index in sorted(chosen.tolist())]
+
+
 def padded(sequences: Sequence[Sequence[int]]) -> np.ndarray:
     """Rows of ids, left-aligned and zero-padded to the longest: int32 [rows, longest]."""
     out = np.zeros((len(sequences), max(map(len, sequences), default=0)), dtype=np.int32)

@@ -181,20 +181,20 @@ class FinetuneStage(Stage):
         return float(budget["num_steps"] * budget["num_tokens"])
 
     def run(self, context: Context) -> dict[str, Any]:
-        from t5grid.data.feeds import FinetuneFeed
+        from t5grid.data.feeds import FinetuneFeed, labelled
         from t5grid.evaluation.evaluate import load_records
-        from t5grid.training import checkpoints
         from t5grid.training.fit import Plan, fit
 
         vocabulary, *pretrained = self.parents
         vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
         column, budget = build(self.config["column"], "suite", Column), self.config["budget"]
         model, architecture = build_model(self.config, vocab.size)
-        start = [checkpoints.newest(context.folder_of(stage) / "checkpoints") for stage in pretrained]
-        for path in start:
-            checkpoints.load_model(path, model)
+        without = self.prepare(context, model)
+        records = load_records(column, "train", None)
+        share = budget.get("labelled_share", 1.0)
+        tasks = {name: labelled(rows, share, self.config["seed"]) for name, rows in records.items()}
         feed = FinetuneFeed(
-            tasks=list(load_records(column, "train", None).values()),
+            tasks=list(tasks.values()),
             vocabulary=vocab,
             batching=architecture.batching,
             num_tokens=budget["num_tokens"],
@@ -209,15 +209,56 @@ class FinetuneStage(Stage):
             optimizer=build(budget["optimizer"], "budget.finetune.optimizer"),
             schedule=build(budget["schedule"], "schedule"),
             seed=self.config["seed"],
-            method=build(self.config["finetune"], "finetune"),
-            optimizer_from=start[0] if start and budget["continue_optimizer"] else None,
+            method=self.method,
+            optimizer_from=_start(context, pretrained[0])
+            if pretrained and budget["continue_optimizer"]
+            else None,
+            without=without,
         )
         result = fit(
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
         costs = measured(feed, architecture, build(self.config["size"], "size"), vocab.size, plan)
-        counts = {"parameters": num_parameters(model), "examples_per_step": feed.num_examples}
+        counts = {
+            "parameters": num_parameters(model),
+            "trained_parameters": self.trained_parameters(model),
+            "examples_per_step": feed.num_examples,
+            "training_rows": {name: len(rows) for name, rows in tasks.items()},
+        }
         return {**result, **costs, **counts}
+
+    @property
+    def method(self) -> Any:
+        """Which parameters are trained at which step."""
+        return build(self.config["finetune"], "finetune")
+
+    def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
+        """Bring a fresh model to where training starts; the parameters that checkpoints leave out.
+
+        These are pre-trained weights that the method never trains. `evaluating`: a checkpoint is loaded next,
+        so that nothing is read that it would replace.
+        """
+        from t5grid.training import checkpoints
+        from t5grid.training.finetuning import episodes_of, never_trained
+        from t5grid.training.fit import initialise
+
+        _, *pretrained = self.parents
+        names, method = [name for name, _ in model.named_parameters()], self.method
+        whole = not never_trained(names, method.episodes(names, self.config["budget"]["num_steps"]))
+        for stage in () if evaluating and whole else pretrained:
+            checkpoints.load_model(_start(context, stage), model)
+        initialise(lambda: method.prepare(model), self.config["seed"], "fine-tuning")
+        names = [name for name, _ in model.named_parameters()]
+        never = never_trained(names, episodes_of(method, names, self.config["budget"]["num_steps"]))
+        return never if pretrained else frozenset()
+
+    def trained_parameters(self, model: Any) -> dict[str, int]:
+        """How many numbers are trained from each step on at which that changes."""
+        from t5grid.training.callbacks import num_trained
+
+        names = [name for name, _ in model.named_parameters()]
+        episodes = self.method.episodes(names, self.config["budget"]["num_steps"])
+        return {str(step): num_trained(model, trained) for step, trained in episodes.items()}
 
 
 class EvaluateStage(Stage):
@@ -238,12 +279,13 @@ class EvaluateStage(Stage):
         column = build(self.config["column"], "suite", Column)
         records = load_records(column, "validation", self.config["evaluate"]["num_examples"])
         members = [build_model(self.config, vocab.size)[0] for _ in tuned]
+        left_out = [s.prepare(context, m, evaluating=True) for s, m in zip(tuned, members, strict=True)]
         model = as_one(members).eval()
         paths = common_checkpoints([context.folder_of(stage) for stage in tuned])
         by_step, samples = {}, {}
         for done, (step, each) in enumerate(paths.items(), start=1):
-            for member, path in zip(members, each, strict=True):
-                checkpoints.load_model(path, member)
+            for member, path, without in zip(members, each, left_out, strict=True):
+                checkpoints.load_model(path, member, without)
             by_step[step], samples[step] = score(
                 model, vocab, column, records, context.runtime.evaluation_batch
             )
@@ -251,6 +293,13 @@ class EvaluateStage(Stage):
         chosen = choose(column, by_step)
         rows = {name: len(each) for name, each in records.items()}
         return {**chosen, "validation_rows": rows, "samples": samples[chosen["step"]]}
+
+
+def _start(context: Context, stage: Stage) -> Path:
+    """The checkpoint of a stage that training starts from."""
+    from t5grid.training import checkpoints
+
+    return checkpoints.newest(context.folder_of(stage) / "checkpoints")
 
 
 def build_model(config: dict[str, Any], vocab_size: int) -> tuple[Any, Any]:
@@ -266,8 +315,9 @@ def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any
     from t5grid.data.batching import padding_share
 
     batches = [feed(step) for step in range(min(8, plan.num_steps))]
-    products = [architecture.products(size, vocab_size, *shape_of(batch)) for batch in batches]
-    flops = [mean_step(each, plan.method, plan.num_steps).total for each in products]
+    method, shapes = plan.method, map(shape_of, batches)
+    products = [method.products(architecture.products(size, vocab_size, *s), size.d_model) for s in shapes]
+    flops = [mean_step(each, method, plan.num_steps).total for each in products]
     padding = sum(map(padding_share, batches)) / len(batches)
     return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * plan.num_steps)}
 

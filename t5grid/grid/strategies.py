@@ -81,7 +81,7 @@ def column_stages(
             "seed": cell.seed,
         }
         name = "-".join([key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))])
-        name = f"{name}-seed{cell.seed}"
+        name = f"{name}{_distinction(cell)}-seed{cell.seed}"
         content = essential(model | training) | {"budget": essential(training["budget"], FinetuneBudget)}
         config = {**model, **training, "column": plain}
         tuned = FinetuneStage(name, config, content | data, (vocabulary, *pretrained))
@@ -90,6 +90,13 @@ def column_stages(
             name, {**model, **evaluate, "column": plain}, {**evaluate, **data}, (tuned, vocabulary)
         )
     return stages
+
+
+def _distinction(cell: Cell) -> str:
+    """What the name of a fine-tuning adds where it differs from the baseline's."""
+    share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
+    parts = [method] if method != "all_parameters" else []
+    return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
 
 
 def _fingerprints(column: Any) -> dict[str, Any]:

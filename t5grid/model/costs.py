@@ -7,6 +7,7 @@ factor that needs a gradient, and what is made of something that needs one needs
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 
@@ -71,19 +72,35 @@ def forward_only(products: Iterable[Product]) -> Flops:
     return step(products, lambda name: False)
 
 
-def mean_step(products: Iterable[Product], method: Any, num_steps: int, samples: int = 64) -> Flops:
-    """One step's operations under a fine-tuning method, averaged over evenly spread steps of a run."""
+def mean_step(products: Iterable[Product], method: Any, num_steps: int) -> Flops:
+    """One step's operations under a fine-tuning method, averaged over the episodes of a run."""
     products = list(products)
-    names = {product.parameter for product in products if product.parameter}
-    found: dict[frozenset[str], Flops] = {}
-    total, count = Flops(), min(samples, num_steps)
-    for i in range(count):
-        at = (2 * i + 1) * num_steps // (2 * count)
-        trained = frozenset(name for name in names if method.trainable(name, at, num_steps))
-        if trained not in found:
-            found[trained] = step(products, trained.__contains__)
-        total += found[trained]
-    return total * (1 / count)
+    names = sorted({product.parameter for product in products if product.parameter})
+    episodes = method.episodes(names, num_steps)
+    total = Flops()
+    for start, end in pairwise([*sorted(episodes), num_steps]):
+        total += step(products, episodes[start].__contains__) * ((end - start) / num_steps)
+    return total
+
+
+def with_adapters(products: Iterable[Product], after: str, name: str, d_model: int, d: int) -> list[Product]:
+    """An adapter of inner width d after each product whose parameter ends with `after`: `name` instead."""
+    out: list[Product] = []
+    for product in products:
+        out.append(product)
+        if product.parameter and product.parameter.endswith(after):
+            out += _adapter(product, product.parameter.removesuffix(after) + name, d_model, d)
+    return out
+
+
+def _adapter(before: Product, name: str, d_model: int, d: int) -> Iterator[Product]:
+    """x += relu(norm(x) W_in) W_out, where x is what `before` writes."""
+    x, normed, hidden = before.writes, f"{before.writes}.{name}.normed", f"{before.writes}.{name}.hidden"
+    positions = before.size // d_model
+    flops = 2 * positions * d_model * d
+    yield Product(normed, (x,), f"{name}.norm.scale", 0, before.size)
+    yield Product(hidden, (normed,), f"{name}.feed_forward.input.weight", flops, positions * d)
+    yield Product(x, (hidden,), f"{name}.feed_forward.output.weight", flops, before.size)
 
 
 @dataclass(frozen=True)

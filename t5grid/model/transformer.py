@@ -76,6 +76,7 @@ class Block(nn.Module):
             self.cross_attention = Attention(*attention)
         self.feed_forward_norm = RMSNorm(size.d_model)
         self.feed_forward = FEED_FORWARDS[size.feed_forward](size.d_model, size.d_ff, dropout)
+        self.register_module("adapter", None)  # a fine-tuning method may set one
         self.dropout = LengthDropout(dropout)
 
     def forward(
@@ -95,7 +96,8 @@ class Block(nn.Module):
         if encoded is not None or (memory is not None and memory.encoded is not None):
             others = self.cross_attention.key_values(encoded) if memory is None else memory.encoded
             x = x + self.dropout(self.cross_attention(self.cross_attention_norm(x), *others, encoded_bias))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x if self.adapter is None else self.adapter(x)
 
 
 class Stack(nn.Module):
@@ -111,6 +113,7 @@ class Stack(nn.Module):
         self.position_bias = RelativePositionBias(size.num_heads, bidirectional=not one_sided)
         self.blocks = nn.ModuleList(Block(size, dropout, attends_encoder) for _ in range(num_layers))
         self.norm = RMSNorm(size.d_model)
+        self.register_module("head", None)  # a fine-tuning method may set one
         self.dropout = LengthDropout(dropout)
 
     def forward(
@@ -127,7 +130,8 @@ class Stack(nn.Module):
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, bias, encoded, encoded_mask, memory[i] if memory else None)
-        return self.dropout(self.norm(x))
+        x = self.dropout(self.norm(x))
+        return x if self.head is None else self.head(x)
 
     def remember(
         self, rows: int, room: int, like: Tensor, encoded: Float[Tensor, "rows inputs width"] | None = None

@@ -4,14 +4,16 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import nn
 
 from t5grid.files import write_whole
 from t5grid.training import checkpoints
+from t5grid.training.finetuning import Episodes, episode_at
 from t5grid.training.learner import Learner
 
 Report = Callable[[dict[str, Any]], None]
@@ -20,8 +22,16 @@ Report = Callable[[dict[str, Any]], None]
 class Checkpoints(pl.Callback):
     """Writes a checkpoint every `every` steps and at the end; none of a model that is no longer finite."""
 
-    def __init__(self, folder: Path, every: int, num_steps: int, keep: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every: int,
+        num_steps: int,
+        keep: int | None,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
         self.folder, self.every, self.num_steps, self.keep = folder, every, num_steps, keep
+        self.without = without
 
     def on_train_batch_end(self, trainer: pl.Trainer, learner: pl.LightningModule, *rest: Any) -> None:
         assert isinstance(learner, Learner)
@@ -33,7 +43,7 @@ class Checkpoints(pl.Callback):
         for name, parameter in learner.model.named_parameters():
             if not parameter.isfinite().all():
                 raise FloatingPointError(f"{name} is no longer finite after step {step}")
-        checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0])
+        checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0], self.without)
         if self.keep is not None:
             checkpoints.keep_last(self.folder, self.keep)
 
@@ -109,15 +119,30 @@ class StatusReports(pl.Callback):
 
 
 class TrainableSet(pl.Callback):
-    """Applies a fine-tuning method: before each step, gradients only for the parameters it trains."""
+    """Applies a fine-tuning method: before each step, gradients only for the parameters it trains.
 
-    def __init__(self, method: Any, num_steps: int) -> None:
-        self.method, self.num_steps = method, num_steps
+    What is no longer below a trained parameter is then not back-propagated through. A resumed run starts in
+    the episode of its step, whatever was trained before.
+    """
+
+    def __init__(self, episodes: Episodes) -> None:
+        self.episodes, self.current = episodes, frozenset[str]()
 
     def on_train_batch_start(self, trainer: pl.Trainer, learner: pl.LightningModule, *rest: Any) -> None:
         assert isinstance(learner, Learner)
+        wanted = episode_at(self.episodes, learner.step)
+        if wanted == self.current:
+            return
+        self.current = wanted
         for name, parameter in learner.model.named_parameters():
-            wanted = self.method.trainable(name, learner.step, self.num_steps)
-            if parameter.requires_grad != wanted:
-                parameter.requires_grad_(wanted)
+            parameter.requires_grad_(name in wanted)
+            if name not in wanted:
                 parameter.grad = None
+        trained, total = num_trained(learner.model, wanted), num_trained(learner.model)
+        share = f"{trained:,} of {total:,} parameters are trained ({trained / total:.2%})"
+        print(f"from step {learner.step}: {share}")
+
+
+def num_trained(model: nn.Module, names: Collection[str] | None = None) -> int:
+    """Numbers in the parameters named, or in all; shared ones once."""
+    return sum(p.numel() for name, p in model.named_parameters() if names is None or name in names)

@@ -1,14 +1,18 @@
 """weights and optimizer state <-> one safetensors file, whole or not at all.
 
+A fine-tuning that trains a part of the parameters leaves the others out: `without` names them.
+
 A file is `step-00001000-<digest>.safetensors`: the digest of its bytes stands in its name, so a truncated or
 altered file is found on load and the one before it is used. Nothing is pickled.
 """
 
 import hashlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
@@ -18,11 +22,19 @@ from t5grid.files import write_whole
 MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
 
 
-def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Path:
+def save(
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    without: frozenset[str] = frozenset(),
+) -> Path:
     """Write the state after `step` steps; with an optimizer the file can resume training."""
-    tensors = {MODEL + name: tensor.contiguous() for name, tensor in unique_state(model).items()}
+    state = unique_state(model)
+    tensors = {MODEL + name: state[name].contiguous() for name in state if name not in without}
     if optimizer is not None:
-        tensors |= optimizer_tensors(optimizer)
+        left_out = {index for index, (name, _) in enumerate(model.named_parameters()) if name in without}
+        tensors |= optimizer_tensors(optimizer, left_out)
     data = serialise(tensors)
     path = folder / f"step-{step:08d}-{_digest(data)}.safetensors"
     write_whole(path, data)
@@ -61,10 +73,13 @@ def keep_last(folder: Path, num_kept: int) -> None:
         path.unlink()
 
 
-def load_model(path: Path, model: nn.Module) -> None:
-    """Copy a checkpoint's weights into `model`. Raises ValueError naming the first tensor that differs."""
+def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset()) -> None:
+    """Copy a checkpoint's weights into `model`, all but those `without` which it was written.
+
+    Raises ValueError naming the first tensor that differs.
+    """
     stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
-    wanted = unique_state(model)
+    wanted = {name: tensor for name, tensor in unique_state(model).items() if name not in without}
     for name in sorted(stored.keys() ^ wanted.keys()):
         raise ValueError(
             f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}"
@@ -79,22 +94,33 @@ def load_model(path: Path, model: nn.Module) -> None:
             tensor.copy_(stored[name])
 
 
-def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Restore every tensor and count of the optimizer's state."""
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequence[int] | None = None) -> None:
+    """Restore every tensor and count of the optimizer's state that the file holds.
+
+    Entry i belongs to parameter `places[i]`, by default to parameter i.
+    """
     state = optimizer.state_dict()
     restored: dict[int, dict[str, Any]] = {}
     tensors = parse(path.read_bytes())
     for name, tensor in tensors.items():
         if name.startswith(OPTIMIZER):
             index, key = name[len(OPTIMIZER) :].split("/")
-            restored.setdefault(int(index), {})[key] = tensor
+            place = int(index) if places is None else places[int(index)]
+            restored.setdefault(place, {})[key] = tensor
     for entry in restored.values():
         for key in [key for key in entry if key.endswith(".number")]:
             entry[key.removesuffix(".number")] = entry.pop(key).item()
     for name, tensor in tensors.items():
         if name.startswith(STEP):
             state["param_groups"][int(name[len(STEP) :])]["step"] = tensor.item()
-    optimizer.load_state_dict({**state, "state": restored})
+    optimizer.load_state_dict({**state, "state": state["state"] | restored})
+
+
+def places_of(path: Path, model: nn.Module) -> list[int]:
+    """Where the parameters of a whole checkpoint stand among those of a model that has more of them."""
+    with safe_open(path, framework="pt") as file:
+        stored = {name.removeprefix(MODEL) for name in file.keys() if name.startswith(MODEL)}  # noqa: SIM118
+    return [place for place, (name, _) in enumerate(model.named_parameters()) if name in stored]
 
 
 def unique_state(model: nn.Module) -> dict[str, Tensor]:
@@ -104,12 +130,15 @@ def unique_state(model: nn.Module) -> dict[str, Tensor]:
     return named | {name: buffer for name, buffer in model.named_buffers() if name in persistent}
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors, `optimizer/<parameter index>/<name>`, and its groups' steps."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, left_out: Collection[int] = ()) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors, `optimizer/<parameter index>/<name>`, and its groups' steps.
+
+    Nothing of the parameters `left_out`.
+    """
     groups = enumerate(optimizer.param_groups)
     tensors = {f"{STEP}{i}": torch.tensor(group["step"]) for i, group in groups if "step" in group}
     for index, entry in optimizer.state_dict()["state"].items():
-        for key, value in entry.items():
+        for key, value in entry.items() if index not in left_out else ():
             if isinstance(value, Tensor):
                 tensors[f"{OPTIMIZER}{index}/{key}"] = value.contiguous()
             elif value is not None:

@@ -1,15 +1,242 @@
-"""global step -> trainable set: the fine-tuning methods (paper, section 3.5.1).
+"""parameter names + number of steps -> which are trained from which step on: the fine-tuning methods.
 
-A method is a pure function of the step; the optimizer owns all parameters from the start.
+Paper, section 3.5.1. A method is a frozen dataclass, and its trainable set a pure function of the step; the
+optimizer owns all parameters from the start. What no episode trains stays bit for bit what it was, and is
+left out of the checkpoints where another stage keeps it.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from t5grid.building import AtLeast
+from t5grid.model.costs import Product, with_adapters
+
+Names = Sequence[str]
+Episodes = dict[int, frozenset[str]]
+Positive = Annotated[int, AtLeast(1)]
+BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
+
+
+class Method:
+    """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses."""
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""
+        raise NotImplementedError
+
+    def prepare(self, model: Any) -> None:
+        """Add the method's own parameters to a model that holds its starting weights; none by default.
+
+        Random values come from torch's global generator, which the caller has seeded.
+        """
+
+    def products(self, products: list[Product], d_model: int) -> list[Product]:
+        """What a forward pass computes, with what `prepare` adds; the same by default."""
+        return products
+
+    def check(self, cell: Any) -> None:
+        """Raise ValueError, one line with the key, for a cell this method cannot train; none by default."""
 
 
 @dataclass(frozen=True)
-class AllParameters:
+class AllParameters(Method):
     """Every parameter is trained, from the first step to the last."""
 
-    def trainable(self, name: str, step: int, num_steps: int) -> bool:
-        """Whether the parameter `name` is updated at `step`."""
-        return True
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(names)}
+
+
+@dataclass(frozen=True)
+class Adapters(Method):
+    """Small layers of inner width d after the feed-forward of every block; only they are trained.
+
+    `d` is meant for models of width `at_d_model` (the study's base model) and grows and shrinks with the
+    width of others; with `at_d_model` null it is taken as written. The paper says that layer norms are
+    trained too, which is `adapter_and_norms`; the file its runs used trains the adapters with their own norms
+    only, which is `adapter`. They start like any dense layer, as in the study's code, or near the identity,
+    with a deviation of 0.01 (Houlsby et al., 2019).
+    """
+
+    d: Positive
+    at_d_model: Positive | None = 768
+    train: Literal["adapter", "adapter_and_norms"] = "adapter"
+    initial: Literal["dense", "near_identity"] = "dense"
+
+    def width(self, d_model: int) -> int:
+        """The inner width in a model of width d_model: 32 -> 32 at 768, 3 at 64."""
+        return scaled(self.d, self.at_d_model, d_model)
+
+    def prepare(self, model: Any) -> None:
+        from t5grid.model.adapters import add_adapters
+
+        add_adapters(model, self.width, near_identity=self.initial == "near_identity")
+
+    def products(self, products: list[Product], d_model: int) -> list[Product]:
+        return with_adapters(
+            products, ".feed_forward.output.weight", ".adapter", d_model, self.width(d_model)
+        )
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        trained = {name for name in names if ".adapter." in name}
+        if self.train == "adapter_and_norms":
+            trained |= {name for name in names if name.endswith("norm.scale")}
+        return {0: frozenset(trained)}
+
+
+@dataclass(frozen=True)
+class GradualUnfreezing(Method):
+    """Blocks are trained from the top of both stacks down, one more in each of equally long episodes.
+
+    There are as many episodes as the deeper stack has blocks, 12 in the study; a shallower one keeps pace.
+    The embedding, and a softmax matrix of its own, are trained all the time. The paper is silent on norms and
+    position biases. `norms` are trained each with its block (a stack's last one from the start) or all from
+    the start; `position_biases`, which all blocks of a stack share and which the study's code keeps in the
+    lowest, with that block or from the start.
+    """
+
+    norms: Literal["with_block", "always"] = "with_block"
+    position_biases: Literal["with_lowest_block", "always"] = "with_lowest_block"
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        depths = stack_depths(names)
+        count = max(depths.values())
+        return {
+            -(-episode * num_steps // count): frozenset(
+                name for name in names if self._episode_of(name, depths, count) <= episode
+            )
+            for episode in range(count)
+        }
+
+    def _episode_of(self, name: str, depths: dict[str, int], count: int) -> int:
+        """The first episode in which a parameter is trained."""
+        if name.endswith("norm.scale") and self.norms == "always":
+            return 0
+        if ".position_bias." in name:
+            return 0 if self.position_biases == "always" else count - 1
+        found = BLOCK.match(name)
+        if not found:
+            return 0
+        from_top = depths[found[1]] - 1 - int(found[2])
+        return from_top * count // depths[found[1]]
+
+    def check(self, cell: Any) -> None:
+        steps, layers = cell.budget.finetune.num_steps, max(cell.size.num_layers, cell.size.decoder_layers)
+        if steps < layers:
+            raise ValueError(
+                f"budget.finetune.num_steps={steps}: finetune=gradual_unfreezing takes at least one step for "
+                f"each of the {layers} blocks of a stack"
+            )
+
+
+@dataclass(frozen=True)
+class FrozenTopBlocks(Method):
+    """Feature-based: the pre-trained model is fixed but for the top blocks of its decoder, or of both stacks.
+
+    The norm that closes such a stack is trained with them. With the decoder's alone, nothing below them is
+    back-propagated through.
+    """
+
+    num_blocks: Positive = 1
+    stacks: Literal["decoder", "both"] = "decoder"
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        depths = stack_depths(names)
+        chosen = {
+            stack: depth for stack, depth in depths.items() if self.stacks == "both" or stack != "encoder"
+        }
+        return {0: frozenset(name for name in names if self._is_top(name, chosen))}
+
+    def _is_top(self, name: str, depths: dict[str, int]) -> bool:
+        found = BLOCK.match(name)
+        if not found:
+            return name.removesuffix(".norm.scale") in depths
+        return found[1] in depths and int(found[2]) >= depths[found[1]] - self.num_blocks
+
+    def check(self, cell: Any) -> None:
+        layers = min(cell.size.num_layers, cell.size.decoder_layers)
+        if self.num_blocks > layers:
+            raise ValueError(f"finetune.num_blocks={self.num_blocks}: a stack has {layers} blocks")
+
+
+@dataclass(frozen=True)
+class FrozenWithHead(Method):
+    """Feature-based: the whole pre-trained model is fixed, a small layer between decoder and softmax trained.
+
+    The layer is an adapter of inner width d that starts near the identity; `d` scales as in `Adapters`.
+    """
+
+    d: Positive = 768
+    at_d_model: Positive | None = 768
+
+    def prepare(self, model: Any) -> None:
+        from t5grid.model.adapters import add_head
+
+        add_head(model, self.width)
+
+    def width(self, d_model: int) -> int:
+        """The inner width in a model of width d_model."""
+        return scaled(self.d, self.at_d_model, d_model)
+
+    def products(self, products: list[Product], d_model: int) -> list[Product]:
+        return with_adapters(products, "decoder.norm.scale", "decoder.head", d_model, self.width(d_model))
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(name for name in names if ".head." in name)}
+
+
+@dataclass(frozen=True)
+class FrozenWithLastLayer(Method):
+    """The pre-trained model is fixed, and its last layer, the softmax matrix, reused as a classifier.
+
+    The matrix starts as the pre-trained one (untied from the embedding, where it was tied) and alone is
+    trained: for columns whose targets are a few label words.
+    """
+
+    def prepare(self, model: Any) -> None:
+        from t5grid.model.adapters import untie
+
+        untie(model)
+
+    def products(self, products: list[Product], d_model: int) -> list[Product]:
+        last = [replace(each, parameter="softmax.weight") for each in products if each.writes == "logits"]
+        return [each for each in products if each.writes != "logits"] + last
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(name for name in names if name.startswith("softmax."))}
+
+
+def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
+    """A method's episodes. Raises ValueError for one in which it would train nothing."""
+    episodes = method.episodes(names, num_steps)
+    for start, trained in episodes.items():
+        if not trained:
+            raise ValueError(
+                f"finetune={type(method).__name__}: nothing of this model is trained from step {start}"
+            )
+    return episodes
+
+
+def scaled(d: int, at_d_model: int | None, d_model: int) -> int:
+    """A width that is meant for models of width `at_d_model` at another; at least 1."""
+    return d if at_d_model is None else max(1, round(d * d_model / at_d_model))
+
+
+def stack_depths(names: Iterable[str]) -> dict[str, int]:
+    """Number of blocks of each stack, read off the parameters' names."""
+    depths: dict[str, int] = {}
+    for name in names:
+        if found := BLOCK.match(name):
+            depths[found[1]] = max(depths.get(found[1], 0), int(found[2]) + 1)
+    return depths
+
+
+def episode_at(episodes: Episodes, step: int) -> frozenset[str]:
+    """The parameters trained at `step`."""
+    return episodes[max(start for start in episodes if start <= step)]
+
+
+def never_trained(names: Names, episodes: Episodes) -> frozenset[str]:
+    """The parameters that no episode trains."""
+    return frozenset(names).difference(*episodes.values())

@@ -24,7 +24,7 @@ from t5grid.training.callbacks import (
     TrainableSet,
     read_metrics,
 )
-from t5grid.training.finetuning import AllParameters
+from t5grid.training.finetuning import AllParameters, Method, episodes_of
 from t5grid.training.learner import Learner
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -48,13 +48,15 @@ class Plan:
     optimizer: Any
     schedule: Callable[[int], float]
     seed: int
-    method: Any = field(default_factory=AllParameters)
+    method: Method = field(default_factory=AllParameters)
     optimizer_from: Path | None = None
+    without: frozenset[str] = frozenset()
+    """Parameters left out of the checkpoints: never trained, and kept by another stage."""
 
 
-def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A freshly initialised model, a function of the seed alone."""
-    torch.manual_seed(key_of(seed, "initialisation") >> 1)
+def initialise(build: Callable[[], Any], seed: int, of: str = "initialisation") -> Any:
+    """A freshly initialised model, or part of one named by `of`: a function of the seed alone."""
+    torch.manual_seed(key_of(seed, of) >> 1)
     return build()
 
 
@@ -70,16 +72,17 @@ def fit(
     first_step = max(sound, default=0)
     resume = sound.get(first_step)
     if resume:
-        checkpoints.load_model(resume, model)
+        checkpoints.load_model(resume, model, plan.without)
     learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
-    learner.optimizer_from = resume or plan.optimizer_from
+    learner.pretrained, learner.resumed = plan.optimizer_from, resume
     metrics = MetricsFile(
         folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps
     )
+    names = [name for name, _ in model.named_parameters()]
     callbacks: list[pl.Callback] = [
-        TrainableSet(plan.method, plan.num_steps),
+        TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
         metrics,
-        Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep),
+        Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
         StatusReports(report, metrics, plan.num_steps),
     ]
     if first_step < plan.num_steps:
@@ -103,13 +106,18 @@ def fit(
 
 
 class _Started(Learner):
-    """A learner whose optimizer starts from the state another run, or an earlier part of this one, left."""
+    """A learner whose optimizer starts from the state of pre-training, or of an earlier part of the run."""
 
-    optimizer_from: Path | None = None
+    pretrained: Path | None = None
+    resumed: Path | None = None
 
     def on_train_start(self) -> None:
-        if self.optimizer_from:
-            checkpoints.load_optimizer(self.optimizer_from, self.trainer.optimizers[0])
+        optimizer = self.trainer.optimizers[0]
+        if self.pretrained:
+            places = checkpoints.places_of(self.pretrained, self.model)
+            checkpoints.load_optimizer(self.pretrained, optimizer, places)
+        if self.resumed:
+            checkpoints.load_optimizer(self.resumed, optimizer)
 
 
 def _trainer(
