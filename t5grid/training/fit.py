@@ -29,8 +29,8 @@ from t5grid.training.learner import Learner
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 METRICS_EVERY = 50
-# What Lightning says and nobody can act on: its own use of torch, that feeds might need workers, and that it is
-# not Slurm's srun that starts the ranks.
+# What Lightning says and nobody can act on: its own use of torch, that feeds might need workers, and that
+# Slurm's srun is there and does not start the ranks.
 ASIDES = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     r"The '\w+' does not have many workers",
@@ -86,15 +86,15 @@ def fit(
         StatusReports(report, metrics, plan.num_steps),
     ]
     if first_step < plan.num_steps:
-        trainer = _trainer(plan, first_step, folder, runtime, run, callbacks)
         data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers)
-        try:
-            with warnings.catch_warnings():
-                for aside in ASIDES:
-                    warnings.filterwarnings("ignore", aside)
+        with warnings.catch_warnings():
+            for aside in ASIDES:
+                warnings.filterwarnings("ignore", aside)
+            trainer = _trainer(plan, first_step, folder, runtime, run, callbacks)
+            try:
                 trainer.fit(learner, datamodule=data)
-        finally:
-            _finish(trainer)
+            finally:
+                _finish(trainer)
     written = read_metrics(metrics.path)
     return {
         "steps": plan.num_steps,
