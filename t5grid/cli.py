@@ -134,11 +134,14 @@ def _refuse_equal_rows(grid: Any) -> None:
 
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.data.tasks.presence import fetch
     from t5grid.grid.graph import merged
 
     grids, store = _grids(options)
     cell = grids[0].baseline
     stages = merged(grids)
+    if any(store.record(stage) is None for stage in stages):
+        fetch(cell.suite.chosen())
     try:
         outcome = cell.executor.run(stages, store, cell.runtime)
     finally:

@@ -493,7 +493,16 @@ def test_rows_have_the_authors_lengths(experiment: str, row: str, lengths: tuple
 
 
 @pytest.mark.parametrize(
-    ("column", "inputs_length", "targets_length"), [("glue", 512, 84), ("squad", 512, 97)]
+    ("column", "inputs_length", "targets_length"),
+    [
+        ("glue", 512, 84),
+        ("squad", 512, 97),
+        ("super_glue", 512, 62),
+        ("cnn_dailymail", 512, 512),
+        ("wmt_ende", 512, 512),
+        ("wmt_enfr", 512, 512),
+        ("wmt_enro", 512, 512),
+    ],
 )
 def test_columns_have_the_authors_lengths(column: str, inputs_length: int, targets_length: int) -> None:
     chosen = load_cell(["suite=t5"]).suite.columns[column]

@@ -1,43 +1,12 @@
-"""SQuAD rows become the original's texts."""
+"""SQuAD rows become text, and bad ones are refused."""
 
-import json
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from t5grid.data.tasks.hub import Source
 from t5grid.data.tasks.squad import SQuAD
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data-set library keeps its lock files in the test's folder."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-
-
-def _cases(shared: Path, kind: str) -> list[dict[str, Any]]:
-    golden = json.loads((shared / "reference/golden/task_formats.json").read_text())
-    cases = [case for case in golden["cases"] if case["kind"] == kind]
-    assert cases
-    return cases
-
-
-def test_texts_are_those_of_the_original(shared: Path) -> None:
-    for case in _cases(shared, "squad_v010_allanswers"):
-        record, expected = SQuAD().record(case["raw"]), case["formatted"][0]
-        assert (record["inputs"], record["targets"]) == (expected["inputs"], expected["targets"]), case["id"]
-        assert record["answers"] == expected["target_value"], case["id"]
-
-
-def test_the_spacing_of_2019_is_that_of_the_first_release(shared: Path) -> None:
-    task = SQuAD(spacing="non_word_2019")
-    for case in _cases(shared, "squad text cleaning of the first release (2019)"):
-        raw = case["raw"]
-        assert task.spaced(raw["context"]) == case["context"], case["id"]
-        assert task.spaced(raw["question"]) == case["question"], case["id"]
-        assert task.record(raw)["answers"] == case["answers"], case["id"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +48,7 @@ def test_any_answer_counts() -> None:
 def test_a_question_without_answers_is_refused_with_its_row(
     answers: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{"question": "q", "context": "c", "answers": answers}]
-    monkeypatch.setattr("t5grid.data.tasks.squad.load_rows", lambda *_: rows)
+    table = pa.table({"question": ["q"], "context": ["c"], "answers": [answers]})
+    monkeypatch.setattr(Source, "table", lambda *_: table)
     with pytest.raises(ValueError, match=r"rajpurkar/squad \(plain_text, train\), row 0: answers are"):
         SQuAD().records("train")

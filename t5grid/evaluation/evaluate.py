@@ -12,7 +12,7 @@ from torch import nn
 from t5grid.config import Column
 from t5grid.data.batching import finish
 from t5grid.data.feeds import padded
-from t5grid.data.tasks.task import Record
+from t5grid.data.tasks.task import Record, chosen_by, has
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.model.decoding import greedy
 
@@ -40,17 +40,17 @@ def predict(
 
 
 def score(
-    model: nn.Module, vocabulary: Vocabulary, column: Column, records: dict[str, list[Record]], batch: int
+    model: nn.Module, vocabulary: Vocabulary, column: Column, records: dict[str, Sequence[Record]], batch: int
 ) -> tuple[Scores, dict[str, list[dict[str, str]]]]:
     """Every metric of every task of a column, and a few decoded examples a task."""
     scores, samples = {}, {}
-    for name, task in column.tasks.items():
+    for name, task in scored(column).items():
         rows = records[name]
         predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch)
         scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
         samples[name] = [
             {"input": row["inputs"], "target": row["targets"], "prediction": answer}
-            for row, answer in list(zip(rows, predictions, strict=True))[:NUM_SAMPLES]
+            for row, answer in zip(rows[:NUM_SAMPLES], predictions[:NUM_SAMPLES], strict=True)
         ]
     return scores, samples
 
@@ -62,35 +62,56 @@ def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
     lowest; the average is a group of its own, so that the reported average belongs to one step.
     """
     steps = sorted(by_step)
-    groups = {name: {name: task.reported} for name, task in column.tasks.items()}
+    tasks = scored(column)
     best = {
-        name: max(steps, key=lambda step: _rank(_mean(by_step[step], group)))
-        for name, group in groups.items()
+        name: max(steps, key=lambda step: _rank(_mean(by_step[step], {name: chosen_by(task)})))
+        for name, task in tasks.items()
     }
-    everything = {name: task.reported for name, task in column.tasks.items()}
+    everything = {name: chosen_by(task) for name, task in tasks.items()}
     average_step = max(steps, key=lambda step: _rank(_mean(by_step[step], everything)))
     return {
-        "score": _mean(by_step[average_step], everything),
+        "score": average(column, by_step[average_step]),
         "step": average_step,
         "tasks": {name: {"step": step, **by_step[step][name]} for name, step in best.items()},
-        "by_step": {str(step): _mean(by_step[step], everything) for step in steps},
+        "by_step": {str(step): average(column, by_step[step]) for step in steps},
     }
+
+
+def average(column: Column, scores: Scores) -> float:
+    """A column's score: the mean over its tasks of the mean of each task's reported metrics.
+
+    Paper, section 3.1.5: the metrics of a task are averaged first.
+
+    Raises:
+        KeyError: a task without scores; an average is formed only where every task is there.
+    """
+    return _mean(scores, {name: task.reported for name, task in scored(column).items()})
+
+
+def scored(column: Column) -> dict[str, Any]:
+    """The tasks of a column that are scored: those with a validation split and a metric that is reported."""
+    return {name: task for name, task in column.tasks.items() if task.reported and has(task, "validation")}
 
 
 def _mean(scores: Scores, group: dict[str, Sequence[str]]) -> float:
-    """Mean over tasks of the mean of each task's metrics."""
-    return float(
-        np.mean([np.mean([scores[task][metric] for metric in metrics]) for task, metrics in group.items()])
-    )
+    """Mean over tasks of the mean of each task's metrics; MNLI may have one of its two parts only."""
+    of_tasks = []
+    for task, metrics in group.items():
+        found = [scores[task][metric] for metric in metrics if metric in scores[task]]
+        of_tasks.append(np.mean(found) if found else scores[task][metrics[0]])
+    return float(np.mean(of_tasks))
 
 
 def _rank(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def load_records(column: Column, split: str, limit: int | None) -> dict[str, list[Record]]:
-    """The first `limit` records of each task. Raises ValueError where a task has none."""
-    records = {name: task.records(split)[:limit] for name, task in column.tasks.items()}
+def load_records(column: Column, split: str, limit: int | None) -> dict[str, Sequence[Record]]:
+    """The first `limit` records of each task with such a split. Raises ValueError where there are none."""
+    tasks = scored(column) if split == "validation" else column.tasks
+    records = {name: task.records(split)[:limit] for name, task in tasks.items() if has(task, split)}
+    if split == "validation":
+        records = {name: list(rows) for name, rows in records.items()}
     for name, rows in records.items():
         if not rows:
             raise ValueError(f"task {name}: its {split} split has no rows")

@@ -89,25 +89,52 @@ def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Score
     }
 
 
-def multirc(groups: Sequence[Hashable], targets: Sequence[int], predictions: Sequence[int]) -> Scores:
+def span_squad(
+    answers: Sequence[Sequence[str]], contexts: Sequence[str], predictions: Sequence[str]
+) -> Scores:
+    """The SQuAD scores of spans, `start: 1 end: 2`, as numbers of the context's words from 0; else empty.
+
+    Words are what is left between characters that are no letter, digit or `_`. (In the library of the
+    authors; none of the study's tables has it.)
+    """
+    _check(contexts, predictions)
+    return squad(answers, [_span(c, p) for c, p in zip(contexts, predictions, strict=True)])
+
+
+def multirc(
+    groups: Sequence[Hashable],
+    targets: Sequence[int],
+    predictions: Sequence[int],
+    f1_of_questions: bool = False,
+) -> Scores:
     """MultiRC: F1 over all answers together, and the share of questions with every answer right.
 
-    `groups` holds the question each answer belongs to. (The release of 2019 averaged F1 per question.)
+    `groups` holds the question each answer belongs to. With `f1_of_questions`, F1 is the mean over questions,
+    as in the release of 2019 (changed by its authors in December of that year).
     """
     _check(targets, predictions)
-    right: dict[Hashable, bool] = {}
+    rows: dict[Hashable, list[tuple[int, int]]] = {}
     for group, target, prediction in zip(groups, targets, predictions, strict=True):
-        right[group] = right.get(group, True) and target == prediction
-    return {**f1_with_invalid(targets, predictions), "exact_match": _percent(list(right.values()))}
+        rows.setdefault(group, []).append((target, prediction))
+    exact = _percent([all(target == prediction for target, prediction in pairs) for pairs in rows.values()])
+    if not f1_of_questions:
+        return {**f1_with_invalid(targets, predictions), "exact_match": exact}
+    each = [f1_with_invalid(*map(list, zip(*pairs, strict=True)))["f1"] for pairs in rows.values()]
+    return {"f1": sum(each) / len(each), "exact_match": exact}
 
 
 def record(
-    groups: Sequence[Hashable], answers: Sequence[Sequence[str]], predictions: Sequence[str]
+    groups: Sequence[Hashable],
+    answers: Sequence[Sequence[str]],
+    predictions: Sequence[str],
+    every_row: bool = False,
 ) -> Scores:
     """ReCoRD: the SQuAD scores where only the first row of each (passage, query) group counts.
 
-    (The release of 2019 counted every row, so queries with more answers weighed more.)
+    With `every_row` all count, so queries with more answers weigh more, as in the release of 2019.
     """
+    if every_row:
+        return squad(answers, predictions)
     first: dict[Hashable, int] = {}
     for row, group in enumerate(groups):
         first.setdefault(group, row)
@@ -160,10 +187,27 @@ def normalise_answer(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
 
 
+def normalise_trivia_answer(text: str) -> str:
+    """As `normalise_answer`, with a blank for each punctuation mark and curly quote (the authors' TriviaQA).
+
+    >>> normalise_trivia_answer("O'Neil's_cat")
+    'o neil s cat'
+    """
+    marks = re.compile(f"[{re.escape(string.punctuation)}‘’´`]")
+    text = re.sub(r"\b(a|an|the)\b", " ", marks.sub(" ", text.lower()))
+    return " ".join(text.split())
+
+
 def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
     if len(targets) != len(predictions) or not targets:
         sizes = f"{len(targets)} targets and {len(predictions)} predictions"
         raise ValueError(f"a metric needs equally many, and at least one, got {sizes}")
+
+
+def _span(context: str, prediction: str) -> str:
+    found = re.fullmatch(r"\s*start: (\d+) end: (\d+)\s*", prediction)
+    words = re.sub(r"\W", " ", context).split()
+    return " ".join(words[int(found[1]) : int(found[2]) + 1]) if found else ""
 
 
 def _percent(values: Sequence[float]) -> float:

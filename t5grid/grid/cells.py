@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from t5grid.building import check_allowed
 from t5grid.composing import check_words, initialise, readable
 from t5grid.config import Cell, build_cell, load_cell
+from t5grid.data.tasks.presence import fetch
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 
@@ -26,6 +27,8 @@ def run_cell(cell: Cell) -> int:
     """Run what is missing of a cell and print its scores."""
     store = Store(cell.runtime.runs_dir)
     columns = cell.strategy.stages(cell)
+    if any(store.record(stage) is None for stage in columns.values()):
+        fetch(cell.suite.chosen())
     outcome = cell.executor.run(with_parents(list(columns.values())), store, cell.runtime)
     for key, stage in columns.items():
         record = store.record(stage)

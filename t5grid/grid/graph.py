@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from t5grid.building import FileName, check_type
 from t5grid.composing import data_folder
 from t5grid.config import Cell, Cells
+from t5grid.data.tasks.presence import caption
 from t5grid.files import read_json, write_whole
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.stages import Stage
@@ -105,11 +106,14 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     """The table of a grid as far as it is done; a pure function of records."""
     scores: dict[str, dict[str, Any]] = {}
     prints: dict[str, str] = {}
+    rows_used: dict[str, Any] = {}
     for key, cells in grid.rows.items():
         scores[key] = {}
         for column in grid.columns:
             found = [record_of(cell[column.key], store, records) for _, cell in cells]
             done = [record["score"] for record in found if record]
+            if counts := [record["data"] for record in found if record and "data" in record]:
+                rows_used[column.key] = counts[0]
             holes = [
                 _reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r
             ]
@@ -121,7 +125,10 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         size=grid.baseline.labels["size"],
         budget=grid.baseline.budget.name,
         data=prints,
-        notes=_notes(grid, store, records),
+        notes=(
+            *caption(rows_used, {column.key: column.title for column in grid.columns}),
+            *_notes(grid, store, records),
+        ),
     )
     return build_table(grid.experiment, grid.columns, scores, facts)
 

@@ -270,6 +270,7 @@ class EvaluateStage(Stage):
     kind = "evaluate"
 
     def run(self, context: Context) -> dict[str, Any]:
+        from t5grid.data.tasks.presence import standing
         from t5grid.evaluation.evaluate import choose, common_checkpoints, load_records, score
         from t5grid.model.ensemble import as_one
         from t5grid.training import checkpoints
@@ -292,7 +293,8 @@ class EvaluateStage(Stage):
             context.report({"step": done, "num_steps": len(paths)})
         chosen = choose(column, by_step)
         rows = {name: len(each) for name, each in records.items()}
-        return {**chosen, "validation_rows": rows, "samples": samples[chosen["step"]]}
+        counts = {"validation_rows": rows, **standing({"data": column})}
+        return {**chosen, **counts, "samples": samples[chosen["step"]]}
 
 
 def _start(context: Context, stage: Stage) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 from t5grid.building import essential
 from t5grid.config import Cell, FinetuneBudget, PretrainBudget
+from t5grid.data.tasks.presence import refuse_missing
 from t5grid.grid.stages import (
     EvaluateStage,
     FinetuneStage,
@@ -69,6 +70,7 @@ def column_stages(
     cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], schedule: Any
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of every column in use, on top of `pretrained` (or of nothing)."""
+    refuse_missing(cell.suite.chosen())
     stages: dict[str, Stage] = {}
     start = cell.labels["objective"] if pretrained else "scratch"
     for key, column in cell.suite.chosen().items():

@@ -1,145 +1,209 @@
-"""Data-set name -> rows: a split of a Hugging Face data set, from the hub or from a local copy of its folder.
+"""Data-set name -> Arrow table: a split of a Hugging Face data set, from the hub or a copy of its folder.
 
-With `root`, the folder root/<repository> is read, laid out as on the hub (a README.md whose front matter
-lists configurations and data files). It is streamed, because the library's cache of a local folder notices
-neither a changed file nor another folder of the same name. Without `root`, the hub and its cache are used.
+With `root`, the folder root/<repository> is read, laid out as on the hub: a README.md whose front matter says
+which files a configuration's splits are. The files are read as they stand, because the library's cache of a
+local folder notices neither a changed file nor another folder of the same name. Without `root`, the hub is
+read through `datasets`, at a fixed commit.
 """
 
 import os
+import re
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from json import dumps
 from pathlib import Path
 from typing import Any
 
-from t5grid.data.tasks.task import Record
+from t5grid.data.tasks.files import SUFFIXES, content_of, num_rows, read_table
 
-Row = dict[str, Any]
 REACH_SECONDS = 5.0
 OFFLINE_SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
-def load_rows(
-    repository: str, config: str, split: str, root: str | None = None, revision: str | None = None
-) -> list[Row]:
-    """All rows of one split, in the data set's order.
+@dataclass(frozen=True)
+class Source:
+    """One configuration of a data set, and where it is read.
 
     Args:
         repository: the hub's name, such as `nyu-mll/glue`.
         config: the configuration, such as `cola`.
-        split: the split, such as `train`.
         root: folder that holds copies of hub repositories; None reads the hub.
-        revision: commit or tag on the hub; None is the newest. A local copy has no revisions.
-
-    Raises:
-        ValueError: one line, for a missing folder, configuration, split or network, or an unreadable file.
+        revision: commit, tag or branch on the hub; None is the newest. A local copy has no revisions.
     """
-    where = f"data set {repository} ({config}, {split})"
-    if root is not None and revision is not None:
-        raise ValueError(f"{where}: suite.revision={revision} means nothing with suite.root, a plain folder")
-    path = _hub_name(repository, where) if root is None else _folder(root, repository, where)
+
+    repository: str
+    config: str
+    root: str | None = None
+    revision: str | None = None
+
+    def where(self, split: str) -> str:
+        """How messages call a split."""
+        return f"data set {self.repository} ({self.config}, {split})"
+
+    def table(self, split: str) -> Any:
+        """All rows of one split, in the data set's order, as a `pyarrow.Table`.
+
+        From the hub it is memory-mapped, from a folder it is read into memory.
+
+        Raises:
+            ValueError: one line, for a missing folder, configuration, split or network, or a bad file.
+        """
+        if self.root is None:
+            return _from_hub(self.repository, self.config, split, self.revision, self.where(split))
+        try:
+            return read_table(self.files(split))
+        except ValueError as error:
+            raise ValueError(_named(error, self.where(split))) from None
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a split of a local copy. Raises ValueError where there is none."""
+        folder = self._folder(self.where(split))
+        configs = _configurations(folder)
+        if configs is None:
+            found = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
+        elif self.config not in configs:
+            names = ", ".join(configs) or "none"
+            raise ValueError(
+                f"{self.where(split)}: no configuration {self.config!r} in {folder}, it has {names}"
+            )
+        else:
+            found = configs[self.config]
+        matches = [path for pattern in found.get(split, []) for path in sorted(folder.glob(pattern))]
+        files = [path for path in dict.fromkeys(matches) if path.name.endswith(SUFFIXES)]
+        if not files:
+            there = ", ".join(name for name in found if name != split) or "no other"
+            raise ValueError(f"{self.where(split)}: no such split in {folder}, it has {there}")
+        return files
+
+    def has(self, split: str) -> bool:
+        """Whether a local copy has a split."""
+        try:
+            return bool(self.files(split))
+        except ValueError:
+            return False
+
+    def rows(self, split: str) -> int | None:
+        """Rows of a split of a local copy, None where it is absent. Raises ValueError if it is unreadable."""
+        return num_rows(self.files(split)) if self.has(split) else None
+
+    def content(self, split: str) -> str:
+        """Identity of a split's rows: the bytes of a copy's files, the commit of the hub, or the rows."""
+        if self.root is not None:
+            return content_of(self.files(split))
+        if self.revision and re.fullmatch("[0-9a-f]{40}", self.revision):
+            return f"{self.repository}@{self.revision}/{self.config}/{split}"
+        total = blake2b(digest_size=8)
+        for batch in self.table(split).to_batches(1000):
+            total.update(dumps(batch.to_pylist(), sort_keys=True, default=str).encode())
+        return total.hexdigest()
+
+    def _folder(self, where: str) -> Path:
+        base = Path(str(self.root)).expanduser().resolve()
+        if not base.is_dir():
+            raise ValueError(f"{where}: suite.root={self.root} is not a folder")
+        if self.revision is not None:
+            raise ValueError(
+                f"{where}: suite.revision={self.revision} means nothing with suite.root, a folder"
+            )
+        folder = base / self.repository
+        if not folder.is_dir():
+            found = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
+            holds = ", ".join(found) or "none"
+            raise ValueError(
+                f"{where}: no folder {self.repository} in suite.root={self.root}, it holds {holds}"
+            )
+        return folder
+
+
+def _configurations(folder: Path) -> dict[str, dict[str, list[str]]] | None:
+    """Configuration -> split -> patterns, of a README's front matter; None where it says nothing of them."""
+    readme = folder / "README.md"
+    stat = readme.stat() if readme.is_file() else None
+    return _front_matter(readme, stat.st_size, stat.st_mtime_ns) if stat else None
+
+
+@lru_cache(maxsize=64)
+def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, list[str]]] | None:
+    from yaml import YAMLError, safe_load
+
+    parts = readme.read_text(encoding="utf-8").split("---\n", 2)
+    try:
+        configs = (safe_load(parts[1]) or {}).get("configs") if len(parts) == 3 and not parts[0] else None
+        return (
+            {str(each["config_name"]): _patterns(each["data_files"]) for each in configs} if configs else None
+        )
+    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{readme}: its front matter is no list of configurations ({error!r})") from None
+    return found or None
+
+
+def _patterns(data_files: Any) -> dict[str, list[str]]:
+    """split -> patterns, of what the hub allows: a list of {split, path}, or a pattern for all of `train`."""
+    if isinstance(data_files, str):
+        return {"train": [data_files]}
+    paths = {each["split"]: each["path"] for each in data_files}
+    return {str(split): [path] if isinstance(path, str) else list(path) for split, path in paths.items()}
+
+
+def _from_hub(repository: str, config: str, split: str, revision: str | None, where: str) -> Any:
+    if Path(repository).is_dir():
+        raise ValueError(f"{where}: the folder ./{repository} would hide the hub's; suite.root=. reads it")
+    if not reachable():
+        raise ValueError(out_of_reach(where))
     from datasets import load_dataset
     from datasets.exceptions import DatasetGenerationError
-    from pyarrow import ArrowException
 
     try:
-        if root is None:
-            return list(load_dataset(path, config, split=split, revision=revision))
-        return _stream(path, config, split)
+        rows = load_dataset(repository, config, split=split, revision=revision)
+        return rows.with_format("arrow")[:]
     except ConnectionError as error:
-        raise ValueError(_unreachable(where)) from error
-    except (ValueError, OSError, RuntimeError, ArrowException, DatasetGenerationError) as error:
+        raise ValueError(out_of_reach(where)) from error
+    except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
         raise ValueError(f"{where}: {_one_line(error)}") from error
 
 
-def check_columns(rows: list[Row], texts: Iterable[str], others: Iterable[str], where: str) -> None:
-    """Every row has the columns named, and text in those of `texts`.
-
-    Raises:
-        ValueError: one line naming the data set and split (`where`), the row (from 0) and the column.
-    """
-    texts, columns = list(texts), [*texts, *others]
-    if not rows:
-        raise ValueError(f"{where}: no rows")
-    for number, row in enumerate(rows):
-        for column in columns:
-            if column not in row:
-                raise ValueError(f"{where}, row {number}: no column {column!r}, it has {', '.join(row)}")
-        for column in texts:
-            if not isinstance(row[column], str):
-                kind = type(row[column]).__name__
-                raise ValueError(f"{where}, row {number}: column {column!r} is {kind}, expected text")
-
-
-def evenly_spaced(rows: list[Row], count: int | None) -> list[Row]:
-    """`count` rows evenly spaced over the list, in order; all of them where count is None or larger.
-
-    >>> evenly_spaced([0, 1, 2, 3, 4, 5], 3)
-    [0, 2, 4]
-    """
-    if count is None or count >= len(rows):
-        return rows
-    if count < 1:
-        raise ValueError(f"num_train or num_validation is {count}, expected at least 1 (or null for all)")
-    return [rows[place * len(rows) // count] for place in range(count)]
-
-
-def digest(records: Iterable[Record]) -> str:
-    """Sixteen hexadecimal digits that name the content and the order of the records."""
-    total = blake2b(digest_size=8)
-    for record in records:
-        total.update(dumps(record, sort_keys=True).encode() + b"\n")
-    return total.hexdigest()
-
-
-def _stream(path: str, config: str, split: str) -> list[Row]:
-    from datasets import load_dataset
-
-    rows = load_dataset(path, config, split=split, streaming=True).with_format("arrow")
-    return [row for table in rows.iter(batch_size=1000) for row in table.to_pylist()]
-
-
-def _folder(root: str, repository: str, where: str) -> str:
-    base = Path(root).expanduser().resolve()
-    if not base.is_dir():
-        raise ValueError(f"{where}: suite.root={root} is not a folder")
-    folder = base / repository
-    if not folder.is_dir():
-        found = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
-        holds = ", ".join(found) or "none"
-        raise ValueError(f"{where}: no folder {repository} in suite.root={root}, it holds {holds}")
-    return str(folder)
-
-
-def _hub_name(repository: str, where: str) -> str:
-    if Path(repository).is_dir():
-        raise ValueError(f"{where}: the folder ./{repository} would hide the hub's; suite.root=. reads it")
-    if not _reachable():
-        raise ValueError(_unreachable(where))
-    return repository
-
-
-def _reachable() -> bool:
+def reachable() -> bool:
     """Whether the hub answers at all; True when offline mode (use of the cache alone) was asked for."""
     if any(os.environ.get(name, "0").upper() in {"1", "ON", "YES", "TRUE"} for name in OFFLINE_SWITCHES):
         return True
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    try:
-        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=REACH_SECONDS).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    return _answers(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
 
 
-def _unreachable(where: str) -> str:
+@lru_cache(maxsize=4)
+def _answers(endpoint: str) -> bool:
+    """Whether a server answers in time. A name look-up knows no time limit, so it has a thread of its own."""
+    answered: list[bool] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(endpoint, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=REACH_SECONDS).close()
+            answered.append(True)
+        except urllib.error.HTTPError:
+            answered.append(True)
+        except (OSError, ValueError):
+            answered.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(REACH_SECONDS)
+    return bool(answered and answered[0])
+
+
+def out_of_reach(where: str) -> str:
+    """What to say of a data set that cannot be had, and the two ways to get it."""
     return (
         f"{where} is out of reach: run with network access to the Hugging Face hub (later, HF_HUB_OFFLINE=1"
         " uses what that left in the cache), or set suite.root=DIR to a folder with a copy of the repository"
     )
+
+
+def _named(error: ValueError, where: str) -> str:
+    return str(error) if str(error).startswith("data set ") else f"{where}: {error}"
 
 
 def _one_line(error: Exception) -> str:

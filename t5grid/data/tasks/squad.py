@@ -1,18 +1,18 @@
 """SQuAD row -> {inputs, targets, answers}: extractive question answering as text to text.
 
 Inputs are `question: <question> context: <context>`, targets the first answer (paper, appendix D). As in the
-original code, punctuation stands apart from words in all of them, and runs of blanks become one; predictions
-are compared with all answers in that same form.
+original code, punctuation stands apart from words in all of them (the sample of appendix D does not show it),
+and runs of blanks become one; predictions are compared with all answers in that same form.
 """
 
 import re
 import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from t5grid.data.tasks.hub import Row, check_columns, digest, evenly_spaced, load_rows
-from t5grid.data.tasks.task import Record
+from t5grid.data.tasks.labelled import HubTask
+from t5grid.data.tasks.task import Record, Row
 from t5grid.evaluation.metrics import Scores, squad
 
 SPACINGS = {
@@ -26,54 +26,46 @@ _BLANKS = re.compile(r"[\t\n\f\r ]+")
 
 
 @dataclass(frozen=True)
-class SQuAD:
+class SQuAD(HubTask):
     """`question: Who ' s it ? context: Zoe , a chef .` -> `Zoe`.
 
     Args:
-        repository: name on the Hugging Face hub.
-        root: folder with a local copy of the repository; None reads the hub.
-        revision: commit or tag on the hub; None is the newest.
-        num_train: rows of the train split to use, evenly spaced over it; None uses all.
-        num_validation: the same for the validation split.
         spacing: which characters are set apart, a key of `SPACINGS`.
+        with_context: whether the inputs hold the context; without it they are `squad trivia question: ...`.
 
     Raises:
         ValueError: an unknown spacing.
     """
 
     repository: str = "rajpurkar/squad"
-    root: str | None = None
-    revision: str | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
     spacing: str = "ascii"
+    with_context: bool = True
 
     name: ClassVar[str] = "squad"
     config: ClassVar[str] = "plain_text"
+    pinned: ClassVar[str | None] = "7b6d24c440a36b6815f21b70d25016731768db1f"
+    texts: ClassVar[tuple[str, ...]] = ("question", "context")
+    others: ClassVar[tuple[str, ...]] = ("answers",)
     reported: ClassVar[tuple[str, ...]] = ("em",)
+    chosen_by: ClassVar[tuple[str, ...]] = ("em", "f1")
+    full: ClassVar[Mapping[str, int]] = {"train": 87599, "validation": 10570}
 
     def __post_init__(self) -> None:
         if self.spacing not in SPACINGS:
             raise ValueError(f"squad spacing is {self.spacing!r}, expected one of {', '.join(SPACINGS)}")
 
-    def records(self, split: str) -> list[Record]:
-        """Records of "train" or "validation".
-
-        Raises:
-            ValueError: one line that names the data set, the split and the row.
-        """
-        rows = load_rows(self.repository, self.config, split, self.root, self.revision)
-        where = f"data set {self.repository} ({self.config}, {split})"
-        check_columns(rows, ["question", "context"], ["answers"], where)
-        for number, row in enumerate(rows):
-            _check_answers(row["answers"], f"{where}, row {number}")
-        count = {"train": self.num_train, "validation": self.num_validation}.get(split)
-        return [self.record(row) for row in evenly_spaced(rows, count)]
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        return {"train": ("train",), "validation": ("validation",)}
 
     def record(self, row: Row) -> Record:
         """The record of one row, with all its `answers` spaced like the inputs."""
         answers = [self.spaced(answer) for answer in row["answers"]["text"]]
-        inputs = f"question: {self.spaced(row['question'])} context: {self.spaced(row['context'])}"
+        question = self.spaced(row["question"])
+        if self.with_context:
+            inputs = f"question: {question} context: {self.spaced(row['context'])}"
+        else:
+            inputs = f"squad trivia question: {question}"
         return {"inputs": _BLANKS.sub(" ", inputs), "targets": answers[0], "answers": answers}
 
     def spaced(self, text: str) -> str:
@@ -84,20 +76,15 @@ class SQuAD:
         """
         return _BLANKS.sub(" ", SPACINGS[self.spacing].sub(r" \1 ", text))
 
-    def score(self, records: list[Record], predictions: list[str]) -> Scores:
+    def score(self, records: Sequence[Record], predictions: list[str]) -> Scores:
         """Exact match and F1, 0 to 100, each the best over a question's answers."""
         return squad([record["answers"] for record in records], predictions)
 
-    def fingerprint(self) -> str:
-        """Hash of the train and validation records; read once an instance."""
-        return self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        return digest([*self.records("train"), *self.records("validation")])
-
-
-def _check_answers(answers: object, where: str) -> None:
-    texts = answers.get("text") if isinstance(answers, dict) else None
-    if not texts or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{where}: answers are {str(answers)[:80]}, expected a dict with at least one text")
+    def _check(self, table: Any, role: str, where: str) -> None:
+        for number, answers in enumerate(table["answers"].to_pylist()):
+            texts = answers.get("text") if isinstance(answers, dict) else None
+            if not texts or not all(isinstance(text, str) for text in texts):
+                shown = str(answers)[:80]
+                raise ValueError(
+                    f"{where}, row {number}: answers are {shown}, expected a dict with at least one text"
+                )

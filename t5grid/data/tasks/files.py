@@ -1,0 +1,122 @@
+"""Files -> Arrow table: parquet, JSON lines, TSV and CSV, read whole, a bad row refused with file and row.
+
+What a table holds is decided by the files' bytes alone: nothing is cached on disk.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".tsv", ".csv")
+
+
+def read_table(paths: Sequence[Path]) -> Any:
+    """The rows of all files, one after another, as a `pyarrow.Table`.
+
+    Raises:
+        ValueError: one line that names the file, and the row (from 1) of a text file.
+    """
+    import pyarrow as pa
+
+    tables = [_read(path) for path in paths]
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowException as error:
+        raise ValueError(f"{paths[0].parent}: files of different columns ({_one_line(error)})") from None
+
+
+def num_rows(paths: Sequence[Path]) -> int:
+    """How many rows the files hold; of parquet only the footer is read."""
+    return sum(_num_rows(path) for path in paths)
+
+
+def content_of(paths: Sequence[Path]) -> str:
+    """Hash of the bytes of all files, in order. Neither names, places nor times enter."""
+    total = blake2b(digest_size=8)
+    for path in paths:
+        stat = path.stat()
+        total.update(_bytes_hash(path, stat.st_size, stat.st_mtime_ns).encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _bytes_hash(path: Path, size: int, changed: int) -> str:
+    """Hash of one file's bytes; a command reads a file that has not changed once."""
+    with open(path, "rb") as file:
+        total = blake2b(digest_size=16)
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def _read(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.name.endswith(".parquet"):
+            return pq.read_table(path)
+        return pa.Table.from_pylist(_text_rows(path))
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+
+
+def _num_rows(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.name.endswith(".parquet"):
+        return len(_text_rows(path))
+    try:
+        return pq.read_metadata(path).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+
+
+def _text_rows(path: Path) -> list[dict[str, Any]]:
+    if path.name.endswith((".tsv", ".csv")):
+        return _separated(path, "\t" if path.name.endswith(".tsv") else ",")
+    opener = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig") as file:
+        rows = [(number, line) for number, line in enumerate(file, start=1) if line.strip()]
+    return [_json_row(path, number, line) for number, line in rows]
+
+
+def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{path}, row {number}: not JSON ({_one_line(error)})") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"{path}, row {number}: a JSON {type(row).__name__}, expected one object a line")
+    return row
+
+
+def _separated(path: Path, separator: str) -> list[dict[str, Any]]:
+    """Rows of a file whose first line names the columns; every value is text, as it stands."""
+    reader = csv.reader(
+        io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), delimiter=separator, strict=True
+    )
+    rows: list[dict[str, Any]] = []
+    try:
+        columns = next(reader, [])
+        for row in reader:
+            where = f"{path}, row {len(rows) + 1}"
+            if separator == "\t" and any("\n" in value for value in row):
+                raise ValueError(f"{where}: a line break in a value; is a quotation mark left open?")
+            if len(row) != len(columns):
+                raise ValueError(f"{where}: {len(row)} values, its first line names {len(columns)} columns")
+            rows.append(dict(zip(columns, row, strict=True)))
+    except csv.Error as error:
+        raise ValueError(f"{path}, row {len(rows) + 1}: {_one_line(error)}") from None
+    return rows
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

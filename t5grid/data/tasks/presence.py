@@ -1,0 +1,102 @@
+"""tasks -> what of their data is there: named before anything is trained, and beside the scores afterwards.
+
+A task that reads published data has `parts`, one a split; generated ones have none and are always there.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from t5grid.data.tasks.task import has
+
+Standing = dict[str, dict[str, dict[str, dict[str, int | None]]]]
+NOT_REAL = (
+    'NOT THE REAL DATA: where rows are counted "of" more, others stand in for the real split, and no score'
+    " of that task is a result on it."
+)
+
+
+def refuse_missing(columns: Mapping[str, Any]) -> None:
+    """Raises ValueError, one line, naming every split that a local copy lacks and no score can do without."""
+    lacking = {str(part): part for part in _parts(columns) if part.missing and not part.spare}
+    if not lacking:
+        return
+    first = next(iter(lacking.values()))
+    try:
+        first.source.files(first.split)
+    except ValueError as error:
+        more = "; ".join(list(lacking)[1:])
+        raise ValueError(f"{error}{f' (and it lacks {more})' if more else ''}") from None
+
+
+def left_out(columns: Mapping[str, Any]) -> list[str]:
+    """The splits that a local copy lacks and that are gone without."""
+    return list(dict.fromkeys(str(part) for part in _parts(columns) if part.missing and part.spare))
+
+
+def fetch(columns: Mapping[str, Any]) -> None:
+    """Read every split that training and scoring need: downloads them, and refuses bad rows before training.
+
+    Raises:
+        ValueError: one line, for what cannot be had or read.
+    """
+    refuse_missing(columns)
+    for column in columns.values():
+        for task in column.tasks.values():
+            for role in ("train", "validation"):
+                if hasattr(task, "parts") and has(task, role):
+                    task.records(role)
+    if gone := left_out(columns):
+        print(f"t5grid: gone without, as suite.root lacks them: {', '.join(gone)}", file=sys.stderr)
+
+
+def standing(columns: Mapping[str, Any]) -> Standing:
+    """column -> task -> role -> rows used, and rows of the real splits (None: not known).
+
+    Generated tasks, which are always there, are not listed.
+    """
+    found: Standing = {}
+    for key, column in columns.items():
+        for name, task in column.tasks.items():
+            for part in getattr(task, "parts", ()):
+                sizes = (
+                    found.setdefault(key, {}).setdefault(name, {}).setdefault(part.role, {"rows": 0, "of": 0})
+                )
+                limit = {"train": task.num_train, "validation": task.num_validation}.get(part.role)
+                rows = 0 if part.missing else part.rows or part.full
+                sizes["rows"] = _limited(_sum(sizes["rows"], rows), limit)
+                sizes["of"] = _sum(sizes["of"], part.full)
+    return found
+
+
+def caption(found: Standing, titles: Mapping[str, str]) -> tuple[str, ...]:
+    """Sentences that say how many rows each task had, and which of them are not the real splits."""
+    lines, foreign = [], False
+    for key, tasks in found.items():
+        shown = []
+        for name, roles in tasks.items():
+            counts = [f"{role} {_count(**sizes)}" for role, sizes in roles.items()]
+            foreign = foreign or any(" of " in count for count in counts)
+            shown.append(f"{name} ({', '.join(counts)})")
+        lines.append(f"Rows of {titles[key]}: {', '.join(shown)}.")
+    if foreign:
+        lines.insert(0, NOT_REAL)
+    return tuple(lines)
+
+
+def _count(rows: int | None, of: int | None) -> str:
+    same = of is None or rows is None or rows == of
+    return f"{'?' if rows is None else rows}" if same else f"{rows} of {of}"
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _limited(rows: int | None, limit: int | None) -> int | None:
+    return rows if rows is None or limit is None else min(rows, limit)
+
+
+def _parts(columns: Mapping[str, Any]) -> Iterable[Any]:
+    tasks = (task for column in columns.values() for task in column.tasks.values())
+    return (part for task in tasks for part in getattr(task, "parts", ()))
