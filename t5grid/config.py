@@ -140,7 +140,7 @@ class Runtime:
     """The machine: never part of a run's identity."""
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
-    num_devices: Annotated[int, AtLeast(1), AtMost(1)]  # a stage trains on one device so far
+    num_devices: Count  # of each node; a stage that trains has a process for each
     precision: Annotated[Literal["fp32", "bf16"], Because("fp16 is refused: T5's activations overflow in it")]
     num_loader_workers: Annotated[int, AtLeast(0)]
     evaluation_batch: Count
@@ -148,6 +148,7 @@ class Runtime:
     wandb_project: str
     runs_dir: str
     results_dir: str
+    num_nodes: Count = 1
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ REFUSED = [
     ("runtime.wandb=maybe", "runtime.wandb=maybe: one of off, offline, online is needed"),
     ("runtime.accelerator=abacus", "runtime.accelerator=abacus: one of cpu, gpu"),
     ("executor.num_workers=0", "executor.num_workers=0"),
-    ("runtime.num_devices=2", "runtime.num_devices=2: a whole number from 1 up, at most 1"),
+    ("runtime.num_devices=0", "runtime.num_devices=0: a whole number from 1 up"),
     (
         "budget=paper budget.pretrain.optimizer._target_=t5grid.training.schedules.AdamWSpec",
         "budget.finetune.continue_optimizer=true: pre-training's AdamWSpec leaves no state for AdafactorSpec",

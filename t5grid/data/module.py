@@ -1,41 +1,82 @@
-"""feed -> Lightning: a LightningDataModule that serves batch t at step t, starting anywhere."""
+"""feed -> Lightning: a LightningDataModule that serves batch t at step t, starting anywhere.
 
+Where several processes (ranks) train together, batch t is the same as that of one process, dealt out row by
+row: each rank makes the whole batch, which is a function of (seed, t), and keeps its rows of it.
+"""
+
+import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Feed = Callable[[int], dict[str, np.ndarray]]
+Batch = dict[str, np.ndarray]
+Feed = Callable[[int], Batch]
 
 
-class StepDataset(Dataset[dict[str, torch.Tensor]]):
-    """Item i is the batch of step `first_step + i`."""
+@dataclass(frozen=True)
+class Rank:
+    """One of the `world` processes that train a stage together; the first leads: it alone writes files."""
 
-    def __init__(self, feed: Feed, first_step: int, num_steps: int) -> None:
-        self.feed, self.first_step, self.num_steps = feed, first_step, num_steps
+    number: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.number == 0
+
+    def rows(self, batch: Batch) -> tuple[Batch, float]:
+        """Rows number, number + world, ... of a batch, and their weight in the mean over ranks.
+
+        The mean over ranks of weight x (mean over a rank's positions) is the mean over the whole batch. A
+        rank for which no row is left gets the first one, with weight 0.
+        """
+        total = len(next(iter(batch.values())))
+        mine = np.arange(self.number, total, self.world)
+        kept = mine if len(mine) else np.arange(1)
+        return {name: array[kept] for name, array in batch.items()}, self.world * len(mine) / total
+
+
+class StepDataset(Dataset[dict[str, Tensor]]):
+    """Item i is the batch of step `first_step + i`, or a rank's rows of it and their `weight`."""
+
+    def __init__(self, feed: Feed, first_step: int, num_steps: int, rank: Rank) -> None:
+        self.feed, self.first_step, self.num_steps, self.rank = feed, first_step, num_steps, rank
 
     def __len__(self) -> int:
         return self.num_steps - self.first_step
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        batch = self.feed(self.first_step + index)
-        return {name: torch.from_numpy(array.astype(np.int64)) for name, array in batch.items()}
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        batch, weight = self.rank.rows(self.feed(self.first_step + index))
+        tensors = {name: torch.from_numpy(array.astype(np.int64)) for name, array in batch.items()}
+        return tensors if self.rank.world == 1 else tensors | {"weight": torch.tensor(weight)}
 
 
 class FeedModule(pl.LightningDataModule):
     """Serves a feed from `first_step` up to `num_steps`."""
 
-    def __init__(self, feed: Feed, first_step: int, num_steps: int, num_workers: int = 0) -> None:
+    def __init__(
+        self, feed: Feed, first_step: int, num_steps: int, num_workers: int = 0, rank: Rank | None = None
+    ) -> None:
         super().__init__()
-        self.dataset = StepDataset(feed, first_step, num_steps)
+        self.dataset = StepDataset(feed, first_step, num_steps, rank or Rank())
         self.num_workers = num_workers
 
-    def train_dataloader(self) -> DataLoader[dict[str, torch.Tensor]]:
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         return DataLoader(
             self.dataset,
             batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            worker_init_fn=_leave_signals_to_the_parent,
         )
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """A cluster signals every process of a job; one of them is enough to have it requeued."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)

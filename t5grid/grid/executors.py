@@ -50,14 +50,17 @@ class Local:
 
     def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
         """Run every stage that is not done, parents first; a failed stage blocks its children only."""
+        if runtime.num_nodes > 1:
+            raise ValueError(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         outcome = Outcome(found=[stage for stage in stages if store.state(stage) == "done"])
         todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
         if todo:
-            _Run(todo, outcome, store, runtime, self._num_workers(todo.values())).to_the_end()
+            num_workers = self._num_workers(todo.values(), runtime.num_devices)
+            _Run(todo, outcome, store, runtime, num_workers).to_the_end()
         return outcome
 
-    def _num_workers(self, todo: Iterable[Stage]) -> int:
-        return min(self.num_workers or num_cores(), sum(1 for _ in todo))
+    def _num_workers(self, todo: Iterable[Stage], num_devices: int = 1) -> int:
+        return min(self.num_workers or max(1, num_cores() // num_devices), sum(1 for _ in todo))
 
 
 def num_cores() -> int:

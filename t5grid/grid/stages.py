@@ -46,6 +46,8 @@ class Stage:
     parents: tuple["Stage", ...] = field(default=(), repr=False)
     kind: ClassVar[str] = "stage"
     version: ClassVar[int] = 1
+    trains: ClassVar[bool] = False
+    """Whether it takes every device the machine gives a stage, one process each; other kinds take one."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^/\\\0]+", self.name):
@@ -124,6 +126,7 @@ class PretrainStage(Stage):
     """tokens -> pre-trained weights."""
 
     kind = "pretrain"
+    trains = True
 
     @property
     def work(self) -> float:
@@ -174,6 +177,7 @@ class FinetuneStage(Stage):
     """pre-trained weights (or none) + a column's training rows -> one checkpoint every few steps."""
 
     kind = "finetune"
+    trains = True
 
     @property
     def work(self) -> float:

@@ -5,25 +5,26 @@ connection or dies.
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from t5grid.config import Runtime
+from t5grid.grid import ranks
+from t5grid.grid.ranks import Node, one_line
 from t5grid.grid.stages import Context, Stage, provenance
 from t5grid.grid.store import Store
+from t5grid.grid.watching import watching
 
 DONE, FOUND, FAILED, HELD = "done", "found", "failed", "held"
 
 
-def work_on(stage: Stage, store: Store, runtime: Runtime, num_threads: int) -> str:
+def work_on(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None = None) -> str:
     """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else."""
     with store.lock(stage) as mine:
         if not mine:
@@ -35,18 +36,21 @@ def work_on(stage: Stage, store: Store, runtime: Runtime, num_threads: int) -> s
         try:
             store.begin(stage)
             with _output_to(store.folder(stage) / "log.txt"):
-                result = stage.run(context)
+                if several_ranks(stage, runtime):
+                    result = ranks.run(stage, store, runtime, num_threads, node or Node())
+                else:
+                    result = stage.run(context)
             seconds = {"wall_seconds": round(time.time() - started, 2)}
             store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
         except Exception as error:
-            store.fail(stage, _one_line(error), traceback.format_exc())
+            store.fail(stage, one_line(error), traceback.format_exc())
             return FAILED
         return DONE
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+def several_ranks(stage: Stage, runtime: Runtime) -> bool:
+    """Whether a stage is run by several processes together."""
+    return stage.trains and runtime.num_nodes * runtime.num_devices > 1
 
 
 @contextlib.contextmanager
@@ -77,29 +81,7 @@ def worker(connection: Connection, root: str, runtime: Runtime, num_threads: int
             stage = connection.recv()
         except (EOFError, OSError):
             return
-        with _watching(connection):
+        with watching(connection):
             result = work_on(stage, store, runtime, num_threads)
         with contextlib.suppress(OSError):  # nobody is left to hear it: the next turn ends
             connection.send(result)
-
-
-@contextlib.contextmanager
-def _watching(connection: Connection) -> Iterator[None]:
-    """End this process if the connection is closed meanwhile: nothing is ever sent to a busy worker."""
-    stop, stopped = multiprocessing.Pipe(duplex=False)
-    watcher = threading.Thread(target=_watch, args=(connection, stop), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stopped.send(None)
-        watcher.join()
-        stop.close()
-        stopped.close()
-
-
-def _watch(connection: Connection, stop: Connection) -> None:
-    if stop not in wait([connection, stop]):
-        for child in multiprocessing.active_children():
-            child.kill()
-        os._exit(1)

@@ -43,6 +43,8 @@ class Checkpoints(pl.Callback):
         for name, parameter in learner.model.named_parameters():
             if not parameter.isfinite().all():
                 raise FloatingPointError(f"{name} is no longer finite after step {step}")
+        if not trainer.is_global_zero:
+            return
         checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0], self.without)
         if self.keep is not None:
             checkpoints.keep_last(self.folder, self.keep)
@@ -51,18 +53,27 @@ class Checkpoints(pl.Callback):
 class MetricsFile(pl.Callback):
     """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
 
-    A resumed run drops the rows it will write again and counts on from the row of its checkpoint.
+    A resumed run drops the rows it will write again and counts on from the row of its checkpoint. Of several
+    ranks all count and the leader writes.
     """
 
     FIELDS = ("step", "loss", "learning_rate", "tokens")
 
     def __init__(
-        self, path: Path, every: int, first_step: int, checkpoint_every: int, num_steps: int
+        self,
+        path: Path,
+        every: int,
+        first_step: int,
+        checkpoint_every: int,
+        num_steps: int,
+        leads: bool = True,
     ) -> None:
         self.path, self.every, self.tokens = path, every, 0
         self.checkpoint_every, self.num_steps = checkpoint_every, num_steps
         kept = [row for row in read_metrics(path) if int(row["step"]) <= first_step]
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
+        if not leads:
+            return
         out = io.StringIO()
         writer = csv.DictWriter(out, self.FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -73,9 +84,12 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        self.tokens += int((batch["inputs"] > 0).sum()) + int((batch["targets"] > 0).sum())
+        tokens = (batch["inputs"] > 0).sum() + (batch["targets"] > 0).sum()
+        self.tokens += int(trainer.strategy.reduce(tokens, reduce_op="sum"))
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
+            return
+        if not trainer.is_global_zero:
             return
         row = (step, f"{float(learner.last_loss):.6f}", f"{learner.schedule(step - 1):.6g}")
         with open(self.path, "a", newline="") as file:

@@ -1,5 +1,10 @@
-"""feed + model -> checkpoints: one training run, whole or resumed, the same for every stage that trains."""
+"""feed + model -> checkpoints: one training run, whole or resumed, the same for every stage that trains.
 
+Where the machine gives a stage several devices, each has a process (a rank) that runs all of this; together
+they take the steps one process would take, and the first of them writes the files.
+"""
+
+import os
 import re
 import time
 import warnings
@@ -10,10 +15,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import nn
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+from torch import distributed, nn
 
 from t5grid.config import Runtime
-from t5grid.data.module import FeedModule
+from t5grid.data.module import FeedModule, Rank
 from t5grid.data.stream import key_of
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import (
@@ -66,8 +73,9 @@ def fit(
     """Train to `plan.num_steps`, going on from the newest sound checkpoint; returns what the record keeps."""
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()
-    where = folder / "checkpoints"
-    checkpoints.discard_damaged(where)
+    where, rank = folder / "checkpoints", rank_of(runtime)
+    if rank.leads:
+        checkpoints.discard_damaged(where)
     sound = checkpoints.steps(where)
     first_step = max(sound, default=0)
     resume = sound.get(first_step)
@@ -76,17 +84,18 @@ def fit(
     learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
     learner.pretrained, learner.resumed = plan.optimizer_from, resume
     metrics = MetricsFile(
-        folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps
+        folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps, rank.leads
     )
     names = [name for name, _ in model.named_parameters()]
     callbacks: list[pl.Callback] = [
         TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
         metrics,
         Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
-        StatusReports(report, metrics, plan.num_steps),
     ]
+    if rank.leads:
+        callbacks.append(StatusReports(report, metrics, plan.num_steps))
     if first_step < plan.num_steps:
-        data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers)
+        data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers, rank)
         with warnings.catch_warnings():
             for aside in ASIDES:
                 warnings.filterwarnings("ignore", aside)
@@ -105,11 +114,24 @@ def fit(
     }
 
 
+def rank_of(runtime: Runtime) -> Rank:
+    """Which of the stage's processes this is."""
+    world = runtime.num_nodes * runtime.num_devices
+    if world == 1:
+        return Rank()
+    return Rank(int(os.environ["NODE_RANK"]) * runtime.num_devices + int(os.environ["LOCAL_RANK"]), world)
+
+
 class _Started(Learner):
     """A learner whose optimizer starts from the state of pre-training, or of an earlier part of the run."""
 
     pretrained: Path | None = None
     resumed: Path | None = None
+
+    def setup(self, stage: str) -> None:
+        """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
+        if self.trainer.world_size > 1:
+            self.model.requires_grad_(True)
 
     def on_train_start(self) -> None:
         optimizer = self.trainer.optimizers[0]
@@ -126,6 +148,9 @@ def _trainer(
     return pl.Trainer(
         accelerator=runtime.accelerator,
         devices=runtime.num_devices,
+        num_nodes=runtime.num_nodes,
+        strategy=_strategy(plan, runtime),
+        plugins=[LightningEnvironment()],  # a job's requeueing is ours, not Lightning's
         precision=PRECISION[runtime.precision],  # type: ignore[arg-type]
         max_steps=plan.num_steps - first_step,
         max_epochs=1,
@@ -140,9 +165,16 @@ def _trainer(
     )
 
 
+def _strategy(plan: Plan, runtime: Runtime) -> Any:
+    """How ranks share their gradients; a method that leaves parameters out has unused ones."""
+    if rank_of(runtime).world == 1:
+        return "auto"
+    return DDPStrategy(find_unused_parameters=not isinstance(plan.method, AllParameters))
+
+
 def _loggers(folder: Path, runtime: Runtime, run: str) -> Any:
     """Weights & Biases where it is asked for: one run a stage, its id the stage's identity."""
-    if runtime.wandb == "off":
+    if runtime.wandb == "off" or not rank_of(runtime).leads:
         return False
     from pytorch_lightning.loggers import WandbLogger
 
@@ -158,7 +190,9 @@ def _loggers(folder: Path, runtime: Runtime, run: str) -> Any:
 
 
 def _finish(trainer: pl.Trainer) -> None:
-    """End the run in Weights & Biases, or a worker's next stage would be written into it."""
+    """End the ranks' talk and the run in Weights & Biases, or the next stage would be written into it."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
     if trainer.loggers:
         import wandb
 

@@ -32,12 +32,20 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout of step t is a function of (seed, t), so that a resumed run draws the same."""
-        torch.manual_seed(key_of(self.seed, "dropout", self.step) >> 1)
+        rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
+        torch.manual_seed(key_of(self.seed, "dropout", self.step, *rank) >> 1)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar loss."""
+        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar loss.
+
+        A rank's part of a batch comes with its weight: the mean over ranks is the loss of the whole batch.
+        """
         loss = loss_of(self.model(batch), batch["targets"])
-        self.last_loss = loss.detach()
+        if "weight" in batch:
+            loss = loss * batch["weight"]
+            self.last_loss = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+        else:
+            self.last_loss = loss.detach()
         return loss
 
     def configure_optimizers(self) -> Any:
