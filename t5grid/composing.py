@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,21 +78,31 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra.types import RunMode
 
     hydra = _hydra()
-    words = _multiplied(overrides)
+    words = multiplied(overrides, _look)
     with readable(words):
         check_words(words)
         return hydra.compose_config("config", words, RunMode.RUN)
 
 
-def _multiplied(overrides: Sequence[str]) -> list[str]:
-    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises ValueError."""
+def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
+    config = compose(words)
+    return config.hydra.runtime.choices, config
+
+
+def multiplied(
+    overrides: Sequence[str], look: Callable[[Sequence[str]], tuple[Mapping[str, str], DictConfig]]
+) -> list[str]:
+    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises ValueError.
+
+    `look` says what there is under the words without it: the option of each group, and the config.
+    """
     words = [word for word in overrides if not MULTIPLE.match(word)]
     found = [each for each in map(MULTIPLE.match, overrides) if each]
     for key, factor in sorted((each.groups() for each in found), key=lambda each: each[0] not in GROUPS):
-        config = compose(words)
+        choices, config = look(words)
         words = [word for word in words if word.partition("=")[0] != key]
         if key in GROUPS:
-            words.append(f"{key}={config.hydra.runtime.choices[key]}_{factor}x")
+            words.append(f"{key}={choices[key]}_{factor}x")
         else:
             words.append(f"{key}={_product(config, key, factor)}")
     return words

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from t5grid.composing import GROUPS, compose, load_option, parse
+from t5grid.composing import GROUPS, compose, load_option, multiplied, parse
 
 Node = dict[str, Any]
 
@@ -65,15 +65,19 @@ class Parts:
 
     def compose(self, words: Sequence[str]) -> Composed:
         """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses."""
+        words = multiplied(words, self._look)
         for word in words:
-            self._parsed.setdefault(word, None)
-            self._parsed[word] = self._parsed[word] or parse(word)
+            self._parsed[word] = self._parsed.get(word) or parse(word)
         if self._default is None:
             self._default = composed(compose([]))
         try:
             return self._put_together(self._default, words)
         except _Further:
             return composed(compose(words))
+
+    def _look(self, words: Sequence[str]) -> tuple[dict[str, str], DictConfig]:
+        found = self.compose(words)
+        return found.choices, OmegaConf.create(found.raw)
 
     def _put_together(self, default: Composed, words: Sequence[str]) -> Composed:
         """The default config with options exchanged and values set. Raises _Further where that is not all."""
