@@ -157,7 +157,7 @@ class Cell:
 
     config: dict[str, Any] = field(repr=False)
     labels: dict[str, str]
-    architecture: Annotated[Any, Having("build", "batching")]
+    architecture: Annotated[Any, Having("build", "batching", "num_parameters")]
     objective: Annotated[Any, Having("__call__", "lengths", "concatenate")]
     corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
     vocabulary: Annotated[Any, Having("make", "fingerprint", "reads")]
@@ -245,6 +245,7 @@ def _canonical(key: str, node: Any) -> Any:
 
 def _check_combination(cell: Cell) -> None:
     """Refuse what no stage could run: each axis is valid, together they are not."""
+    cell.architecture.num_parameters(cell.size, 128)  # refuses a size that the architecture cannot have
     cell.finetune.check(cell)
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)

@@ -5,57 +5,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from study_weights import name_in_t5grid, shifted, study_arrays
 
 from t5grid.model import architectures
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, greedy
-from t5grid.model.transformer import EncoderDecoder, loss
+from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, loss
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
-
-# The last part of a name in the study's code, and in Hugging Face's, -> ours.
-LAYERS = {
-    "SelfAttention": "self_attention",
-    "EncDecAttention": "cross_attention",
-    "DenseReluDense": "feed_forward",
-    "q": "query",
-    "k": "key",
-    "v": "value",
-    "o": "output",
-    "wi": "input",
-    "wi_0": "gate",
-    "wi_1": "input",
-    "wo": "output",
-}
-
-
-def norm_of(stack, layer):
-    names = {0: "self_attention_norm", 1: "cross_attention_norm", 2: "feed_forward_norm"}
-    return names[2 if stack == "encoder" and layer == 1 else layer]
-
-
-def name_in_t5grid(stack, block, layer, parts):
-    if "relative_attention_bias" in parts:
-        return f"{stack}.position_bias.table"
-    if "rms_norm" in parts or "layer_norm" in parts:
-        return f"{stack}.blocks.{block}.{norm_of(stack, layer)}.scale"
-    return f"{stack}.blocks.{block}." + ".".join([LAYERS[parts[0]], LAYERS[parts[1]], "weight"])
-
-
-def from_study(weights):
-    state = {}
-    for name, value in weights.items():
-        if name == "shared/embedding":
-            state["embedding.weight"] = value
-        elif found := re.fullmatch(r"(\w+)/block_(\d+)/layer_(\d+)/(.*)", name):
-            parts = found[4].split("/")
-            ours = name_in_t5grid(found[1], int(found[2]), int(found[3]), parts)
-            state[ours] = value.T if value.ndim == 2 and "relative_attention_bias" not in parts else value
-        elif name == "decoder/logits/kernel":
-            state["softmax.weight"] = value.T
-        else:
-            state[name.split("/")[0] + ".norm.scale"] = value
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
 
 
 def from_hugging_face(weights):
@@ -65,7 +22,7 @@ def from_hugging_face(weights):
             state["embedding.weight"] = value
         elif found := re.fullmatch(r"(\w+)\.block\.(\d+)\.layer\.(\d+)\.(.*)", name):
             parts = found[4].split(".")
-            ours = name_in_t5grid(found[1], int(found[2]), int(found[3]), parts)
+            ours = name_in_t5grid(found[1], int(found[2]), found[3], parts)
             state[ours] = value.T if "relative_attention_bias" in parts else value
         elif name == "lm_head.weight":
             state["softmax.weight"] = value
@@ -74,37 +31,25 @@ def from_hugging_face(weights):
     return state
 
 
-def golden_model(state, size=GOLDEN_SIZE):
-    model = EncoderDecoder(size, 128).eval()
+def golden_model(state, size=GOLDEN_SIZE, kind=EncoderDecoder):
+    model = kind(size, 128).eval()
     model.load_state_dict(state)
     return model
 
 
-def shifted(targets, segments=None):
-    decoder_inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
-    if segments is not None:
-        decoder_inputs[:, 1:][segments[:, 1:] != segments[:, :-1]] = 0
-    return decoder_inputs
-
-
 STUDY = [
-    ("enc_dec_v1_0", GOLDEN_SIZE),
-    ("enc_dec_v1_0_packed", GOLDEN_SIZE),
-    ("enc_dec_v1_0_long", GOLDEN_SIZE),
-    ("enc_dec_v1_1", Size(32, 64, 8, 4, 2, feed_forward="gated_gelu", tied=False)),
+    ("enc_dec_v1_0", GOLDEN_SIZE, EncoderDecoder),
+    ("enc_dec_v1_0_packed", GOLDEN_SIZE, EncoderDecoder),
+    ("enc_dec_v1_0_long", GOLDEN_SIZE, EncoderDecoder),
+    ("enc_dec_v1_1", Size(32, 64, 8, 4, 2, feed_forward="gated_gelu", tied=False), EncoderDecoder),
+    ("enc_dec_shared", GOLDEN_SIZE, SharedEncoderDecoder),
 ]
 
 
-@pytest.mark.parametrize(("name", "size"), STUDY, ids=[name for name, _ in STUDY])
-def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, size):
-    arrays = np.load(shared / f"reference/golden/arch_{name}.npz")
-    model = golden_model(
-        from_study({k.removeprefix("weight|"): arrays[k] for k in arrays.files if k.startswith("weight|")}),
-        size,
-    )
-    given = {
-        k.removeprefix("in|"): torch.from_numpy(arrays[k]).long() for k in arrays.files if k[:3] == "in|"
-    }
+@pytest.mark.parametrize(("name", "size", "kind"), STUDY, ids=[name for name, *_ in STUDY])
+def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, size, kind):
+    given, out, state = study_arrays(shared, name)
+    model = golden_model(state, size, kind)
     targets, segments = given["targets"], given.get("targets_segmentation")
     batch = {"inputs": given["inputs"], "decoder_inputs": shifted(targets, segments)}
     if segments is not None:
@@ -112,10 +57,10 @@ def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, si
     logits = model(batch)
     real = targets > 0
     np.testing.assert_allclose(
-        logits.detach().numpy()[real], arrays["out|logits"][real.numpy()], rtol=1e-5, atol=1e-5
+        logits.detach().numpy()[real], out["logits"][real.numpy()], rtol=1e-5, atol=1e-5
     )
-    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(float(arrays["out|eval_loss"]), rel=1e-5)
-    assert loss(logits, targets).item() == pytest.approx(float(arrays["out|train_loss"]), rel=1e-5)
+    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(float(out["eval_loss"]), rel=1e-5)
+    assert loss(logits, targets).item() == pytest.approx(float(out["train_loss"]), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -91,20 +91,26 @@ class RelativePositionBias(nn.Module):
     ) -> None:
         super().__init__()
         self.table = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_heads, num_buckets)))
-        self.max_distance = max_distance
+        self.bidirectional, self.max_distance = bidirectional, max_distance
         distances = torch.arange(-max_distance, max_distance + 1)
-        buckets = relative_position_bucket(distances, bidirectional, num_buckets, max_distance)
-        self.register_buffer("bucket_of_distance", buckets, persistent=False)
+        buckets = [
+            relative_position_bucket(distances, both, num_buckets, max_distance) for both in (False, True)
+        ]
+        self.register_buffer("bucket_of_distance", torch.stack(buckets), persistent=False)
 
     def forward(
-        self, num_queries: int, num_keys: int, first_query: int = 0
+        self, num_queries: int, num_keys: int, first_query: int = 0, bidirectional: bool | None = None
     ) -> Float[Tensor, "1 heads queries keys"]:
-        """The bias of queries at positions from first_query on, and keys at positions from 0 on."""
+        """The bias of queries at positions from first_query on, and keys at positions from 0 on.
+
+        `bidirectional` other than the table's own reads the same table through the other kind of buckets.
+        """
         device = self.table.device
         queries = torch.arange(first_query, first_query + num_queries, device=device)
         distance = torch.arange(num_keys, device=device) - queries[:, None]
         nearest = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
-        gathered = F.embedding(self.bucket_of_distance[nearest], self.table.t())
+        both = self.bidirectional if bidirectional is None else bidirectional
+        gathered = F.embedding(self.bucket_of_distance[int(both)][nearest], self.table.t())
         return gathered.permute(2, 0, 1)[None]
 
 

@@ -123,9 +123,11 @@ class Stack(nn.Module):
         encoded: Float[Tensor, "rows inputs width"] | None = None,
         encoded_mask: Float[Tensor, "rows 1 #queries inputs"] | None = None,
         memory: list[BlockMemory] | None = None,
+        bidirectional: bool | None = None,
     ) -> Float[Tensor, "rows length width"]:
+        """`bidirectional` None means the stack's own buckets."""
         start = memory[0].own.length if memory else 0
-        bias = self.position_bias(x.shape[1], start + x.shape[1], start)
+        bias = self.position_bias(x.shape[1], start + x.shape[1], start, bidirectional)
         bias = bias if mask is None else bias + mask
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
@@ -206,9 +208,17 @@ class EncoderDecoder(nn.Module):
         num_rows = table_rows(vocab_size)
         self.vocab_size = vocab_size
         self.embedding = Embedding(num_rows, size.d_model)
-        self.encoder = Stack(size, size.num_layers, dropout, one_sided=False)
+        self.encoder = self._encoder(size, dropout)
         self.decoder = Stack(size, size.decoder_layers, dropout, one_sided=True, attends_encoder=True)
         self.softmax = TiedSoftmax() if size.tied else OwnSoftmax(num_rows, size.d_model)
+
+    def _encoder(self, size: Size, dropout: float) -> Stack | None:
+        return Stack(size, size.num_layers, dropout, one_sided=False)
+
+    def _read(
+        self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
+    ) -> Float[Tensor, "rows inputs width"]:
+        return self.encoder(self.embedding(inputs), mask)
 
     def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:
         inputs, decoder_inputs = batch["inputs"], batch["decoder_inputs"]
@@ -220,12 +230,12 @@ class EncoderDecoder(nn.Module):
             own = own & same_segment(outside, outside)
         else:
             inputs_mask = cross_mask = additive(real(inputs))
-        encoded = self.encoder(self.embedding(inputs), inputs_mask)
+        encoded = self._read(inputs, inputs_mask)
         return self.decode(decoder_inputs, encoded, additive(own), cross_mask)
 
     def encode(self, inputs: Int[Tensor, "rows inputs"]) -> Float[Tensor, "rows inputs width"]:
         """The encoder's output for rows of one example each."""
-        return self.encoder(self.embedding(inputs), additive(real(inputs)))
+        return self._read(inputs, additive(real(inputs)))
 
     def decode(
         self,
@@ -256,6 +266,22 @@ class EncoderDecoder(nn.Module):
         )
         hidden = self.decoder(self.embedding(tokens), mask, None, state.inputs_mask, state.blocks)
         return self.softmax(hidden[:, -1:], self.embedding.weight)[:, 0, : self.vocab_size]
+
+
+class SharedEncoderDecoder(EncoderDecoder):
+    """One stack that encodes and decodes (paper, section 3.2.2), its cross-attention only in decoding.
+
+    The position table is shared too: encoding reads it through bidirectional buckets, decoding through
+    one-sided ones (the authors' setting).
+    """
+
+    def _encoder(self, size: Size, dropout: float) -> None:
+        return None
+
+    def _read(
+        self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
+    ) -> Float[Tensor, "rows inputs width"]:
+        return self.decoder(self.embedding(inputs), mask, bidirectional=True)
 
 
 class _CrossEntropy(torch.autograd.Function):

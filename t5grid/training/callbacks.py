@@ -84,7 +84,7 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        tokens = (batch["inputs"] > 0).sum() + (batch["targets"] > 0).sum()
+        tokens = sum((batch[name] != 0).sum() for name in ("inputs", "targets") if name in batch)
         self.tokens += int(trainer.strategy.reduce(tokens, reduce_op="sum"))
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
