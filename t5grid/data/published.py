@@ -1,20 +1,24 @@
 """hub name -> documents: published corpora, streamed shard by shard from the hub or from a local copy.
 
-A shard is one file of the repository, so shards are read in parallel, one document at a time, and nothing is
-kept on disk but token ids.
+A shard is one file of the repository, so shards are read in parallel, one document at a time, and nothing but
+token ids is kept on disk.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from t5grid.building import AtLeast
 from t5grid.data.corpora import every_document
 from t5grid.data.vocabulary import Corpus
+
+WHOLE, BLOCK, NUM_BLOCKS = 64 << 20, 1 << 20, 64  # bytes: files up to 64 MiB are hashed whole
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,13 @@ class HubCorpus:
     Args:
         repository: the hub's name, such as `allenai/c4`.
         subset: its configuration, such as `en`.
-        revision: commit on the hub: what identifies the text. A local copy is identified by its content.
+        revision: commit on the hub, which identifies the text; a local copy is identified by its content.
         root: folder that holds copies of repositories (root/allenai/c4); null streams from the hub.
         text_key: column that holds the document.
         num_shards: read only the first so many files; null is all.
+
+    Raises:
+        ValueError: one line that names the data set, from `shards`, `documents` and `fingerprint`.
     """
 
     repository: str
@@ -38,26 +45,116 @@ class HubCorpus:
     text_key: str = "text"
     num_shards: Annotated[int, AtLeast(1)] | None = None
 
+    def __str__(self) -> str:
+        return f"corpus {self.repository} ({self.subset}, {self.split})"
+
     def shards(self) -> list[int]:
         """Numbers of the files read."""
-        return list(range(min(self._stream.num_shards, self.num_shards or self._stream.num_shards)))
+        return list(range(stream(self).num_shards))[: self.num_shards]
 
     def documents(self, shard: int) -> Iterator[str]:
-        """The documents of one file, in order. Raises ValueError naming data set, file and row."""
-        rows = self._stream.shard(self._stream.num_shards, shard)
-        for row in rows:
-            yield row[self.text_key]
+        """The documents of one file, in order, blank ones left out; memory holds a batch of rows."""
+        rows, number = stream(self), 0
+        try:
+            for row in rows.shard(rows.num_shards, shard):
+                number += 1
+                if not isinstance(text := row.get(self.text_key), str):
+                    raise ValueError(_no_text(self.text_key, row))
+                if text.strip():
+                    yield text
+        except Exception as error:  # whatever the library meets in the file or on the way to it
+            why = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+            raise ValueError(f"{self}, file {shard}, after row {number}: {why}") from error
 
     def fingerprint(self) -> str:
-        """Hash of what chooses the text."""
-        parts = [self.repository, self.subset, self.revision, self.split, self.text_key, self.num_shards]
+        """Hash of what chooses the text: of a local copy its content, of the hub's the revision."""
+        identified: Any = self.revision
+        if self.root is not None:
+            identified = [[Path(name).name, _content(name)] for name in _local_files(self)[: self.num_shards]]
+        parts = [self.repository, self.subset, self.split, self.text_key, self.num_shards, identified]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
 
-    @cached_property
-    def _stream(self) -> Any:
-        from datasets import load_dataset
 
-        return load_dataset(self.repository, self.subset, split=self.split, streaming=True)
+def stream(corpus: HubCorpus) -> Any:
+    """The library's stream over a corpus, kept for the next shard of the same process."""
+    return _stream(corpus, _place(corpus))
+
+
+@lru_cache(maxsize=8)
+def _stream(corpus: HubCorpus, place: str) -> Any:
+    from datasets import load_dataset
+
+    revision = corpus.revision if corpus.root is None else None
+    with _one_line(corpus):
+        return load_dataset(place, corpus.subset, split=corpus.split, revision=revision, streaming=True)
+
+
+@lru_cache(maxsize=8)
+def _local_files(corpus: HubCorpus) -> tuple[str, ...]:
+    """The files of a local copy's split, as its README's front matter lists them."""
+    from datasets import load_dataset_builder
+
+    place = _place(corpus)
+    with _one_line(corpus):
+        files = load_dataset_builder(place, corpus.subset).config.data_files or {}
+        if corpus.split not in files:
+            raise ValueError(f"no split {corpus.split!r}, it has {', '.join(map(str, files)) or 'none'}")
+        return tuple(files[corpus.split])
+
+
+@contextmanager
+def _one_line(corpus: HubCorpus) -> Iterator[None]:
+    """A library's complaint as one line that names the data set and what to do."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise ValueError(_unreachable(corpus)) from error
+    except Exception as error:
+        raise ValueError(f"{corpus}: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def _place(corpus: HubCorpus) -> str:
+    """What the library is to open: a folder, or the hub's name where the hub can be reached."""
+    if corpus.root is None:
+        from t5grid.data.tasks import hub
+
+        if not hub._reachable():
+            raise ValueError(_unreachable(corpus))
+        return corpus.repository
+    folder = Path(corpus.root).expanduser().resolve() / corpus.repository
+    if not folder.is_dir():
+        found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
+        holds = ", ".join(found) or "no repository"
+        raise ValueError(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
+    return str(folder)
+
+
+def _unreachable(corpus: HubCorpus) -> str:
+    return (
+        f"{corpus} is out of reach: run with network access to the Hugging Face hub, or set root=DIR to a"
+        " folder with a copy of the repository"
+    )
+
+
+def _no_text(key: str, row: dict[str, Any]) -> str:
+    if key not in row:
+        return f"the next has no column {key!r} (text_key), it has {', '.join(row)}"
+    return f"the next has {type(row[key]).__name__} in {key!r}, expected text"
+
+
+def _content(name: str) -> str:
+    """Hash of a file's size and bytes; of a large file, of blocks spread evenly over it."""
+    path, total = Path(name), hashlib.blake2b(digest_size=16)
+    size = path.stat().st_size
+    total.update(str(size).encode())
+    with open(path, "rb") as file:
+        if size <= WHOLE:
+            total.update(file.read())
+        else:
+            for place in range(NUM_BLOCKS):
+                file.seek((size - BLOCK) * place // (NUM_BLOCKS - 1))
+                total.update(file.read(BLOCK))
+    return total.hexdigest()
 
 
 @dataclass(frozen=True)

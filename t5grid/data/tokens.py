@@ -1,15 +1,17 @@
 """text -> token ids on disk: a corpus encoded once into memory-mapped shards.
 
 Layout of a folder: `shard-00000.bin` (token ids, uint16 where they fit, else int32), `shard-00000.npy`
-(document lengths) and `tokens.json`, written last, which lists the shards.
+(document lengths), `shard-00000.json` (what a cleaned corpus dropped, where it is one) and `tokens.json`,
+written last, which says how many shards there are.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from copy import copy
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from jaxtyping import Int
 from t5grid.data.chunking import pack_rows, piece_spans
 from t5grid.data.stream import key_of, permute
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.files import write_whole
 
-ENCODE_AT_ONCE = 1000
+ENCODE_AT_ONCE = 1 << 20  # characters
 
 
 def encode_corpus(
@@ -29,7 +32,9 @@ def encode_corpus(
 ) -> dict[str, Any]:
     """Write every shard of `corpus`, `num_workers` at a time; shards that are complete stay.
 
-    Returns counts. Raises ValueError (from the corpus) for unreadable text or where no document is left.
+    A worker holds about a mebibyte of text and its ids, and four bytes a document of its shard, whatever the
+    corpus' size. Returns counts. Raises ValueError (from the corpus) for unreadable text or where no document
+    is left.
     """
     shards = corpus.shards()
     jobs = [(corpus, shard, model, folder / f"shard-{i:05d}") for i, shard in enumerate(shards)]
@@ -37,15 +42,23 @@ def encode_corpus(
     progress(len(jobs) - len(todo), len(jobs))
     for done, _ in enumerate(_map(_encode_shard, todo, num_workers), start=len(jobs) - len(todo) + 1):
         progress(done, len(jobs))
-    lengths = [np.load(path.with_suffix(".npy")) for *_, path in jobs]
-    counts = {
-        "num_shards": len(jobs),
-        "num_documents": int(sum(map(len, lengths))),
-        "num_tokens": int(sum(int(each.sum()) for each in lengths)),
-    }
+    counts = _counts([path for *_, path in jobs])
     if counts["num_tokens"] == 0:
         raise ValueError("corpus: no document is left to train on")
     return counts
+
+
+def _counts(paths: list[Path]) -> dict[str, Any]:
+    """Shards, documents and tokens of finished shards, and what cleaning dropped if they were cleaned."""
+    num_documents, num_tokens, cleaning = 0, 0, Counter[str]()
+    for path in paths:
+        lengths = np.load(path.with_suffix(".npy"))
+        num_documents += len(lengths)
+        num_tokens += int(lengths.sum(dtype=np.int64))
+        if path.with_suffix(".json").exists():
+            cleaning.update(json.loads(path.with_suffix(".json").read_text()))
+    counts = {"num_shards": len(paths), "num_documents": num_documents, "num_tokens": num_tokens}
+    return counts | ({"cleaning": dict(sorted(cleaning.items()))} if cleaning else {})
 
 
 def _map(function: Callable[[Any], None], jobs: list[Any], num_workers: int) -> Iterator[None]:
@@ -61,19 +74,36 @@ def _encode_shard(job: tuple[Any, Any, bytes, Path]) -> None:
     corpus, shard, model, path = job
     vocabulary = Vocabulary(model)
     dtype = token_dtype(vocabulary.size)
-    documents = iter(corpus.documents(shard))
-    lengths: list[int] = []
+    cleaning = Counter[str]()
+    counted = getattr(corpus, "counted", None)
+    documents = counted(shard, cleaning) if counted else corpus.documents(shard)
+    lengths = array("i")
     partial = path.with_suffix(".bin.partial")
     with open(partial, "wb") as file:
-        while batch := list(islice(documents, ENCODE_AT_ONCE)):
+        for batch in _batches(documents, ENCODE_AT_ONCE):
             ids = vocabulary.encode(batch)
             lengths.extend(map(len, ids))
             file.write(np.concatenate([np.asarray(each, dtype=dtype) for each in ids]).tobytes())
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path.with_suffix(".bin"))
-    np.save(path.with_suffix(".partial.npy"), np.asarray(lengths, dtype=np.int32))
+    if cleaning:
+        write_whole(path.with_suffix(".json"), json.dumps(cleaning))
+    np.save(path.with_suffix(".partial.npy"), np.frombuffer(lengths, dtype=np.int32))
     os.replace(path.with_suffix(".partial.npy"), path.with_suffix(".npy"))
+
+
+def _batches(documents: Iterable[str], num_characters: int) -> Iterator[list[str]]:
+    """Consecutive documents that together have about so many characters, at least one each."""
+    batch, size = [], 0
+    for document in documents:
+        batch.append(document)
+        size += len(document)
+        if size >= num_characters:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def token_dtype(vocab_size: int) -> type:
