@@ -91,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
     add.set_defaults(command=inspect)
+    add = commands.add_parser("clean", help="C4's cleaning rules over a corpus: what each of them drops")
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.add_argument("--to", metavar="DIR", type=Path, help="write the clean text there, as jsonl.gz")
+    add.set_defaults(command=clean)
     for add in commands.choices.values():
         text = "trust the classes of a package of yours"
         add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)
@@ -232,6 +236,28 @@ def inspect(options: Any, rest: list[str]) -> int:
     from t5grid.inspection import show
 
     print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+def clean(options: Any, rest: list[str]) -> int:
+    """Count what each of C4's rules drops of a cleaned corpus; write what is left."""
+    from collections import Counter
+
+    from t5grid.config import load_cell
+    from t5grid.data.cleaning import Cleaned, clean_whole
+
+    chosen = any(word.startswith("corpus=") for word in options.overrides)
+    corpus = load_cell([*([] if chosen else ["corpus=cleaned"]), *options.overrides]).corpus
+    if not isinstance(corpus, Cleaned):
+        raise ValueError("clean: corpus=cleaned or corpus=cleaned_v3, with corpus.source.path=DIR")
+    if options.to is not None and options.to.exists() and any(options.to.iterdir()):
+        raise ValueError(f"clean: --to {options.to}: is not empty")
+    counts: Counter[str] = Counter()
+    for done, _ in enumerate(clean_whole(corpus, counts, options.to), start=1):
+        pages = f"{counts['pages kept']} of {counts['pages read']} pages"
+        print(f"\r{done} shards, {pages}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    print("\n".join(f"{count:>12,}  {what}" for what, count in sorted(counts.items()) if count))
     return 0
 
 

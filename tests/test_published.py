@@ -1,9 +1,15 @@
 """Published corpora by name, joined and blended, and what stands in for them."""
 
+import gzip
+import json
+import pickle
+from pathlib import Path
+
 import pytest
 
 from t5grid.config import load_cell
-from t5grid.data.published import Blend, Joined, StandIn
+from t5grid.data.corpora import every_document
+from t5grid.data.published import Blend, HubCorpus, Joined, StandIn, _content
 from t5grid.data.world import NanoCorpus
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import experiment_path
@@ -90,3 +96,104 @@ def test_ones_own_corpus_has_a_vocabulary_of_its_own(tmp_path):
     (tmp_path / "a.txt").write_text("Mira owns a boat.\n")
     cell = load_cell(["corpus=text", f"corpus.path={tmp_path}"])
     assert cell.vocabulary.reads(cell.corpus) is cell.corpus
+
+
+def mirror(folder: Path, *files: list[dict], repository: str = "our/pages") -> str:
+    """A folder laid out as the hub's repositories, with one configuration `en`; its root."""
+    place = folder / repository
+    (place / "en").mkdir(parents=True)
+    (place / "README.md").write_text(
+        "---\nconfigs:\n- config_name: en\n  data_files:\n  - split: train\n    path: en/t.*.json.gz\n---\n"
+    )
+    for number, rows in enumerate(files):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (place / f"en/t.{number}.json.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+    return str(folder)
+
+
+def page(text: str | None) -> dict:
+    return {"text": text, "url": "http://a"}
+
+
+def test_a_local_copy_is_read_file_by_file_without_blank_documents(tmp_path):
+    root = mirror(tmp_path, [page("one"), page(" "), page("two\nlines")], [page("three")], [page("four")])
+    corpus = HubCorpus("our/pages", "en", root=root)
+    assert texts(corpus) == [["one", "two\nlines"], ["three"], ["four"]]
+    assert texts(HubCorpus("our/pages", "en", root=root, num_shards=2)) == [["one", "two\nlines"], ["three"]]
+    assert texts(pickle.loads(pickle.dumps(corpus))) == texts(corpus)
+
+
+def test_a_local_copy_is_known_by_its_content_and_not_by_its_place(tmp_path):
+    roots = [mirror(tmp_path / name, [page("one")], [page(last)]) for name, last in ("xo", "yo", "zp")]
+    prints = [HubCorpus("our/pages", "en", root=root).fingerprint() for root in roots]
+    assert prints[0] == prints[1] != prints[2]
+    of_first = [HubCorpus("our/pages", "en", root=root, num_shards=1).fingerprint() for root in roots]
+    assert len(set(of_first)) == 1 and of_first[0] != prints[0]
+
+
+def test_a_large_file_is_known_by_blocks_spread_over_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("t5grid.data.published.WHOLE", 1000)
+    monkeypatch.setattr("t5grid.data.published.BLOCK", 10)
+    contents = [bytes(2000), b"1" + bytes(1999), bytes(1999) + b"1", bytes(1001), bytes(999), bytes(998)]
+    hashes = set()
+    for content in contents:
+        (tmp_path / "file").write_bytes(content)
+        hashes.add(_content(str(tmp_path / "file")))
+    assert len(hashes) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"repository": "our/news"}, r"\(en, train\): no folder our/news in root=.*, it holds our/pages$"),
+        ({"subset": "de"}, r"\(de, train\): .*'de' not found\. Available: \['en'\]$"),
+        ({"split": "test"}, r"\(en, test\): Bad split: test\. Available splits: \['train'\]$"),
+        ({"text_key": "body"}, r"file 0, row 1: no column 'body' \(text_key\), it has text, url$"),
+        ({}, r"file 1, row 3: NoneType in 'text', expected text$"),
+    ],
+)
+def test_what_is_wrong_with_a_local_copy_is_one_line(tmp_path, settings, message):
+    root = mirror(tmp_path, [page("one")], [page("two"), page("three"), page(None)])
+    with pytest.raises(ValueError, match=f"^corpus our/.*{message}") as error:
+        texts(HubCorpus(**{"repository": "our/pages", "subset": "en", "root": root, **settings}))
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    root = mirror(tmp_path, [page("one")], [page("two")])
+    path = tmp_path / "our/pages/en/t.1.json.gz"
+    path.write_bytes(path.read_bytes()[:-12])
+    corpus = HubCorpus("our/pages", "en", root=root)
+    assert list(corpus.documents(0)) == ["one"]
+    with pytest.raises(ValueError, match=r"^corpus our/pages \(en, train\), file 1, row \d+: "):
+        list(corpus.documents(1))
+
+
+def test_without_network_the_data_set_and_the_two_ways_to_it_are_named(monkeypatch):
+    monkeypatch.setattr("t5grid.data.tasks.hub._reachable", lambda: False)
+    corpus = HubCorpus("allenai/c4", "en")
+    assert len(corpus.fingerprint()) == 16
+    with pytest.raises(ValueError, match=r"^corpus allenai/c4 \(en, train\) is out of reach: .* root=DIR"):
+        corpus.shards()
+
+
+def test_the_mirrors_c4_is_two_files_of_900_pages(shared):
+    corpus = load_cell(["corpus=c4", f"corpus.root={shared / 'mirror'}"]).corpus
+    assert [len(pages) for pages in texts(corpus)] == [450, 450]
+
+
+def test_the_papers_mixture_of_languages_is_ten_to_one(shared):
+    en, de = (HubCorpus("extra/mono", name, root=str(shared / "mirror")) for name in ("en", "de"))
+    blend = Blend({"en": en, "de": de}, {"en": 10, "de": 1})
+    pages = list(blend.documents(0))[:22]
+    english, german = (list(every_document(corpus)) for corpus in (en, de))
+    assert pages == [*english[:10], german[0], *english[10:20], german[1]]
+
+
+def test_the_studys_vocabulary_has_32000_pieces_of_four_languages():
+    vocabulary = load_cell(["vocabulary=t5_trained", "vocabulary.corpus.root=mirror"]).vocabulary
+    assert vocabulary.num_pieces == 32000
+    assert vocabulary.corpus.shares == {"en": 10, "de": 1, "fr": 1, "ro": 1}
+    assert [(part.subset, part.root) for part in vocabulary.corpus.parts.values()] == [
+        (name, "mirror") for name in ("en", "de", "fr", "ro")
+    ]

@@ -228,8 +228,8 @@ class Cleaned:
 def clean_whole(corpus: Cleaned, counts: "Counter[str]", folder: Path | None) -> Iterator[Any]:
     """Clean all of a corpus, spans being looked for over all of it; yields each shard when it is done.
 
-    What is left goes to shard-00000.jsonl.gz and so on in `folder` (None: nowhere), each written whole or not at
-    all, as `corpus=text` reads it. Memory is the filter's and a document's.
+    What is left goes to shard-00000.jsonl.gz and so on in `folder` (None: nowhere), each written whole or not
+    at all, as `corpus=text` reads it. Memory is the filter's and a document's.
     """
     seen = Seen()
     for number, shard in enumerate(corpus.shards()):

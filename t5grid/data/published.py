@@ -64,7 +64,7 @@ class HubCorpus:
                     yield text
         except Exception as error:  # whatever the library meets in the file or on the way to it
             why = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-            raise ValueError(f"{self}, file {shard}, after row {number}: {why}") from error
+            raise ValueError(f"{self}, file {shard}, row {max(number, 1)}: {why}") from error
 
     def fingerprint(self) -> str:
         """Hash of what chooses the text: of a local copy its content, of the hub's the revision."""
@@ -138,8 +138,8 @@ def _unreachable(corpus: HubCorpus) -> str:
 
 def _no_text(key: str, row: dict[str, Any]) -> str:
     if key not in row:
-        return f"the next has no column {key!r} (text_key), it has {', '.join(row)}"
-    return f"the next has {type(row[key]).__name__} in {key!r}, expected text"
+        return f"no column {key!r} (text_key), it has {', '.join(row)}"
+    return f"{type(row[key]).__name__} in {key!r}, expected text"
 
 
 def _content(name: str) -> str:
