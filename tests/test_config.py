@@ -342,7 +342,16 @@ def model_file(folder: Path) -> str:
     return "vocabulary.path=mine.model"
 
 
-NEEDS_A_FILE = {("corpus", "text"): text_file, ("vocabulary", "given"): model_file}
+def source_file(folder: Path) -> str:
+    return text_file(folder).replace("corpus.", "corpus.source.")
+
+
+NEEDS_A_FILE = {
+    ("corpus", "text"): text_file,
+    ("corpus", "cleaned"): source_file,
+    ("corpus", "cleaned_v3"): source_file,
+    ("vocabulary", "given"): model_file,
+}
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
