@@ -106,7 +106,7 @@ def test_an_experiment_of_the_working_directory_comes_first(
 
 def test_an_unknown_experiment_is_refused_with_those_there_are() -> None:
     with pytest.raises(
-        ValueError, match=r"^no experiment 'objectivs'; there are .*corruption_rate, objectives"
+        ValueError, match=r"^no experiment 'objectivs'; there are .*corruption_rate, .*objectives"
     ):
         expand("objectivs", [])
 

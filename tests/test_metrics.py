@@ -30,6 +30,7 @@ RUN: dict[str, Callable[[list, list], dict[str, float]]] = {
     "multirc": lambda t, p: metrics.multirc(_groups(t), _values(t), _values(p)),
     "squad": metrics.squad,
     "record": lambda t, p: metrics.record(_groups(t), _values(t), _values(p)),
+    "span_squad": lambda t, p: metrics.span_squad([r["answers"] for r in t], [r["context"] for r in t], p),
     "bleu": metrics.bleu,
     "rouge": metrics.rouge,
 }
@@ -51,9 +52,33 @@ def test_every_case_of_the_original_gives_its_value(shared: Path, kind: str) -> 
         assert got == pytest.approx(expected, abs=1e-6, rel=0, nan_ok=True), case["id"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [
+        ("multirc", lambda t, p: metrics.multirc(_groups(t), _values(t), _values(p), f1_of_questions=True)),
+        ("record", lambda t, p: metrics.record(_groups(t), _values(t), _values(p), every_row=True)),
+    ],
+)
+def test_the_release_of_2019_scored_as_it_did(
+    shared: Path, kind: str, metric: Callable[[list, list], dict[str, float]]
+) -> None:
+    for case in _cases(shared, kind):
+        got = metric(case["targets"], case["predictions"])
+        expected = case["first_release_2019"]
+        assert {name: got[name] for name in expected} == pytest.approx(expected, abs=1e-6), case["id"]
+
+
+def test_every_kind_of_case_of_the_original_is_here_or_in_test_averages(shared: Path) -> None:
+    kinds = {
+        each["kind"] for each in json.loads((shared / "reference/golden/metrics.json").read_text())["cases"]
+    }
+    assert kinds == {*RUN, "normalise", "averages", "best_step"}
+
+
 def test_answers_are_normalised_as_in_the_original(shared: Path) -> None:
     for case in _cases(shared, "normalise"):
         assert metrics.normalise_answer(case["text"]) == case["squad"], case["id"]
+        assert metrics.normalise_trivia_answer(case["text"]) == case["trivia_qa"], case["id"]
 
 
 def test_a_question_without_answers_is_an_error_that_names_its_row() -> None:
