@@ -44,6 +44,10 @@ class Source:
         """How messages call a split."""
         return f"data set {self.repository} ({self.config}, {split})"
 
+    def label(self, split: str) -> str:
+        """How lists call a split."""
+        return f"{self.repository} {self.config} {split}"
+
     def table(self, split: str) -> Any:
         """All rows of one split, in the data set's order, as a `pyarrow.Table`.
 

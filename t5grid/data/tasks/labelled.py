@@ -71,7 +71,7 @@ class Part:
 
     role: str
     split: str
-    source: Source
+    source: Any
     full: int | None
     """Rows of the real split."""
     spare: bool = False
@@ -88,7 +88,7 @@ class Part:
         return self.source.root is not None and not self.source.has(self.split)
 
     def __str__(self) -> str:
-        return f"{self.source.repository} {self.source.config} {self.split}"
+        return self.source.label(self.split)
 
 
 @dataclass(frozen=True)
