@@ -118,7 +118,7 @@ def _place(corpus: HubCorpus) -> str:
     if corpus.root is None:
         from t5grid.data.tasks import hub
 
-        if not hub._reachable():
+        if not hub.reachable():
             raise ValueError(_unreachable(corpus))
         return corpus.repository
     folder = Path(corpus.root).expanduser().resolve() / corpus.repository
