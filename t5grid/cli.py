@@ -80,11 +80,21 @@ def _parser() -> argparse.ArgumentParser:
         ("sweep", sweep, "the tables named: run what is missing, then write them"),
         ("plan", plan, "what a sweep would do: stages, shared, done, to run"),
         ("status", status, "the state of every stage of the tables named"),
+        (
+            "logs",
+            logs,
+            "the end of a stage's log (kind/part of its name), or of a table's unfinished ones",
+        ),
+        ("cancel", cancel, "end stages (kind/part of a name), or a table's, where they run or wait"),
         ("table", table, "write the tables again from the records"),
     ):
         add = commands.add_parser(name, help=text)
         add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
         add.set_defaults(command=command)
+    commands.choices["logs"].add_argument("-n", "--num", type=int, default=20, help="how many lines of each")
+    for name in ("run", "sweep"):
+        text = "stay until jobs that were submitted have ended"
+        commands.choices[name].add_argument("--wait", action="store_true", help=text)
     add = commands.add_parser(
         "inspect", help="what an objective, a corpus or a suite really produces, as text"
     )
@@ -147,14 +157,16 @@ def sweep(options: Any, rest: list[str]) -> int:
     if any(store.record(stage) is None for stage in stages):
         fetch(cell.suite.chosen())
     try:
-        outcome = cell.executor.run(stages, store, cell.runtime)
+        executor = cell.executor.waiting() if options.wait else cell.executor
+        outcome = executor.run(stages, store, cell.runtime)
     finally:
         written = [_write(grid, store) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
     print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.found)} done before", end="")
-    print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked")
+    print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
+    print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
     return _report_failures(outcome, store)
 
 
@@ -199,22 +211,52 @@ def plan(options: Any, rest: list[str]) -> int:
 
 
 def status(options: Any, rest: list[str]) -> int:
-    """One line a stage that is not done, and the counts."""
-    from collections import Counter
-
+    """One line a stage that is neither done nor missing, and the counts."""
     from t5grid.grid.graph import merged
-    from t5grid.grid.progress import line
+    from t5grid.grid.watch import status
 
     grids, store = _grids(options)
-    states = {stage: store.state(stage) for stage in merged(grids)}
-    for stage, state in states.items():
-        if state == "running":
-            print(f"running  {stage.identity}  {line(store.status(stage))}")
-        elif state == "failed":
-            print(f"failed   {stage.identity}  {(store.failure(stage) or {}).get('error', '')}")
-    counts = Counter(states.values())
-    print(", ".join(f"{counts[state]} {state}" for state in ("done", "running", "failed", "missing")))
+    print("\n".join(status(merged(grids), store)))
     return 0
+
+
+def logs(options: Any, rest: list[str]) -> int:
+    """The end of the logs of stages, or of those of the tables named that are running or failed."""
+    from t5grid.grid.watch import logs
+
+    identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
+    print("\n".join(logs(identities, store, options.num)))
+    return 0
+
+
+def cancel(options: Any, rest: list[str]) -> int:
+    """End stages, or all of the tables named that run or wait in a queue."""
+    from t5grid.grid.watch import cancel
+
+    identities, store = _stages_named(options.names, ("running", "queued"))
+    lines = list(cancel(identities, store))
+    print("\n".join(lines) if lines else "nothing of these runs or waits")
+    return 0
+
+
+def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
+    """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
+    from t5grid.config import load_cell
+    from t5grid.grid import jobs
+    from t5grid.grid.graph import merged
+    from t5grid.grid.store import Store
+    from t5grid.grid.watch import matching
+
+    overrides = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word and "/" not in word]
+    parts = [word for word in words if "=" not in word and "/" in word]
+    if names:
+        grids, store = _grids(argparse.Namespace(names=[*names, *overrides]))
+        seen = jobs.states(merged(grids), store)
+        found = [identity for identity, state in seen.items() if state.word in states]
+    else:
+        found, store = [], Store(load_cell(overrides).runtime.runs_dir)
+    return [*found, *(each for part in parts for each in matching(part, store))], store
 
 
 def run(options: Any, rest: list[str]) -> int:
@@ -225,10 +267,12 @@ def run(options: Any, rest: list[str]) -> int:
     words = [*options.overrides, *rest]
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
+        if options.wait:
+            raise ValueError("run -m --wait: for jobs of executor=slurm write executor.wait=true")
         return multirun([word for word in words if word not in ("-m", "--multirun")])
     if unknown := [word for word in words if word.startswith("-")]:
         raise ValueError(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
-    return run_overrides(words)
+    return run_overrides(words, options.wait)
 
 
 def inspect(options: Any, rest: list[str]) -> int:

@@ -18,22 +18,25 @@ CALLED = ("_target_", "()", "class")
 HYDRAS_OWN = ("hydra", "hydra_plugins", "logging", "colorlog")
 
 
-def run_overrides(overrides: Sequence[str]) -> int:
+def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
     """Run one cell and print the score of each column; 1 if a stage failed."""
-    return run_cell(load_cell(overrides))
+    return run_cell(load_cell(overrides), wait)
 
 
-def run_cell(cell: Cell) -> int:
-    """Run what is missing of a cell and print its scores."""
+def run_cell(cell: Cell, wait: bool = False) -> int:
+    """Run what is missing of a cell and print its scores; `wait` for jobs that an executor submits."""
     store = Store(cell.runtime.runs_dir)
     columns = cell.strategy.stages(cell)
     if any(store.record(stage) is None for stage in columns.values()):
         fetch(cell.suite.chosen())
-    outcome = cell.executor.run(with_parents(list(columns.values())), store, cell.runtime)
+    executor = cell.executor.waiting() if wait else cell.executor
+    outcome = executor.run(with_parents(list(columns.values())), store, cell.runtime)
     for key, stage in columns.items():
         record = store.record(stage)
         title = cell.suite.columns[key].title
         print(f"{title:<24}{record['score']:8.2f}" if record else f"{title:<24}{'–':>8}")
+    if outcome.submitted:
+        print(f"{len(outcome.submitted)} stages submitted")
     for identity, reason in outcome.failed.items():
         print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
     return 1 if outcome.failed else 0

@@ -23,12 +23,16 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass
 class Outcome:
-    """What a sweep did: stages run now, found done, failed with their error, blocked by a failed parent."""
+    """What a sweep did: stages run now, found done, failed with their error, blocked by a failed parent.
+
+    An executor that does not wait has `submitted` the rest.
+    """
 
     ran: list[Stage] = field(default_factory=list)
     found: list[Stage] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    submitted: list[Stage] = field(default_factory=list)
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Local:
     def __post_init__(self) -> None:
         if self.num_workers is not None and self.num_workers < 1:
             raise ValueError(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
+
+    def waiting(self) -> "Local":
+        """The same: it always stays until all is done."""
+        return self
 
     def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
         """Run every stage that is not done, parents first; a failed stage blocks its children only."""

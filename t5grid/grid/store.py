@@ -105,6 +105,12 @@ class Store:
             path.unlink(missing_ok=True)
 
 
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Host and process of who works on the stage of a folder, None if nobody does."""
+    alive = [path for path in _locks(folder).values() if lock_is_alive(path)]
+    return read_json(alive[0]) if alive else None
+
+
 def lock_is_alive(path: Path) -> bool:
     """Whether a lock's owner still beats; on this host a vanished process is noticed at once."""
     try:

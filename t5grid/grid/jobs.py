@@ -1,0 +1,137 @@
+"""stages <-> Slurm's jobs: which job runs which stage, and what the cluster says of it.
+
+    runs/.slurm/<array>/stages.json     the stages of an array, in the order of its tasks
+
+A killed job leaves nothing behind: only the queue and, once it is gone from there, the accounting know.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from t5grid.files import write_whole
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store
+
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD")
+ACTIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SIGNALING", "STAGE_OUT", "RESIZING")
+NEVER = "DependencyNeverSatisfied"
+CHUNK = 500  # arrays asked for in one call
+
+
+@dataclass(frozen=True)
+class State:
+    """A stage as a watcher sees it: done, running, queued, failed, cancelled, blocked or missing, and why."""
+
+    word: str
+    detail: str = ""
+
+
+def folder_of(store: Store) -> Path:
+    """Where Slurm's side of a store lies."""
+    return store.root / ".slurm"
+
+
+def note(array: str, stages: Sequence[Stage], store: Store) -> None:
+    """Keep which stages an array runs."""
+    text = json.dumps([stage.identity for stage in stages], indent=0)
+    write_whole(folder_of(store) / array / "stages.json", text)
+
+
+def jobs_of(store: Store) -> dict[str, str]:
+    """Identity -> the last job submitted for it, as 12_3."""
+    jobs: dict[str, str] = {}
+    folders = [path.parent for path in folder_of(store).glob("*/stages.json") if path.parent.name.isdigit()]
+    for folder in sorted(folders, key=lambda path: ((path / "stages.json").stat().st_mtime, int(path.name))):
+        identities = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
+        single = len(identities) == 1
+        for task, identity in enumerate(identities):
+            jobs[identity] = folder.name if single else f"{folder.name}_{task}"
+    return jobs
+
+
+def ask(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Job -> Slurm's word for its state, and the reason of one that waits; no entry where nobody knows it."""
+    wanted = set(jobs)
+    if not wanted or not shutil.which("squeue"):
+        return {}
+    found = {}
+    for line in _lines("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r"):
+        job, state, reason = line.split("|", 2)
+        found[job] = (state, reason)
+    gone = sorted({job.partition("_")[0] for job in wanted - found.keys()}, key=int)
+    for start in range(0, len(gone), CHUNK):
+        some = ",".join(gone[start : start + CHUNK])
+        for line in _lines("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j", some):
+            job, state = line.split("|", 1)
+            found.setdefault(job, (state.split()[0].rstrip("+"), ""))
+    return {job: found[job] for job in wanted & found.keys()}
+
+
+def _lines(*command: str) -> list[str]:
+    """What a command of Slurm's prints; nothing where it fails, as sacct does without accounting."""
+    shown = subprocess.run(command, capture_output=True, text=True)
+    return shown.stdout.splitlines() if shown.returncode == 0 else []
+
+
+def states(stages: Sequence[Stage], store: Store) -> dict[str, State]:
+    """Identity -> state, of stages parents first."""
+    jobs = jobs_of(store)
+    mine = {stage.identity: jobs[stage.identity] for stage in stages if stage.identity in jobs}
+    own = {stage.identity: store.state(stage) for stage in stages}
+    asked = ask(job for identity, job in mine.items() if own[identity] != "done")
+    seen: dict[str, State] = {}
+    for stage in stages:
+        job = mine.get(stage.identity)
+        state = _state(stage, own[stage.identity], job, asked.get(job or ""), store)
+        culprit = next((p.identity for p in stage.parents if seen.get(p.identity, state).word in STUCK), None)
+        if culprit and state.word in ("missing", "cancelled", "queued"):
+            state = State("blocked", seen[culprit].detail if seen[culprit].word == "blocked" else culprit)
+        seen[stage.identity] = state
+    return seen
+
+
+STUCK = ("failed", "cancelled", "blocked")
+
+
+def _state(stage: Stage, own: str, job: str | None, said: tuple[str, str] | None, store: Store) -> State:
+    """What store and cluster together say of one stage."""
+    if own in ("done", "running"):
+        return State(own)
+    word, reason = said or ("", "")
+    if word in WAITING and reason != NEVER:
+        return State("queued", f"job {job}, {reason}" if reason else f"job {job}")
+    if word in ACTIVE:
+        return State("running", f"job {job}")
+    if own == "failed":
+        return State("failed", (store.failure(stage) or {}).get("error", ""))
+    if word == "COMPLETED":
+        return State("running", f"job {job} has ended, its record is not to be seen yet")
+    if word == "CANCELLED":
+        return State("cancelled", f"job {job}")
+    return State("failed", f"job {job}: {word}") if word and reason != NEVER else State("missing")
+
+
+def log_of(identity: str, store: Store) -> str:
+    """The log of a stage; before it what its job printed outside of it, such as why it was requeued."""
+    texts = []
+    if job := jobs_of(store).get(identity):
+        folder = folder_of(store) / job.partition("_")[0]
+        texts = [path.read_text(errors="replace") for path in sorted(folder.glob(f"{job}_*_log.out"))]
+    log = store.root / identity / "log.txt"
+    if log.exists():
+        texts.append(log.read_text(errors="replace"))
+    return "".join(texts)
+
+
+def cancel(identities: Iterable[str], store: Store) -> list[str]:
+    """Cancel what waits or runs of the jobs of these stages; their identities."""
+    jobs = jobs_of(store)
+    mine = {jobs[identity]: identity for identity in identities if identity in jobs}
+    live = [job for job, (word, _) in ask(mine).items() if word in WAITING + ACTIVE]
+    for start in range(0, len(live), CHUNK):
+        subprocess.run(["scancel", *live[start : start + CHUNK]], check=True)
+    return sorted(mine[job] for job in live)

@@ -1,0 +1,59 @@
+"""stages -> what somebody sees and does from another shell: their states, their logs, their end."""
+
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from t5grid.grid import jobs
+from t5grid.grid.progress import line
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store, holder
+
+SHOWN = ("running", "queued", "failed", "cancelled", "blocked")
+WORDS = ("done", "running", "queued", "failed", "cancelled", "blocked", "missing")
+
+
+def status(stages: Sequence[Stage], store: Store) -> Iterator[str]:
+    """A line for each stage that is neither done nor missing, and the counts."""
+    seen = jobs.states(stages, store)
+    for stage in stages:
+        state = seen[stage.identity]
+        if state.word in SHOWN:
+            detail = line(store.status(stage)) if state.word == "running" else ""
+            by = "by " if state.word == "blocked" else ""
+            yield f"{state.word:<9} {stage.identity}  {by}{detail or state.detail}".rstrip()
+    counts = Counter(state.word for state in seen.values())
+    always = ("done", "running", "failed", "missing")
+    yield ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word] or word in always)
+
+
+def matching(part: str, store: Store) -> list[str]:
+    """Identities of the stages that `kind/part` is a part of. Raises ValueError if there is none."""
+    kind, _, name = part.partition("/")
+    folders = sorted((store.root / kind).glob("*")) if kind not in ("", "..", ".") else []
+    found = [f"{kind}/{folder.name}" for folder in folders if name in folder.name]
+    if not found:
+        raise ValueError(f"{part}: no stage in {store.root} has it in its name")
+    return found
+
+
+def logs(identities: Sequence[str], store: Store, num: int) -> Iterator[str]:
+    """The last lines of each stage's log, under its name."""
+    for identity in identities:
+        yield f"==> {identity}"
+        yield from jobs.log_of(identity, store).splitlines()[-num:]
+
+
+def cancel(identities: Sequence[str], store: Store) -> Iterator[str]:
+    """End the stages: Slurm's jobs by scancel, a local worker by a signal; a line for each."""
+    done = jobs.cancel(identities, store)
+    yield from (f"cancelled {identity}" for identity in done)
+    for identity in set(identities) - set(done):
+        owner = holder(store.root / identity)
+        if owner and owner["host"] == socket.gethostname():
+            os.kill(owner["pid"], signal.SIGTERM)
+            yield f"cancelled {identity}"
+        elif owner:
+            yield f"runs on {owner['host']}, cancel it there: {identity}"

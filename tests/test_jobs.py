@@ -1,0 +1,101 @@
+"""What a watcher is told of stages that Slurm has: from its words alone, without a cluster."""
+
+from pathlib import Path
+
+import pytest
+from toy_stages import Toy, make
+
+from t5grid.grid import jobs
+from t5grid.grid.store import Store
+from t5grid.grid.watch import matching, status
+
+NAMES = ("tokens", "big", "small", "tuned", "scored", "other", "new")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+def chain(tmp_path: Path) -> list[Toy]:
+    """tokens <- big, small; big <- tuned <- scored; other and new on their own."""
+    diary = tmp_path / "diary"
+    tokens, other, new = (make(Toy, name, diary) for name in ("tokens", "other", "new"))
+    big, small = make(Toy, "big", diary, tokens), make(Toy, "small", diary, tokens)
+    tuned = make(Toy, "tuned", diary, big)
+    return [tokens, big, small, tuned, make(Toy, "scored", diary, tuned), other, new]
+
+
+def cluster(monkeypatch: pytest.MonkeyPatch, queue: list[str], accounts: list[str]) -> None:
+    """Slurm's commands as they print."""
+    printed = {"squeue": queue, "sacct": accounts}
+    monkeypatch.setattr(jobs, "_lines", lambda *command: printed[command[0]])
+    monkeypatch.setattr(jobs.shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def words(stages: list[Toy], store: Store) -> dict[str, str]:
+    seen = jobs.states(stages, store)
+    return {stage.name: seen[stage.identity].word for stage in stages}
+
+
+def test_the_queue_and_the_accounts_say_what_became_of_a_stage(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = chain(tmp_path)
+    tokens, big, small, tuned, scored, other, _ = stages
+    for array, members in (("7", [tokens]), ("8", [big, small]), ("9", [tuned]), ("10", [scored])):
+        jobs.note(array, members, store)
+    jobs.note("11", [other], store)
+    store.finish(tokens, {})
+    queue = ["8_1|RUNNING|None", "10|PENDING|Dependency", "99|RUNNING|None"]
+    accounts = ["8_0|OUT_OF_MEMORY", "9|CANCELLED by 0", "11|CANCELLED by 1000"]
+    cluster(monkeypatch, queue, accounts)
+    assert words(stages, store) == dict(
+        zip(NAMES, ("done", "failed", "running", "blocked", "blocked", "cancelled", "missing"), strict=True)
+    )
+    assert list(status(stages, store)) == [
+        f"failed    {big.identity}  job 8_0: OUT_OF_MEMORY",
+        f"running   {small.identity}  job 8_1",
+        f"blocked   {tuned.identity}  by {big.identity}",
+        f"blocked   {scored.identity}  by {big.identity}",
+        f"cancelled {other.identity}  job 11",
+        "1 done, 1 running, 1 failed, 1 cancelled, 2 blocked, 1 missing",
+    ]
+
+
+def test_a_later_job_counts_and_one_that_waits_again_is_queued(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(Toy, "a", tmp_path / "diary")
+    store.fail(stage, "as before", "")
+    for array in ("9", "10"):
+        jobs.note(array, [stage], store)
+    cluster(monkeypatch, ["10|PENDING|BeginTime"], ["9|FAILED"])
+    assert jobs.states([stage], store)[stage.identity] == jobs.State("queued", "job 10, BeginTime")
+
+
+def test_what_can_never_start_is_not_in_the_queue(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(Toy, "a", tmp_path / "diary")
+    jobs.note("9", [stage], store)
+    cluster(monkeypatch, ["9|PENDING|DependencyNeverSatisfied"], [])
+    assert jobs.states([stage], store)[stage.identity].word == "missing"
+
+
+def test_without_accounts_a_job_that_is_gone_counts_as_missing(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(Toy, "a", tmp_path / "diary")
+    jobs.note("9", [stage], store)
+    cluster(monkeypatch, [], [])
+    assert jobs.states([stage], store)[stage.identity].word == "missing"
+
+
+def test_a_stage_is_named_by_its_kind_and_a_part_of_its_name(tmp_path: Path, store: Store) -> None:
+    stage = make(Toy, "tokens", tmp_path / "diary")
+    store.finish(stage, {})
+    assert matching("toy/oke", store) == [stage.identity]
+    for part in ("toy/none", "../toy", "/etc", "./toy"):
+        with pytest.raises(ValueError, match="has it in its name"):
+            matching(part, store)
