@@ -160,7 +160,7 @@ class Cell:
     architecture: Annotated[Any, Having("build", "batching", "num_parameters")]
     objective: Annotated[Any, Having("__call__", "lengths", "concatenate")]
     corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
-    vocabulary: Annotated[Any, Having("make", "fingerprint", "reads")]
+    vocabulary: Annotated[Any, Having("make", "fingerprint", "reads", "size")]
     suite: Suite
     finetune: Annotated[Any, Having("episodes", "prepare", "check")]
     strategy: Annotated[Any, Having("stages")]

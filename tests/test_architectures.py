@@ -1,8 +1,12 @@
 """The five architectures: parameters as built, the paper's P and M, and what cannot be."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from t5grid.config import load_cell
+from t5grid.grid.stages import build_model
 from t5grid.model.architectures import (
     EncoderDecoder,
     EncoderDecoderHalf,
@@ -65,3 +69,47 @@ def test_a_size_that_an_architecture_cannot_have_is_refused(words, fragment):
     with pytest.raises(ValueError, match=r"^size\.num_") as caught:
         load_cell(words.split())
     assert fragment in str(caught.value)
+
+
+PUBLISHED = {
+    "small": 60_506_624,
+    "base": 222_903_552,
+    "large": 737_668_096,
+    "xl_3b": 2_851_598_336,
+    "xxl_11b": 11_307_321_344,
+    "small_v1_1": 76_961_152,
+    "base_v1_1": 247_577_856,
+    "large_v1_1": 783_150_080,
+    "xl_v1_1": 2_849_757_184,
+    "xxl_v1_1": 11_135_332_352,
+}
+
+
+@pytest.mark.parametrize(("name", "number"), PUBLISHED.items())
+def test_sizes_have_the_parameters_of_the_published_checkpoints(name, number):
+    size = load_cell([f"size={name}"]).size
+    with torch.device("meta"):
+        model = EncoderDecoder().build(size, 32_100)
+    assert sum(parameter.numel() for parameter in model.parameters()) == number
+    assert EncoderDecoder().num_parameters(size, 32_100)["total"] == number
+
+
+@pytest.mark.parametrize(("name", "depth"), [("base_2x", 16), ("base_4x", 32)])
+def test_twice_and_four_times_base_are_as_wide_as_large(name, depth):
+    size, large = load_cell([f"size={name}"]).size, load_cell(["size=large"]).size
+    assert size == replace(large, num_layers=depth)
+
+
+def test_later_models_drop_nothing_in_pre_training_only():
+    size = load_cell(["size=base_v1_1"]).size
+    assert (size.dropout, size.pretrain_dropout, size.feed_forward, size.tied) == (
+        0.1,
+        0.0,
+        "gated_gelu",
+        False,
+    )
+    config = {"architecture": {"_target_": "t5grid.model.architectures.PrefixLM"}, "seed": 0}
+    config["size"] = {"_target_": "t5grid.model.architectures.Size", "d_model": 8, "d_ff": 8, "d_kv": 4}
+    config["size"] |= {"num_heads": 2, "num_layers": 1, "pretrain_dropout": 0.0}
+    rates = [build_model(config, 20, pretraining)[0].decoder.dropout.rate for pretraining in (True, False)]
+    assert rates == [0.0, 0.1]

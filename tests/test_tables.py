@@ -173,6 +173,19 @@ Bold as printed there.
 """  # noqa: E501
 
 
+def test_facts_stand_before_the_scores_and_beside_the_paper_s() -> None:
+    rows = {"both": RowSpec("Both", [], True, PaperReference("table02", "Encoder-decoder / Denoising"))}
+    two = Experiment("Models", "Table 2", "", "", "Model", rows, show={"params": "Params", "own": "Own"})
+    made = build_table(two, COLUMN_PAIR, {"both": {"reading": [1.0]}}, FACTS, {"both": ["2P", "7 & 8"]})
+    text = to_markdown(made)
+    assert "| Model | Params | Own | Reading | Writing |" in text
+    assert "| ★ Both | 2P | 7 & 8 | **1.00** |" in text
+    assert "| Model | Params | GLUE |" in text and "| ★ Both | 2P | **83.28** |" in text
+    assert "Both & 2P & 7 \\& 8 & " in to_latex(made)
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))
+    assert [row["Own"] for row in rows] == ["7 & 8", ""] and rows[0]["Reading"] == "1.0000"
+
+
 def test_csv_has_four_decimals_and_the_reasons_for_holes() -> None:
     lines = list(csv.reader(io.StringIO(to_csv(table()))))
     assert lines == [

@@ -96,6 +96,11 @@ class Trained:
         if self.num_pieces < 32:
             raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
 
+    @property
+    def size(self) -> int:
+        """Ids, sentinels included, before it is made."""
+        return self.num_pieces + NUM_SENTINELS
+
     def make(self, documents: Iterator[str]) -> bytes:
         """Train on the first `num_documents` documents. Raises ValueError where the text is too small."""
         from sentencepiece import SentencePieceTrainer
@@ -138,6 +143,11 @@ class Given:
     """An existing `.model` file, taken as it is."""
 
     path: str
+
+    @property
+    def size(self) -> int:
+        """Ids, sentinels included."""
+        return Vocabulary.load(self.path).size
 
     def make(self, documents: Iterator[str]) -> bytes:
         """The bytes of the file; documents are not read."""

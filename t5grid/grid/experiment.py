@@ -32,6 +32,7 @@ class Experiment:
         about: What varies and why.               # a sentence or two (optional)
         command: t5grid sweep corruption_rate     # what regenerates the table
         first_column: Corruption rate             # header of the row titles
+        show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
         rows:                                     # in printed order; the key is the row's name everywhere
           rate_10:
             title: 10%
@@ -51,6 +52,7 @@ class Experiment:
     first_column: str
     rows: dict[str, RowSpec]
     about: str = ""
+    show: dict[str, str] = field(default_factory=dict)
     name: str = field(default="", kw_only=True)
 
     @property

@@ -11,6 +11,7 @@ from t5grid.config import Cell, Cells
 from t5grid.data.tasks.presence import caption
 from t5grid.files import read_json, write_whole
 from t5grid.grid.experiment import Experiment, load_experiment
+from t5grid.grid.facts import check_names, shown_facts
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
@@ -65,6 +66,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
     """
     loader = loader or Cells()
     experiment = load_experiment(experiment_path(name))
+    check_names(experiment.show, f"experiments/{name}.yaml: show")
     rows, baseline = {}, None
     for key, row in experiment.rows.items():
         try:
@@ -130,7 +132,8 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
             *_notes(grid, store, records),
         ),
     )
-    return build_table(grid.experiment, grid.columns, scores, facts)
+    shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
+    return build_table(grid.experiment, grid.columns, scores, facts, shown)
 
 
 def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A row is named by its first cell; where a table repeats that cell (Table 2), by 
 
 import csv
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,13 +26,17 @@ class PaperReference:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One published row: its scores as printed, and which of them are printed bold."""
+    """One published row: its scores as printed, and which of them are printed bold.
+
+    `facts` are what the table says of the row beside its scores (Table 2: objective, parameters, cost).
+    """
 
     table: str
     label: str
     scores: dict[str, str]
     bold: frozenset[str]
     starred: bool
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def paper_folder() -> Path:
@@ -55,6 +59,7 @@ def _read(path: Path) -> tuple[PaperRow, ...]:
         reader = csv.DictReader(file)
         header, rows = list(reader.fieldnames or ()), list(reader)
     columns = [column for column in COLUMNS if column in header]
+    facts = [column for column in header[1:] if column not in (*COLUMNS, "starred", "bold")]
     return tuple(
         PaperRow(
             table=path.stem,
@@ -62,6 +67,7 @@ def _read(path: Path) -> tuple[PaperRow, ...]:
             scores={column: row[column] for column in columns},
             bold=frozenset(row["bold"].split(";")) & frozenset(columns),
             starred=row["starred"] == "1",
+            facts={column: row[column] for column in facts},
         )
         for label, row in zip(_labels(rows, header), rows, strict=True)
     )

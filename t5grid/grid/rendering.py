@@ -9,7 +9,7 @@ from pathlib import Path
 
 from t5grid.files import write_whole
 from t5grid.grid.paper import table_title
-from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_spread
+from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_facts, paper_spread
 
 SPREAD = "Baseline standard deviation"
 PAPER = "The paper's numbers for the same rows"
@@ -67,16 +67,16 @@ def _title(row: Row, style: Style) -> str:
 def our_lines(table: Table, style: Style) -> Lines:
     """Header, rows and the baseline's standard deviations, every cell formatted."""
     bold = {column.key: table.bold(column.key) for column in table.columns}
-    lines = [
-        [style.escape(text) for text in (table.first_column, *(column.title for column in table.columns))]
-    ]
+    titles = (table.first_column, *table.shown, *(column.title for column in table.columns))
+    lines = [[style.escape(text) for text in titles]]
     for row in table.rows:
         cells = [
             format_cell(row.cells[key], row.key in keys, not row.starred, table.holes, style)
             for key, keys in bold.items()
         ]
-        lines.append([_title(row, style), *cells])
-    return [*lines, [style.escape(SPREAD), *(format_spread(table.deviation(key), style) for key in bold)]]
+        lines.append([_title(row, style), *map(style.escape, row.shown), *cells])
+    spread = [format_spread(table.deviation(key), style) for key in bold]
+    return [*lines, [style.escape(SPREAD), *([""] * len(table.shown)), *spread]]
 
 
 def paper_lines(table: Table, style: Style) -> Lines:
@@ -84,12 +84,14 @@ def paper_lines(table: Table, style: Style) -> Lines:
     columns = paper_columns(table)
     if not columns:
         return []
-    lines = [[style.escape(text) for text in (table.first_column, *columns, "Printed in")]]
+    facts = paper_facts(table)
+    lines = [[style.escape(text) for text in (table.first_column, *facts, *columns, "Printed in")]]
     for row in table.rows:
-        lines.append([_title(row, style), *_paper_cells(row, columns, style)])
+        known = [style.escape(row.paper.facts.get(fact, "") if row.paper else "") for fact in facts]
+        lines.append([_title(row, style), *known, *_paper_cells(row, columns, style)])
     spread = paper_spread(table)
     cells = [format_spread(spread.get(column), style) for column in columns]
-    return [*lines, [style.escape(SPREAD), *cells, style.escape("Table 1")]]
+    return [*lines, [style.escape(SPREAD), *([""] * len(facts)), *cells, style.escape("Table 1")]]
 
 
 def _paper_cells(row: Row, columns: Sequence[str], style: Style) -> list[str]:
@@ -190,10 +192,11 @@ def to_csv(table: Table) -> str:
     titles = [column.title for column in table.columns]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([table.first_column, *titles, "starred", "bold", "row", "seeds", "holes"])
+    writer.writerow([table.first_column, *table.shown, *titles, "starred", "bold", "row", "seeds", "holes"])
     writer.writerows(_csv_row(table, row) for row in table.rows)
     deviations = [table.deviation(column.key) for column in table.columns]
-    writer.writerow([SPREAD, *("" if sd is None else f"{sd:.4f}" for sd in deviations), 0, "", "", "", ""])
+    spread = [*[""] * len(table.shown), *("" if sd is None else f"{sd:.4f}" for sd in deviations)]
+    writer.writerow([SPREAD, *spread, 0, "", "", "", ""])
     return buffer.getvalue()
 
 
@@ -203,7 +206,7 @@ def _csv_row(table: Table, row: Row) -> list[str | int]:
     bold = ";".join(column.title for column, _ in cells if row.key in table.bold(column.key))
     holes = "; ".join(f"{column.title}: {' '.join(cell.hole.split())}" for column, cell in cells if cell.hole)
     seeds = ";".join(str(len(cell.scores)) for _, cell in cells)
-    return [row.title, *means, int(row.starred), bold, row.key, seeds, holes]
+    return [row.title, *row.shown, *means, int(row.starred), bold, row.key, seeds, holes]
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

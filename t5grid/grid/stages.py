@@ -146,7 +146,7 @@ class PretrainStage(Stage):
         rows = Rows(context.folder_of(tokens), vocab.size, raw, objective.concatenate)
         if repeats := budget.get("num_repeats"):
             rows = rows.take(max(1, budget["num_steps"] * budget["num_rows"] // repeats))
-        model, architecture = build_model(self.config, vocab.size)
+        model, architecture = build_model(self.config, vocab.size, pretraining=True)
         feed = PretrainFeed(
             rows=rows,
             objective=objective,
@@ -308,12 +308,13 @@ def _start(context: Context, stage: Stage) -> Path:
     return checkpoints.newest(context.folder_of(stage) / "checkpoints")
 
 
-def build_model(config: dict[str, Any], vocab_size: int) -> tuple[Any, Any]:
+def build_model(config: dict[str, Any], vocab_size: int, pretraining: bool = False) -> tuple[Any, Any]:
     """A freshly initialised model of a stage's architecture and size, and the architecture."""
     from t5grid.training.fit import initialise
 
     architecture, size = build(config["architecture"], "architecture"), build(config["size"], "size")
-    return initialise(lambda: architecture.build(size, vocab_size), config["seed"]), architecture
+    dropout = size.pretrain_dropout if pretraining else None
+    return initialise(lambda: architecture.build(size, vocab_size, dropout), config["seed"]), architecture
 
 
 def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from t5grid.grid.experiment import Experiment
 from t5grid.grid.paper import PaperRow, paper_deviations, paper_row
@@ -54,7 +55,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: ours by column key, and the published row it stands beside (None: the paper has none)."""
+    """One row: ours by column key, and the published row it stands beside (None: the paper has none).
+
+    `shown` are facts printed before the scores, in the order of the table's `shown`.
+    """
 
     key: str
     title: str
@@ -62,6 +66,7 @@ class Row:
     cells: dict[str, Cell]
     paper: PaperRow | None = None
     note: str = ""
+    shown: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -96,6 +101,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     facts: Facts
+    shown: tuple[str, ...] = ()
 
     @property
     def starred(self) -> Row:
@@ -151,10 +157,11 @@ def build_table(
     columns: Sequence[Column],
     scores: Mapping[str, Mapping[str, Sequence[float] | Hole]],
     facts: Facts,
+    shown: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Table:
     """The table of `experiment` from `scores[row key][column key]`: one score a seed, or a hole.
 
-    What is absent is "not run".
+    What is absent is "not run". `shown[row key]` are the row's values for the experiment's `show`.
 
     Raises `ValueError` for scores of a row that the experiment, or a column that the suite, does not have.
     """
@@ -170,11 +177,13 @@ def build_table(
             cells={column: make_cell(scores.get(key, {}).get(column)) for column in keys},
             paper=paper_row(row.paper) if row.paper else None,
             note=row.note,
+            shown=tuple(shown.get(key, ())),
         )
         for key, row in experiment.rows.items()
     )
     head = (experiment.title, experiment.reproduces, experiment.command, experiment.first_column)
-    return Table(*head, columns=tuple(columns), rows=rows, facts=facts)
+    titles = tuple(experiment.show.values())
+    return Table(*head, columns=tuple(columns), rows=rows, facts=facts, shown=titles)
 
 
 def _check_names(
@@ -262,6 +271,13 @@ def _bold_rule(table: Table) -> str:
 def paper_columns(table: Table) -> list[str]:
     """Titles of the published columns that the table's rows have; empty if no row has a published one."""
     return list(dict.fromkeys(column for row in table.rows if row.paper for column in row.paper.scores))
+
+
+def paper_facts(table: Table) -> list[str]:
+    """Titles of shown columns that the paper prints too."""
+    return [
+        title for title in table.shown if any(row.paper and title in row.paper.facts for row in table.rows)
+    ]
 
 
 def paper_spread(table: Table) -> dict[str, float]:

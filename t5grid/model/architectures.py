@@ -24,7 +24,10 @@ def table_rows(vocab_size: int) -> int:
 
 @dataclass(frozen=True)
 class Size:
-    """The measures of a Transformer; `num_decoder_layers` None means as many as the encoder's."""
+    """The measures of a Transformer.
+
+    `num_decoder_layers` None means as many as the encoder's, `pretrain_dropout` None the same as `dropout`.
+    """
 
     d_model: int
     d_ff: int
@@ -35,6 +38,7 @@ class Size:
     feed_forward: str = "relu"
     tied: bool = True
     dropout: float = 0.1
+    pretrain_dropout: float | None = None
 
     def __post_init__(self) -> None:
         for key in ("d_model", "d_ff", "d_kv", "num_heads", "num_layers"):
@@ -42,8 +46,9 @@ class Size:
                 raise ValueError(f"size.{key} must be at least 1, not {getattr(self, key)}")
         if self.feed_forward not in ("relu", "gated_gelu"):
             raise ValueError(f"size.feed_forward must be relu or gated_gelu, not {self.feed_forward}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"size.dropout must be in [0, 1), not {self.dropout}")
+        for key in ("dropout", "pretrain_dropout"):
+            if not 0 <= (rate := getattr(self, key) or 0.0) < 1:
+                raise ValueError(f"size.{key} must be in [0, 1), not {rate}")
 
     @property
     def decoder_layers(self) -> int:

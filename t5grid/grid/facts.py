@@ -1,0 +1,64 @@
+"""cell -> facts that a table can show beside its scores; no torch, nothing needs to have run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from fractions import Fraction
+
+from t5grid.building import nearest
+from t5grid.config import Cell
+from t5grid.model.costs import step
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Parameters and operations of a cell's model, at the lengths of its pre-training.
+
+    `params` and `cost` are Table 2's: multiples of P, the blocks of one stack, and of M, what a pair costs
+    in an encoder-decoder of that depth. They count self-attention and feed-forward only; cross-attention,
+    about a tenth of the parameters, the id table and the softmax are left out (paper, section 3.2.2).
+    `parameters` is every number learned, `flops` the operations of a training step for each token of inputs
+    and targets, all matrix products counted.
+    """
+
+    params: str
+    cost: str
+    parameters: str
+    flops: str
+
+
+def check_names(names: Iterable[str], where: str) -> None:
+    """Raises ValueError for a name that is no fact."""
+    known = [field.name for field in fields(ModelFacts)]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}.{name}: no such fact{nearest(name, known)}")
+
+
+def shown_facts(cell: Cell, names: Iterable[str]) -> tuple[str, ...]:
+    """The facts named, in that order."""
+    names = tuple(names)
+    facts = model_facts(cell) if names else None
+    return tuple(getattr(facts, name) for name in names)
+
+
+def model_facts(cell: Cell) -> ModelFacts:
+    """The facts of one cell's model."""
+    architecture, size, vocab_size = cell.architecture, cell.size, cell.vocabulary.size
+    inputs = cell.budget.pretrain.inputs_length
+    targets = cell.objective.lengths(inputs)[1]
+    baseline = (inputs + targets) * size.num_layers
+    flops = step(architecture.products(size, vocab_size, 1, inputs, targets)).total / (inputs + targets)
+    return ModelFacts(
+        params=multiple(Fraction(architecture.num_blocks(size), size.num_layers), "P"),
+        cost=multiple(Fraction(architecture.block_steps(size, inputs, targets), baseline), "M"),
+        parameters=f"{architecture.num_parameters(size, vocab_size)['total']:,}",
+        flops=f"{flops:,.0f}",
+    )
+
+
+def multiple(of: Fraction, unit: str) -> str:
+    """2 -> `2P`, 1 -> `P`, 1/2 -> `P/2`; what is no simple fraction with two decimals."""
+    if of.denominator > 8:
+        return f"{float(of):.2f}{unit}"
+    whole = "" if of.numerator == 1 else str(of.numerator)
+    return f"{whole}{unit}" + ("" if of.denominator == 1 else f"/{of.denominator}")
