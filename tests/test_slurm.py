@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from test_ranks import Model, Training
 from test_sweep import SMALL, outcome, records, run, start, weights
 from toy_stages import RUNTIME, Endless, Failing, Toy, lines, make, note
 
@@ -18,6 +20,8 @@ from t5grid.grid import jobs, watch
 from t5grid.grid.slurm import Resources, Slurm
 from t5grid.grid.stages import PretrainStage, Stage
 from t5grid.grid.store import Store
+from t5grid.grid.work import DONE, work_on
+from t5grid.training import checkpoints
 
 HERE = Path(__file__).parent
 ONE = Resources(nodes=1, cpus=1, gpus=None, memory=1, minutes=10)
@@ -62,9 +66,7 @@ def test_a_stage_that_trains_takes_every_device_of_its_nodes_and_others_one() ->
 
 
 def test_a_signal_after_the_end_of_a_jobs_time_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^executor\.signal_delay=7200: seconds, less than"
-    ):
+    with pytest.raises(ValueError, match=r"^executor\.signal_delay=7200: seconds, less than"):
         load_cell(["executor=slurm", "executor.signal_delay=7200"])
 
 
@@ -82,7 +84,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     if subprocess.run(["sinfo"], capture_output=True).returncode:
         pytest.skip("no Slurm answers: set SLURM_CONF to that of a cluster")
     monkeypatch.chdir(HERE)
-    monkeypatch.setenv("T5GRID_ALLOW", "toy_stages")
+    monkeypatch.setenv("T5GRID_ALLOW", "toy_stages,test_ranks")
 
 
 @pytest.fixture
@@ -150,6 +152,28 @@ def test_a_job_that_is_told_to_end_is_requeued_and_runs_its_stage_again(
     note(str(diary), "go")
     until(lambda: word(long, store) == "done")
     assert jobs.jobs_of(store) == {long.identity: job}
+
+
+@pytest.mark.slow
+def test_two_nodes_take_the_steps_of_one_process(
+    cluster: None, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "n2" in subprocess.run(["sinfo", "-h", "-N", "-o", "%N"], capture_output=True, text=True).stdout:
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # the nodes of a throw-away cluster are this host
+    stage = make(Training, "stage", tmp_path / "diary", frozen=False)
+    ran = slurm(resources={"other": replace(ONE, nodes=2)}).run([stage], store, RUNTIME)
+    assert ran.failed == {}
+    record = store.record(stage)
+    assert record is not None and record["runtime"]["num_nodes"] == 2
+    alone = Store(tmp_path / "alone")
+    assert work_on(stage, alone, RUNTIME, 1) == DONE
+    ends = []
+    for each in (store, alone):
+        model = Model()
+        checkpoints.load_model(checkpoints.newest(each.folder(stage) / "checkpoints"), model)
+        ends.append(torch.cat([parameter.flatten() for parameter in model.parameters()]))
+    assert (ends[0] - ends[1]).abs().max() < 1e-5
+    assert lines(tmp_path / "diary").count("start stage") == 3  # a rank on each node, and alone
 
 
 @pytest.mark.slow

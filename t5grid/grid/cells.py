@@ -1,5 +1,6 @@
 """overrides -> one cell run: the plain run, and the task of a Hydra multirun under any launcher."""
 
+import multiprocessing
 import sys
 from collections.abc import Sequence
 from contextlib import chdir
@@ -85,5 +86,9 @@ def multirun_task(config: DictConfig) -> int:
     whole = DictConfig(OmegaConf.to_container(config, resolve=False))
     with open_dict(whole):
         whole.hydra = HydraConfig.get()
+    if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which no new process knows
+    if whole.hydra.runtime.cwd not in sys.path:
+        sys.path.append(whole.hydra.runtime.cwd)
     with chdir(whole.hydra.runtime.cwd):
         return run_cell(build_cell(whole))
