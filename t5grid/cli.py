@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("run", "sweep"):
         text = "stay until jobs that were submitted have ended"
         commands.choices[name].add_argument("--wait", action="store_true", help=text)
+    add = commands.add_parser("findings", help="the paper's claims, each with our evidence")
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.set_defaults(command=findings)
     add = commands.add_parser(
         "inspect", help="what an objective, a corpus or a suite really produces, as text"
     )
@@ -197,6 +200,14 @@ def table(options: Any, rest: list[str]) -> int:
         text, path = _write(grid, store)
         print(text)
         print(f"written: {path}")
+    return 0
+
+
+def findings(options: Any, rest: list[str]) -> int:
+    """Test the paper's claims on our records, and on the paper's own numbers; write the page."""
+    from t5grid.grid.study import write_findings
+
+    print(write_findings(options.overrides))
     return 0
 
 

@@ -96,12 +96,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its tasks and the lengths its pairs are trimmed to (EOS included)."""
+    """One column of a table: its tasks and the lengths its pairs are trimmed to (EOS included).
+
+    `mirrors` is the study's column that it stands for; it changes nothing that is trained or scored.
+    """
 
     title: str
     inputs_length: Annotated[int, AtLeast(2)]
     targets_length: Annotated[int, AtLeast(2)]
     tasks: dict[str, Task]
+    mirrors: Literal["GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo"] | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

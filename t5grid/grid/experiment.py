@@ -20,6 +20,8 @@ class RowSpec:
     starred: bool = False
     paper: PaperReference | None = None
     note: str = ""
+    x: float | None = None
+    series: str = ""
 
 
 @dataclass
@@ -33,12 +35,15 @@ class Experiment:
         command: t5grid sweep corruption_rate     # what regenerates the table
         first_column: Corruption rate             # header of the row titles
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
+        x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
         rows:                                     # in printed order; the key is the row's name everywhere
           rate_10:
             title: 10%
             overrides: [objective.rate=0.1]           # Hydra grammar, on top of the baseline
             paper: {table: table06, row: 10%}     # null: the paper has no such row
             note: Printed under the table.        # optional
+            x: 10                                 # optional: where the row stands in a figure over x_title
+            series: with pre-training             # optional: the line it belongs to there
           rate_15: {title: 15%, overrides: [], starred: true, paper: {table: table06, row: 15%}}
 
     Exactly one row is starred: the baseline, which is `conf/config.yaml` and so overrides nothing. Rows with
@@ -53,6 +58,8 @@ class Experiment:
     rows: dict[str, RowSpec]
     about: str = ""
     show: dict[str, str] = field(default_factory=dict)
+    x_title: str = ""
+    x_log: bool = False
     name: str = field(default="", kw_only=True)
 
     @property

@@ -20,6 +20,9 @@ from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
 MACHINE = ("runtime", "executor")
 """Groups that a table's command leaves out: they change where it is made, not what it says."""
 
+NOT_KEPT = ("vocabulary", "tokens")
+"""Kinds of stages whose records no table or figure reads."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -45,7 +48,8 @@ class Grid:
     @property
     def columns(self) -> list[Column]:
         """The columns of its table."""
-        return [Column(key, column.title) for key, column in self.baseline.suite.chosen().items()]
+        chosen = self.baseline.suite.chosen()
+        return [Column(key, column.title, column.mirrors) for key, column in chosen.items()]
 
 
 def experiment_path(name: str) -> Path:
@@ -95,13 +99,20 @@ def record_of(stage: Stage, store: Store, records: Path) -> dict[str, Any] | Non
 
 
 def keep_records(grid: Grid, store: Store, records: Path) -> None:
-    """Copy the records that tables are made of beside the tables, whole."""
+    """Copy the records that tables and figures are made of beside the tables, whole; with them the curves."""
     for stage in grid.stages:
-        source, target = store.folder(stage) / "record.json", records / f"{stage.identity}.json"
-        if stage.kind in ("evaluate", "pretrain") and source.exists():
-            text = source.read_text(encoding="utf-8")
-            if not target.exists() or target.read_text(encoding="utf-8") != text:
-                write_whole(target, text)
+        folder = store.folder(stage)
+        if stage.kind in NOT_KEPT or not (folder / "record.json").exists():
+            continue
+        _keep(folder / "record.json", records / f"{stage.identity}.json")
+        if stage.kind != "finetune" and (folder / "metrics.csv").exists():
+            _keep(folder / "metrics.csv", records / f"{stage.identity}.csv")
+
+
+def _keep(source: Path, target: Path) -> None:
+    text = source.read_bytes()
+    if not target.exists() or target.read_bytes() != text:
+        write_whole(target, text)
 
 
 def table_of(grid: Grid, store: Store, records: Path) -> Table:

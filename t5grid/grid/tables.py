@@ -22,10 +22,11 @@ _ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the suite: its key in the records and its printed title."""
+    """A column of the suite: its key in the records, its printed title, the study's column it mirrors."""
 
     key: str
     title: str
+    mirrors: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,270 @@
+"""tables + learning curves -> figures (SVG and PNG): the same rows and columns, to be looked at.
+
+Figures are functions of what tables are made of; the same numbers draw the same bytes under one matplotlib.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from t5grid.files import write_whole
+from t5grid.grid.tables import WIDTH, Row, Table
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
+"""The palette of Okabe and Ito (2008), told apart under every common colour vision."""
+
+DASHES = ("-", "--", ":")
+STYLE = {
+    "svg.hashsalt": "t5grid",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "axes.edgecolor": "#888888",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+Curve = Sequence[tuple[int, float]]
+"""(step, training loss in nats a target token), ascending."""
+
+
+@contextmanager
+def _drawing() -> Iterator[Any]:
+    """matplotlib without a display, in t5grid's style."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        from matplotlib.figure import Figure
+
+        yield Figure
+
+
+def _panels(
+    figure_class: Any, count: int, width: float, height: float, share_y: bool
+) -> tuple[Any, list[Any]]:
+    """A figure of `count` panels in rows of four; the figure and its panels in reading order."""
+    across = min(count, 4)
+    down = math.ceil(count / across)
+    figure = figure_class(figsize=(width * across + 1.6, height * down + 0.7), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharey=share_y).ravel()
+    for unused in grid[count:]:
+        unused.set_visible(False)
+    return figure, list(grid[:count])
+
+
+def dot_plot(table: Table) -> Any:
+    """A panel a column, a dot a row with its seeds' deviation; the band is within two deviations of the best.
+
+    The line is the baseline's mean.
+    """
+    rows = table.rows
+    with _drawing() as figure_class:
+        height = 0.24 * len(rows) + 0.6
+        figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
+        for panel, column in zip(panels, table.columns, strict=True):
+            means = [row.cells[column.key].mean for row in rows]
+            _band(panel, [mean for mean in means if mean is not None], table.deviation(column.key))
+            for y, row in enumerate(rows):
+                _dot(panel, row, column.key, y)
+            star = table.starred.cells[column.key].mean
+            if star is not None:
+                panel.axvline(star, color=COLOURS[0], linewidth=1, alpha=0.5)
+            panel.set_title(column.title)
+            panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
+            panel.set_ylim(len(rows) - 0.5, -0.5)
+        figure.suptitle(f"{table.title}: scores (0 to 100), shaded within two sd of the best", fontsize=11)
+        return figure
+
+
+def _label(row: Row) -> str:
+    return ("★ " if row.starred else "") + row.title
+
+
+def _band(panel: Any, means: Sequence[float], deviation: float | None) -> None:
+    if means and deviation:
+        best = max(means)
+        panel.axvspan(best - WIDTH * deviation, best, color="#009e73", alpha=0.12, linewidth=0)
+
+
+def _dot(panel: Any, row: Row, column: str, y: float) -> None:
+    cell = row.cells[column]
+    if cell.mean is None:
+        return
+    colour = COLOURS[0] if row.starred else "#333333"
+    panel.errorbar(
+        cell.mean, y, xerr=cell.deviation, fmt="o", markersize=5, color=colour, ecolor=colour, capsize=2
+    )
+
+
+def rank_plot(table: Table) -> Any | None:
+    """A panel a mirrored column: our score over the paper's rank of the row; None without two rows."""
+    panels_of = []
+    for column in table.columns:
+        points = _ranked(table, column.key, column.mirrors)
+        if len(points) >= 2:
+            panels_of.append((column, points))
+    if not panels_of:
+        return None
+    with _drawing() as figure_class:
+        figure, panels = _panels(figure_class, len(panels_of), 2.4, 2.1, share_y=False)
+        for panel, (column, points) in zip(panels, panels_of, strict=True):
+            for rank, mean, starred in points:
+                panel.plot(rank, mean, "*" if starred else "o", color=COLOURS[0] if starred else "#333333")
+            panel.set_title(f"{column.title} ({column.mirrors}): ρ = {_agreement(points):+.2f}")
+            panel.set_xlabel("rank in the paper (1 = best)")
+            panel.set_xticks(sorted({rank for rank, _, _ in points}))
+        figure.suptitle(f"{table.title}: our score against the paper's rank", fontsize=11)
+        return figure
+
+
+def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float, float, bool]]:
+    """(rank in the paper, our mean, starred) of the rows that have both; equal scores share a rank."""
+    both = []
+    for row in table.rows:
+        printed = row.paper.scores.get(mirrored or "", "") if row.paper else ""
+        mean = row.cells[column].mean
+        if printed and mean is not None:
+            both.append((float(printed), mean, row.starred))
+    ranks = _ranks([-paper for paper, _, _ in both])
+    return [(rank, mean, starred) for rank, (_, mean, starred) in zip(ranks, both, strict=True)]
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Ranks from 1 in ascending order, equal values at their mean rank."""
+    return [
+        1 + sum(other < value for other in values) + (sum(other == value for other in values) - 1) / 2
+        for value in values
+    ]
+
+
+def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
+    """Spearman's rank correlation of ours with the paper's: 1 is the same order, 0 where either is constant."""
+    paper, ours = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
+    centre = (len(points) + 1) / 2
+    product = sum((p - centre) * (o - centre) for p, o in zip(paper, ours, strict=True))
+    norm = math.sqrt(sum((p - centre) ** 2 for p in paper) * sum((o - centre) ** 2 for o in ours))
+    return product / norm if norm else 0.0
+
+
+def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
+    """Training loss over steps, a line a pre-training (as the paper's Figure 6); None without curves."""
+    curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
+    if not curves:
+        return None
+    with _drawing() as figure_class:
+        figure = figure_class(figsize=(7.2, 3.8), layout="constrained")
+        panel = figure.subplots()
+        for k, (name, curve) in enumerate(curves.items()):
+            steps, losses = zip(*curve, strict=True)
+            dash = DASHES[k // len(COLOURS) % len(DASHES)]
+            panel.plot(steps, losses, dash, color=COLOURS[k % len(COLOURS)], linewidth=1.4, label=name)
+        panel.set_xlabel("pre-training step")
+        panel.set_ylabel("training loss (nats a target token)")
+        panel.set_title(f"{title}: pre-training")
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        return figure
+
+
+def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str]], log: bool) -> Any | None:
+    """A panel a column: score over a number that the rows vary (`positions[row] = (number, series)`)."""
+    placed = [row for row in table.rows if row.key in positions]
+    if len(placed) < 2:
+        return None
+    series = list(dict.fromkeys(positions[row.key][1] for row in placed))
+    with _drawing() as figure_class:
+        figure, panels = _panels(figure_class, len(table.columns), 2.4, 2.1, share_y=False)
+        for panel, column in zip(panels, table.columns, strict=True):
+            for k, name in enumerate(series):
+                points = _along(placed, column.key, positions, name)
+                if points:
+                    x, y, spread = zip(*points, strict=True)
+                    panel.errorbar(x, y, yerr=spread, marker="o", markersize=4, color=COLOURS[k], label=name)
+            star = table.starred.cells[column.key].mean
+            if star is not None:
+                panel.axhline(star, color="#888888", linewidth=1, linestyle=":")
+            if log:
+                panel.set_xscale("log")
+            panel.set_title(column.title)
+        figure.supxlabel(label, fontsize=9)
+        if any(series):
+            handles = panels[0].get_legend_handles_labels()
+            figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
+        figure.suptitle(f"{table.title} (dotted: the starred row)", fontsize=11, x=0.02, ha="left")
+        return figure
+
+
+def _along(
+    rows: Sequence[Row], column: str, positions: Mapping[str, tuple[float, str]], series: str
+) -> list[tuple[float, float, float]]:
+    """(number, mean, deviation) of one series' rows, ascending."""
+    cells = [(positions[row.key], row.cells[column]) for row in rows]
+    return sorted(
+        (x, cell.mean, cell.deviation or 0.0)
+        for (x, name), cell in cells
+        if name == series and cell.mean is not None
+    )
+
+
+def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | None:
+    """The mean over the columns against seconds and FLOPs of a row's training (`costs[row]`), one dot a row."""
+    points = []
+    for row in table.rows:
+        means = [cell.mean for cell in row.cells.values() if cell.mean is not None]
+        if row.key in costs and len(means) == len(table.columns):
+            points.append((*costs[row.key], sum(means) / len(means), row))
+    if len(points) < 2:
+        return None
+    with _drawing() as figure_class:
+        figure = figure_class(figsize=(8.6, 3.8), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for k, (seconds, flops, score, row) in enumerate(points):
+            style = {
+                "marker": "*" if row.starred else "osDv^P"[k // len(COLOURS) % 6],
+                "color": COLOURS[k % len(COLOURS)],
+                "linestyle": "",
+                "markersize": 9 if row.starred else 6,
+            }
+            panels[0].plot(seconds, score, label=_label(row), **style)
+            panels[1].plot(flops, score, **style)
+        panels[0].set(xlabel="seconds of training on the machine that ran it", ylabel="mean over the columns")
+        flops = [each[1] for each in points]
+        panels[1].set(xlabel="FLOPs of training", xscale="log" if max(flops) > 10 * min(flops) else "linear")
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        figure.suptitle(f"{table.title}: cost against score", fontsize=11)
+        return figure
+
+
+def svg(figure: Any) -> bytes:
+    """A figure as SVG, its text as text."""
+    return _saved(figure, "svg", metadata={"Date": None, "Creator": "t5grid"})
+
+
+def png(figure: Any) -> bytes:
+    """A figure as PNG, about 1,000 pixels wide."""
+    return _saved(figure, "png", dpi=130, metadata={"Software": "t5grid"})
+
+
+def _saved(figure: Any, ending: str, **options: Any) -> bytes:
+    with _drawing():
+        buffer = BytesIO()
+        figure.savefig(buffer, format=ending, **options)
+        return buffer.getvalue()
+
+
+def write_figure(figure: Any, folder: Path, stem: str) -> list[Path]:
+    """Write `stem.svg` and `stem.png`, each whole or not at all; their paths."""
+    contents = {folder / f"{stem}.svg": svg(figure), folder / f"{stem}.png": png(figure)}
+    for path, content in contents.items():
+        write_whole(path, content)
+    return list(contents)

@@ -1,0 +1,80 @@
+"""grid + records -> the figures of one table: dots, ranks, curves, an axis, costs."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from t5grid.grid import figures
+from t5grid.grid.figures import Curve
+from t5grid.grid.graph import NOT_KEPT, Grid, record_of
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store
+from t5grid.grid.strategies import with_parents
+from t5grid.grid.tables import Table
+
+MOST_POINTS = 200
+"""Points drawn of a curve; a longer one is thinned evenly, its last point kept."""
+
+
+def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
+    """(step, loss) of a training, from the store or the kept records; empty where there is none."""
+    for path in (store.folder(stage) / "metrics.csv", records / f"{stage.identity}.csv"):
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+            every = max(1, -(-len(rows) // MOST_POINTS))
+            return [row for k, row in enumerate(rows) if (len(rows) - 1 - k) % every == 0]
+    return []
+
+
+def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
+    """A curve for each different pre-training among the rows' first seeds, under the row's title."""
+    found: dict[str, Curve] = {}
+    seen = set()
+    for key, ((_, columns), *_) in grid.rows.items():
+        title = grid.experiment.rows[key].title
+        trainings = [s for s in with_parents(list(columns.values())) if s.kind == "pretrain"]
+        for stage in trainings:
+            if stage.identity not in seen and (curve := curve_of(stage, store, records)):
+                seen.add(stage.identity)
+                found[title if len(trainings) == 1 else f"{title}: {stage.name}"] = curve
+    return found
+
+
+def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, float]]:
+    """(seconds, FLOPs) of all training behind a row's first seed; rows without all records are left out."""
+    costs = {}
+    for key, ((_, columns), *_) in grid.rows.items():
+        stages = [s for s in with_parents(list(columns.values())) if s.kind not in (*NOT_KEPT, "evaluate")]
+        found = [record_of(stage, store, records) or {} for stage in stages]
+        if found and all("seconds" in record and "flops" in record for record in found):
+            costs[key] = (
+                sum(float(r["seconds"]) for r in found),
+                sum(float(r["flops"]) for r in found),
+            )
+    return costs
+
+
+def draw(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Any]:
+    """The figures that a table can fill, by the ending of their names."""
+    experiment = grid.experiment
+    positions = {key: (row.x, row.series) for key, row in experiment.rows.items() if row.x is not None}
+    filled = any(cell.mean is not None for row in table.rows for cell in row.cells.values())
+    drawn = {
+        "dots": figures.dot_plot(table) if filled else None,
+        "ranks": figures.rank_plot(table),
+        "curves": figures.curve_plot(table.title, curves_of(grid, store, records)),
+        "axis": figures.axis_plot(table, experiment.x_title, positions, experiment.x_log),
+        "cost": figures.cost_plot(table, costs_of(grid, store, records)),
+    }
+    return {ending: figure for ending, figure in drawn.items() if figure is not None}
+
+
+def write_figures(grid: Grid, table: Table, store: Store, records: Path, folder: Path) -> list[Path]:
+    """Write `<stem>-<ending>.svg` and `.png` for every figure the table can fill; their paths."""
+    drawn = draw(grid, table, store, records)
+    return [
+        path
+        for ending, figure in drawn.items()
+        for path in figures.write_figure(figure, folder, f"{grid.stem}-{ending}")
+    ]

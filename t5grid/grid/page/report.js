@@ -1,0 +1,222 @@
+"use strict";
+const MARKS = { done: "✓", running: "▶", failed: "✗", blocked: "◼", missing: "·" };
+let study = JSON.parse(document.getElementById("data").textContent);
+const view = {}; // experiment -> {show, sort, descending}: kept when data are refreshed
+
+function make(tag, options = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(options)) {
+    if (name === "class") element.className = value;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+const signed = (value) => (value === null ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(2));
+
+function paperScore(row, column) {
+  const text = row.paper && column.mirrors ? row.paper.scores[column.mirrors] : undefined;
+  return text ? Number(text) : null;
+}
+
+function valueOf(row, column, show) {
+  const ours = row.cells[column.key].mean, paper = paperScore(row, column);
+  if (show === "ours") return ours;
+  if (show === "paper") return paper;
+  return ours === null || paper === null ? null : ours - paper;
+}
+
+function scoreCell(table, row, column, show) {
+  const cell = row.cells[column.key], value = valueOf(row, column, show);
+  const isBest = show === "ours" ? cell.bold : show === "paper" && row.paper && row.paper.bold.includes(column.mirrors);
+  let label = show === "difference" ? signed(value) : number(value);
+  if (show === "ours" && value !== null && cell.deviation !== null) label += ` ± ${number(cell.deviation)}`;
+  if (show === "ours" && value === null) label = `– ${cell.state}`;
+  const name = `${row.title}, ${column.title}: ${label}`;
+  const button = make("button", { "aria-label": name, title: cell.hole || name, onclick: () => open(table, row, column) }, label);
+  return make("td", { class: isBest ? "best" : "" }, button);
+}
+
+function sorted(table, state) {
+  if (state.sort === null) return table.rows;
+  const column = table.columns.find((each) => each.key === state.sort);
+  const key = (row) => (column ? valueOf(row, column, state.show) : row.title);
+  const compare = (a, b) => {
+    const x = key(a), y = key(b);
+    if (x === null || y === null) return (x === null) - (y === null);
+    const order = typeof x === "string" ? x.localeCompare(y, undefined, { numeric: true }) : x - y;
+    return state.descending ? -order : order;
+  };
+  return [...table.rows].sort(compare);
+}
+
+function header(table, state, key, title, redraw) {
+  const direction = state.sort === key ? (state.descending ? "descending" : "ascending") : "none";
+  const click = () => {
+    if (state.sort !== key) Object.assign(state, { sort: key, descending: key !== "" });
+    else if (state.descending === (key !== "")) state.descending = !state.descending;
+    else state.sort = null;
+    redraw(key);
+  };
+  const button = make("button", { onclick: click, title: "Sort; a third click restores the order of the table" }, title);
+  return make("th", { scope: "col", "aria-sort": direction, "data-key": key }, button);
+}
+
+function tableSection(table) {
+  const state = (view[table.name] ??= { show: "ours", sort: null, descending: false });
+  const holder = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title });
+  const redraw = (focus) => {
+    const columns = table.columns.map((column) =>
+      header(table, state, column.key, state.show === "ours" || !column.mirrors ? column.title : `${column.title} (${column.mirrors})`, redraw));
+    const head = make("thead", {}, make("tr", {}, header(table, state, "", table.first_column, redraw), ...columns));
+    const rows = sorted(table, state).map((row) => make("tr", { class: row.starred ? "starred" : "" },
+      make("th", { scope: "row", title: row.note }, (row.starred ? "★ " : "") + row.title),
+      ...table.columns.map((column) => scoreCell(table, row, column, state.show))));
+    const spread = state.show === "paper" ? (c) => table.paper_deviations[c.mirrors] : (c) => table.deviations[c.key];
+    const last = make("tr", {}, make("th", { scope: "row" }, "Baseline standard deviation"),
+      ...table.columns.map((column) => make("td", {}, state.show === "difference" ? "" : `± ${number(spread(column) ?? null, 3)}`)));
+    holder.replaceChildren(make("table", {}, head, make("tbody", {}, ...rows, last)));
+    if (focus !== undefined) holder.querySelector(`th[data-key="${focus}"] button`)?.focus();
+  };
+  redraw();
+  const choices = ["ours", "paper", "difference"].map((show) => {
+    const radio = make("input", { type: "radio", name: `show-${table.name}`, value: show, onchange: () => { state.show = show; redraw(); } });
+    radio.checked = state.show === show;
+    return make("label", {}, radio, ` ${show}`);
+  });
+  const figures = Object.entries(table.figures).map(([kind, source]) =>
+    make("figure", {}, make("a", { href: source, download: `${table.stem}-${kind}.svg` },
+      make("img", { src: source, loading: "lazy", alt: `${table.title}: ${kind}` }))));
+  return make("section", { id: `table-${table.name}` }, make("h2", {}, table.title),
+    make("p", { class: "caption" }, table.caption.join(" ")), make("p", { class: "dim" }, "Command: ", make("code", {}, table.command)),
+    make("div", { class: "bar" }, make("fieldset", {}, make("legend", {}, "Numbers"), ...choices)),
+    holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
+    figures.length ? make("details", { open: "" }, make("summary", {}, "Figures"), make("div", { class: "figures" }, ...figures)) : null);
+}
+
+function matrixSection() {
+  const columns = [...new Map(study.tables.flatMap((t) => t.columns).map((c) => [c.key, c])).values()];
+  const body = study.tables.map((table) => [
+    make("tr", { class: "group" }, make("th", { scope: "rowgroup", colspan: columns.length + 1 }, make("a", { href: `#table-${table.name}` }, table.title))),
+    ...table.rows.map((row) => make("tr", {}, make("th", { scope: "row" }, (row.starred ? "★ " : "") + row.title),
+      ...columns.map((column) => {
+        const cell = row.cells[column.key];
+        if (!cell) return make("td", {});
+        const text = `${row.title}, ${column.title}: ${cell.hole || cell.state}`;
+        return make("td", {}, make("button", { "aria-label": text, title: text, onclick: () => open(table, row, column) },
+          make("span", { class: `state ${cell.state}` }, MARKS[cell.state] ?? "·")));
+      })))]).flat();
+  const head = make("tr", {}, make("th", { scope: "col" }, "Row"), ...columns.map((column) => make("th", { scope: "col" }, column.title)));
+  const legend = Object.entries(MARKS).map(([state, mark]) => make("span", {}, make("span", { class: `state ${state}` }, mark), ` ${state}`));
+  return make("section", { id: "grid" }, make("h2", {}, "The grid"), make("div", { class: "bar dim" }, ...legend),
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The grid", style: "max-height: 32rem; overflow-y: auto" },
+      make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
+}
+
+function findingsSection() {
+  const rows = study.findings.map((each) => make("tr", {}, make("td", { class: "text" }, each.claim, " ", make("span", { class: "dim" }, `(${each.source})`)),
+    make("td", { class: `text ${each.verdict.replace(" ", "-")}` }, each.verdict), make("td", { class: "text dim" }, each.numbers)));
+  const head = make("tr", {}, make("th", { class: "text", scope: "col" }, "The paper's claim"), make("th", { class: "text", scope: "col" }, "Our evidence"), make("th", { class: "text", scope: "col" }, "Numbers"));
+  return make("section", { id: "findings" }, make("h2", {}, "Findings"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Findings" },
+    make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+}
+
+function curve(points) {
+  const box = { width: 640, height: 170, left: 44, bottom: 24, top: 8, right: 8 };
+  const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
+  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const x = (v) => box.left + ((v - x0) / (x1 - x0 || 1)) * (box.width - box.left - box.right);
+  const y = (v) => box.height - box.bottom - ((v - y0) / (y1 - y0 || 1)) * (box.height - box.bottom - box.top);
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const add = (tag, attributes, text) => {
+    const element = document.createElementNS(space, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text !== undefined) element.textContent = text;
+    svg.append(element);
+  };
+  svg.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
+  svg.setAttribute("class", "curve");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `training loss from ${y1.toFixed(2)} to ${ys[ys.length - 1].toFixed(2)}`);
+  for (const value of [y0, y1]) {
+    add("line", { x1: box.left, x2: box.width - box.right, y1: y(value), y2: y(value) });
+    add("text", { x: 2, y: y(value) + 4 }, value.toFixed(2));
+  }
+  add("text", { x: box.left, y: box.height - 6 }, `step ${x0}`);
+  add("text", { x: box.width - box.right, y: box.height - 6, "text-anchor": "end" }, `step ${x1}`);
+  add("path", { d: points.map((p, k) => `${k ? "L" : "M"}${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join("") });
+  return svg;
+}
+
+function runPart(run) {
+  const parts = [make("h3", {}, `Seed ${run.seed}: ${run.score === null ? run.state : number(run.score)}`)];
+  if (run.detail) parts.push(make("p", { class: "dim" }, run.detail));
+  if (run.tasks) {
+    const rows = Object.entries(run.tasks).map(([task, scores]) => make("tr", {}, make("td", {}, task),
+      make("td", { class: "text" }, Object.entries(scores).map(([name, value]) => `${name} ${name === "step" ? value : number(value)}`).join(", "))));
+    parts.push(make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Task"), make("th", { class: "text", scope: "col" }, "Scores at its chosen step"))), make("tbody", {}, ...rows))));
+  }
+  for (const [stage, points] of Object.entries(run.curves)) {
+    if (points.length > 1) parts.push(make("h3", {}, `Training loss: ${stage}`), curve(points));
+  }
+  if (run.samples) {
+    parts.push(make("h3", {}, "Decoded examples"));
+    for (const [task, samples] of Object.entries(run.samples)) {
+      for (const sample of samples) {
+        parts.push(make("dl", { class: "example" }, make("dt", {}, "task"), make("dd", {}, task), make("dt", {}, "input"), make("dd", {}, sample.input),
+          make("dt", {}, "target"), make("dd", {}, sample.target), make("dt", {}, "prediction"), make("dd", {}, sample.prediction)));
+      }
+    }
+  }
+  if (run.identity) parts.push(make("p", { class: "dim" }, make("code", {}, run.identity)));
+  return make("section", {}, ...parts);
+}
+
+function open(table, row, column) {
+  const dialog = document.getElementById("cell"), cell = row.cells[column.key];
+  const paper = paperScore(row, column);
+  dialog.replaceChildren(make("button", { class: "plain close", onclick: () => dialog.close() }, "Close"),
+    make("h2", { id: "cell-title", style: "border: 0; margin-top: 0" }, `${row.title}: ${column.title}`),
+    make("p", {}, cell.mean === null ? cell.hole : `Score ${number(cell.mean)}${cell.deviation === null ? "" : ` ± ${number(cell.deviation)}`}`,
+      paper === null ? "" : `; the paper's ${column.mirrors}: ${number(paper)}`),
+    ...cell.runs.map((identity) => runPart(study.runs[identity])),
+    make("h3", {}, "Config"), make("p", { class: "dim" }, "Overrides: ", make("code", {}, row.overrides.join(" ") || "none: the baseline")), make("pre", { tabindex: "0" }, row.config));
+  dialog.showModal();
+}
+
+function draw() {
+  document.getElementById("scale").textContent = study.scale;
+  const counts = {};
+  for (const table of study.tables) for (const row of table.rows) for (const cell of Object.values(row.cells)) counts[cell.state] = (counts[cell.state] || 0) + 1;
+  document.getElementById("counts").textContent = "Cells: " + (Object.entries(counts).map(([state, count]) => `${count} ${state}`).join(", ") || "none");
+  const links = [["grid", "The grid"], ["findings", "Findings"], ...study.tables.map((table) => [`table-${table.name}`, table.title])];
+  document.getElementById("nav").replaceChildren(...links.map(([id, title]) => make("li", {}, make("a", { href: `#${id}` }, title))));
+  const top = window.scrollY;
+  document.getElementById("main").replaceChildren(matrixSection(), findingsSection(), ...study.tables.map(tableSection));
+  window.scrollTo(0, top);
+}
+
+document.getElementById("theme").addEventListener("click", () => {
+  const dark = document.documentElement.dataset.theme
+    ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+});
+draw();
+
+if (study.live) {
+  let tag = null;
+  setInterval(async () => {
+    try {
+      const reply = await fetch("data.json", tag ? { headers: { "If-None-Match": tag } } : {});
+      if (reply.status !== 200) return;
+      tag = reply.headers.get("ETag");
+      if (document.getElementById("cell").open) return;
+      study = await reply.json();
+      draw();
+    } catch { document.getElementById("counts").textContent = "The server has stopped; this is the last state it sent."; }
+  }, 3000);
+}

@@ -1,0 +1,207 @@
+"""study -> one self-contained HTML page: the grid, the tables, the findings, the figures, every cell.
+
+The page is a template with the data beside it as JSON, drawn by its own script; it loads nothing from anywhere.
+`serve` gives the same page on the loopback interface and fresh data as records land.
+"""
+
+import base64
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from t5grid.grid.figures import svg
+from t5grid.grid.graph import MACHINE, Grid, record_of
+from t5grid.grid.illustrations import curve_of, draw
+from t5grid.grid.paper import paper_deviations
+from t5grid.grid.stages import Stage
+from t5grid.grid.strategies import with_parents
+from t5grid.grid.study import Study
+from t5grid.grid.tables import Cell, Row, Table, caption
+
+PAGE = Path(__file__).parent / "page"
+SAMPLES = 3
+"""Decoded examples shown of a task."""
+
+REFRESH = 2.0
+"""Seconds for which the server gives the same data again."""
+
+
+def page_data(study: Study, figures: bool = True) -> dict[str, Any]:
+    """Everything the page shows, as plain types; states in it are done, running, failed, blocked or missing."""
+    runs: dict[str, Any] = {}
+    tables = [_table(study, name, runs, figures) for name in study.grids]
+    found = [
+        {
+            "claim": each.claim.claim,
+            "source": each.claim.source,
+            "verdict": each.ours.verdict,
+            "numbers": each.ours.numbers,
+        }
+        for each in study.findings()
+    ]
+    return {"scale": study.scale, "tables": tables, "findings": found, "runs": runs, "live": False}
+
+
+def _table(study: Study, name: str, runs: dict[str, Any], figures: bool) -> dict[str, Any]:
+    grid, table = study.grids[name], study.table(name)
+    records = study.results / "records"
+    drawn = draw(grid, table, study.store, records) if figures else {}
+    bold = {column.key: table.bold(column.key) for column in table.columns}
+    return {
+        "name": name,
+        "stem": grid.stem,
+        "title": table.title,
+        "caption": caption(table)[:-1],
+        "command": table.command,
+        "first_column": table.first_column,
+        "columns": [asdict(column) for column in table.columns],
+        "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
+        "deviations": {column.key: table.deviation(column.key) for column in table.columns},
+        "paper_deviations": paper_deviations(),
+        "figures": {kind: _data_url(svg(figure)) for kind, figure in drawn.items()},
+    }
+
+
+def _row(
+    study: Study,
+    grid: Grid,
+    table: Table,
+    row: Row,
+    bold: dict[str, frozenset[str]],
+    runs: dict[str, Any],
+) -> dict[str, Any]:
+    cells = grid.rows[row.key]
+    science = {key: value for key, value in cells[0][0].config.items() if key not in MACHINE}
+    shown = {}
+    for column in table.columns:
+        stages = [(cell.seed, columns[column.key]) for cell, columns in cells]
+        for seed, stage in stages:
+            runs.setdefault(stage.identity, _run(study, stage, seed))
+        shown[column.key] = _cell(row.cells[column.key], row.key in bold[column.key]) | {
+            "runs": [stage.identity for _, stage in stages]
+        }
+    return {
+        "key": row.key,
+        "title": row.title,
+        "starred": row.starred,
+        "note": row.note,
+        "overrides": grid.experiment.rows[row.key].overrides,
+        "config": OmegaConf.to_yaml(OmegaConf.create(science)),
+        "cells": shown,
+        "paper": {"scores": row.paper.scores, "bold": sorted(row.paper.bold)} if row.paper else None,
+    }
+
+
+def _cell(cell: Cell, bold: bool) -> dict[str, Any]:
+    word = (cell.hole or "").partition(":")[0]
+    state = "done" if cell.hole is None else word if word in ("running", "failed", "blocked") else "missing"
+    return {
+        "mean": cell.mean,
+        "deviation": cell.deviation,
+        "bold": bold,
+        "hole": cell.hole,
+        "state": state,
+    }
+
+
+def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
+    """One seed of a cell: scores a task, curves of its trainings, decoded examples."""
+    records = study.results / "records"
+    record = record_of(stage, study.store, records)
+    trainings = [each for each in with_parents([stage]) if each.kind not in ("vocabulary", "tokens")]
+    curves = {each.identity: curve_of(each, study.store, records) for each in trainings if each is not stage}
+    run = {
+        "seed": seed,
+        "identity": stage.identity,
+        "score": None,
+        "state": study.store.state(stage),
+        "curves": {identity: curve for identity, curve in curves.items() if curve},
+    }
+    if record is None:
+        return run
+    samples = {task: each[:SAMPLES] for task, each in record.get("samples", {}).items()}
+    made = f"{record['machine']}; commit {record['commit'] or 'of an installed package'}"
+    return run | {
+        "score": record["score"],
+        "state": "done",
+        "tasks": record["tasks"],
+        "samples": samples,
+        "detail": made,
+    }
+
+
+def _data_url(text: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(text).decode()
+
+
+def page(data: dict[str, Any]) -> str:
+    """The whole page as HTML; `</` cannot end the data's element early."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
+    html = (PAGE / "report.html").read_text(encoding="utf-8")
+    for mark, content in (
+        ("/*CSS*/", (PAGE / "report.css").read_text(encoding="utf-8")),
+        ("/*JS*/", (PAGE / "report.js").read_text(encoding="utf-8")),
+        ("/*DATA*/", text),
+    ):
+        html = html.replace(mark, content)
+    return html
+
+
+class Live:
+    """The data of a study, made again when they are asked for and older than `REFRESH` seconds."""
+
+    def __init__(self, study: Study) -> None:
+        self._study, self._lock = study, threading.Lock()
+        self._made, self._text = float("-inf"), b""
+
+    def data(self) -> bytes:
+        """The data as JSON in UTF-8, figures included."""
+        with self._lock:
+            if time.monotonic() - self._made > REFRESH:
+                made = page_data(self._study) | {"live": True}
+                self._text = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
+                self._made = time.monotonic()
+            return self._text
+
+    def page(self) -> bytes:
+        """The page over the present data."""
+        return page(json.loads(self.data())).encode()
+
+
+def server(study: Study, port: int) -> ThreadingHTTPServer:
+    """A server of the live page, on the loopback interface only; port 0 takes any free one."""
+    live = Live(study)
+    routes: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "/": ("text/html; charset=utf-8", live.page),
+        "/data.json": ("application/json", live.data),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path not in routes:
+                self.send_error(404)
+                return
+            kind, content = routes[self.path]
+            body = content()
+            tag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+            same = self.headers.get("If-None-Match") == tag
+            self.send_response(304 if same else 200)
+            self.send_header("ETag", tag)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", "0" if same else str(len(body)))
+            self.end_headers()
+            if not same:
+                self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Requests are not worth a line each."""
+
+    return ThreadingHTTPServer(("127.0.0.1", port), Handler)

@@ -1,0 +1,71 @@
+"""every experiment -> tables, findings: the whole study as far as the records reach. Trains nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from t5grid.composing import data_folder
+from t5grid.files import write_whole
+from t5grid.grid import findings
+from t5grid.grid.graph import Grid, expand, table_of
+from t5grid.grid.store import Store
+from t5grid.grid.tables import Table
+
+
+@dataclass(frozen=True)
+class Study:
+    """Experiments expanded under the same overrides, with the store and the kept records."""
+
+    grids: dict[str, Grid]
+
+    @property
+    def results(self) -> Path:
+        """The folder of tables and records."""
+        return Path(next(iter(self.grids.values())).baseline.runtime.results_dir)
+
+    @property
+    def store(self) -> Store:
+        """The stages on this machine."""
+        return Store(next(iter(self.grids.values())).baseline.runtime.runs_dir)
+
+    def table(self, name: str) -> Table:
+        """The table of one experiment as far as it is done."""
+        return table_of(self.grids[name], self.store, self.results / "records")
+
+    def findings(self) -> list[findings.Finding]:
+        """The paper's claims on the experiments of this study."""
+        claims = findings.load_claims()
+        needed = {claim.experiment for claim in claims.values()} & set(self.grids)
+        return findings.findings(claims, {name: self.table(name) for name in needed})
+
+    @property
+    def scale(self) -> str:
+        """What every caption says first: `Suite nano, size nano, budget lab`."""
+        cell = next(iter(self.grids.values())).baseline
+        return f"Suite {cell.suite.name}, size {cell.labels['size']}, budget {cell.budget.name}"
+
+    @property
+    def stem(self) -> str:
+        """The scale as a part of file names: `nano`, or `t5-base-paper`."""
+        grid = next(iter(self.grids.values()))
+        return grid.stem.removeprefix(f"{grid.experiment.name}-")
+
+
+def experiments() -> list[str]:
+    """Names of all experiment files, the working directory's and the package's."""
+    places = [Path.cwd() / "experiments", data_folder("experiments")]
+    return sorted({path.stem for place in places for path in place.glob("*.yaml")})
+
+
+def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
+    """Compose every cell of the experiments named, or of all. Raises ValueError naming experiment and row."""
+    return Study({name: expand(name, overrides) for name in names or experiments()})
+
+
+def write_findings(overrides: Sequence[str]) -> str:
+    """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
+    claimed = {claim.experiment for claim in findings.load_claims().values()}
+    study = load_study(overrides, [name for name in experiments() if name in claimed])
+    text = findings.to_markdown(study.findings(), study.scale)
+    write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
+    return text

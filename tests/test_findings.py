@@ -1,0 +1,112 @@
+"""findings: the paper agrees with itself, and the tests of a claim tell agreement from contradiction."""
+
+from pathlib import Path
+
+import pytest
+
+from t5grid.grid.experiment import load_experiment
+from t5grid.grid.findings import (
+    AGREES,
+    CONTRADICTS,
+    NOISE,
+    NOT_RUN,
+    Best,
+    Better,
+    Close,
+    Evidence,
+    answer,
+    evidence_of,
+    load_claims,
+    paper_evidence,
+    worst,
+)
+from t5grid.grid.graph import experiment_path
+from t5grid.grid.tables import Column, Facts, build_table
+
+CLAIMS = load_claims()
+DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
+
+
+def evidence(**rows: tuple[float, float]) -> Evidence:
+    return Evidence({row: {"GLUE": glue, "SQuAD": squad} for row, (glue, squad) in rows.items()}, DEVIATIONS)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_agrees_with_the_papers_own_numbers(name: str) -> None:
+    claim = CLAIMS[name]
+    experiment = load_experiment(experiment_path(claim.experiment))
+    table = build_table(experiment, [], {}, Facts("t5", "base", "paper"))
+    found = answer(claim, paper_evidence(table))
+    assert found.verdict == AGREES, found.numbers
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_is_contradicted_by_the_papers_numbers_turned_round(name: str) -> None:
+    """What agrees with every ranking would say nothing: with all scores negated around 50 some test fails."""
+    claim = CLAIMS[name]
+    experiment = load_experiment(experiment_path(claim.experiment))
+    table = build_table(experiment, [], {}, Facts("t5", "base", "paper"))
+    paper = paper_evidence(table)
+    turned = {row: {c: 100 - score for c, score in of_row.items()} for row, of_row in paper.scores.items()}
+    directed = [test for test in claim.tests if isinstance(test, Better | Best)]
+    if directed:
+        assert answer(claim, Evidence(turned, paper.deviations)).verdict in (CONTRADICTS, NOISE)
+
+
+def test_better_needs_two_deviations_in_enough_columns() -> None:
+    both = Better(higher=["a"], lower=["b"], columns=["GLUE", "SQuAD"], at_least=2)
+    assert both(evidence(a=(53, 52), b=(50, 50))).verdict == AGREES
+    assert both(evidence(a=(52, 52), b=(50, 50))).verdict == NOISE  # exactly two deviations is not more
+    assert both(evidence(a=(50, 50), b=(53, 52))).verdict == CONTRADICTS
+    assert both(evidence(a=(53, 50), b=(50, 52))).verdict == NOISE
+    assert both(evidence(b=(53, 50))).verdict == NOT_RUN
+
+
+def test_better_says_columns_points_and_deviations() -> None:
+    found = Better(higher=["a"], lower=["b"], columns=["GLUE", "SQuAD"])(evidence(a=(54, 52), b=(50, 50)))
+    assert found.numbers == "a against b: above in 2 of 2, below in 0; median +3.00 (+4.0 sd)"
+
+
+def test_close_is_a_relative_loss_and_contradicts_beyond_noise_only() -> None:
+    close = Close(row="a", to="b", at_most=2, columns=["GLUE", "SQuAD"])
+    assert close(evidence(a=(49.5, 49.5), b=(50, 50))).verdict == AGREES
+    assert close(evidence(a=(49, 48), b=(50, 50))).verdict == NOISE
+    assert close(evidence(a=(40, 40), b=(50, 50))).verdict == CONTRADICTS
+    assert close(evidence(a=(60, 60), b=(50, 50))).verdict == AGREES
+    assert close(evidence(b=(50, 50))).verdict == NOT_RUN
+
+
+def test_best_counts_the_columns_no_other_row_beats() -> None:
+    best = Best(row="a", at_least=2)
+    assert best(evidence(a=(50, 50), b=(51, 51))).verdict == AGREES
+    assert best(evidence(a=(50, 50), b=(51, 52))).verdict == CONTRADICTS
+    assert best(evidence(a=(50, 50))).verdict == NOT_RUN
+
+
+def test_one_contradiction_decides_and_a_missing_test_leaves_a_claim_open() -> None:
+    assert worst([AGREES, NOISE, CONTRADICTS, NOT_RUN]) == CONTRADICTS
+    assert worst([AGREES, NOT_RUN, NOISE]) == NOT_RUN
+    assert worst([AGREES, NOISE]) == NOISE
+
+
+def test_our_columns_are_judged_as_what_they_mirror() -> None:
+    experiment = load_experiment(experiment_path("objectives"))
+    columns = [Column("sentences", "Sentences", "GLUE"), Column("extra", "Extra")]
+    scores = {experiment.starred: {"sentences": [50.0, 52.0], "extra": [1.0, 2.0]}}
+    found = evidence_of(build_table(experiment, columns, scores, Facts("nano", "nano", "nano")))
+    assert found.scores[experiment.starred] == {"GLUE": 51.0}
+    assert found.deviations == {"GLUE": pytest.approx(2**0.5)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: {claim: x, source: y, experiment: z, tests: [{_target_: t5grid.grid.findings.Wurst}]}", "Wurst"),
+        ("a: {claim: x, sauce: y, experiment: z, tests: []}", "sauce"),
+        ("a: {", "claims.yaml"),
+    ],
+)
+def test_a_wrong_claims_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "claims.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_claims(tmp_path / "claims.yaml")
