@@ -20,7 +20,7 @@ DASHES = ("-", "--", ":")
 STYLE = {
     "svg.hashsalt": "t5grid",
     "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -108,7 +108,7 @@ def _dot(panel: Any, row: Row, column: str, y: float) -> None:
 
 
 def rank_plot(table: Table) -> Any | None:
-    """A panel a mirrored column: our score over the paper's rank of the row; None without two rows."""
+    """A panel a mirrored column: our score over the paper's rank of the row, or None."""
     panels_of = []
     for column in table.columns:
         points = _ranked(table, column.key, column.mirrors)
@@ -149,7 +149,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
-    """Spearman's rank correlation of ours with the paper's: 1 is the same order, 0 where either is constant."""
+    """Spearman's rank correlation of ours with the paper's: 1 is the same order; 0 where one is constant."""
     paper, ours = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
     centre = (len(points) + 1) / 2
     product = sum((p - centre) * (o - centre) for p, o in zip(paper, ours, strict=True))
@@ -217,7 +217,7 @@ def _along(
 
 
 def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | None:
-    """The mean over the columns against seconds and FLOPs of a row's training (`costs[row]`), one dot a row."""
+    """The mean over the columns against seconds and FLOPs of a row's training (`costs[row]`)."""
     points = []
     for row in table.rows:
         means = [cell.mean for cell in row.cells.values() if cell.mean is not None]
@@ -246,8 +246,9 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
 
 
 def svg(figure: Any) -> bytes:
-    """A figure as SVG, its text as text."""
-    return _saved(figure, "svg", metadata={"Date": None, "Creator": "t5grid"})
+    """A figure as SVG, its text as text, in a font of the same widths where matplotlib's own is missing."""
+    text = _saved(figure, "svg", metadata={"Date": None, "Creator": "t5grid"})
+    return text.replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif")
 
 
 def png(figure: Any) -> bytes:

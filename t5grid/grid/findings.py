@@ -1,8 +1,8 @@
 """tables + results/paper/claims.yaml -> findings: what the paper says, and whether our numbers say so too.
 
 A claim is data: the experiment whose rows it compares, the section it comes from and one or more tests. The
-same tests run on the paper's own numbers (`results/paper`), in units of its standard deviations (Table 1), and
-on ours, in units of our baseline's; columns correspond by what they mirror in the paper.
+same tests run on the paper's own numbers (`results/paper`), in units of its standard deviations (Table 1),
+and on ours, in units of our baseline's; columns correspond by what they mirror in the paper.
 """
 
 from collections.abc import Mapping, Sequence

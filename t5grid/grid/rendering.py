@@ -114,7 +114,8 @@ def _notes(table: Table, style: Style) -> list[str]:
     return reasons + [style.escape(f"{row.title}: {row.note}.") for row in table.rows if row.note]
 
 
-def _markdown_grid(lines: Lines) -> str:
+def markdown_grid(lines: Lines) -> str:
+    """Lines as a GitHub table, numbers to the right."""
     rule = [":---", *["---:"] * (len(lines[0]) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
@@ -123,13 +124,14 @@ def to_markdown(table: Table) -> str:
     """The table as GitHub Markdown: title, caption, our rows, reasons for holes, the paper's rows."""
     sentences = [MARKDOWN.escape(line) for line in caption(table)[:-1]]
     parts = [f"## {MARKDOWN.escape(table.title)}", " ".join(sentences), f"Command: `{table.command}`"]
-    parts += [_markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
+    parts += [markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
     if paper := paper_lines(table, MARKDOWN):
-        parts += [f"### {PAPER}", "Bold as printed there.", _markdown_grid(paper)]
+        parts += [f"### {PAPER}", "Bold as printed there.", markdown_grid(paper)]
     return "\n\n".join(parts) + "\n"
 
 
-def _latex_grid(lines: Lines) -> str:
+def latex_grid(lines: Lines) -> str:
+    """Lines as a booktabs tabular; the last line stands below a rule."""
     body = [" & ".join(line) + r" \\" for line in lines]
     align = "l" + "r" * (len(lines[0]) - 1)
     parts = [
@@ -153,14 +155,15 @@ def to_latex(table: Table) -> str:
         r"\centering\small",
         rf"\caption{{{head}}}",
     ]
-    parts += [_latex_grid(our_lines(table, LATEX))]
+    parts += [latex_grid(our_lines(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
     if paper := paper_lines(table, LATEX):
-        parts += [rf"\par\medskip {LATEX.escape(PAPER)}\par\smallskip", _latex_grid(paper)]
+        parts += [rf"\par\medskip {LATEX.escape(PAPER)}\par\smallskip", latex_grid(paper)]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
-def _html_grid(lines: Lines, title: str) -> str:
+def html_grid(lines: Lines, title: str) -> str:
+    """Lines as an HTML table with its caption."""
     head = "".join(f'<th scope="col">{cell}</th>' for cell in lines[0])
     body = [
         f'<tr><th scope="row">{line[0]}</th>{"".join(f"<td>{c}</td>" for c in line[1:])}</tr>'
@@ -176,11 +179,11 @@ def to_html(table: Table) -> str:
     title = HTML.escape(table.title)
     parts = [f"<section>\n<h2>{title}</h2>", *(f"<p>{HTML.escape(line)}</p>" for line in caption(table))]
     parts += [
-        _html_grid(our_lines(table, HTML), title),
+        html_grid(our_lines(table, HTML), title),
         *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
     ]
     if paper := paper_lines(table, HTML):
-        parts.append(_html_grid(paper, HTML.escape(PAPER) + ", bold as printed there"))
+        parts.append(html_grid(paper, HTML.escape(PAPER) + ", bold as printed there"))
     return "\n".join([*parts, "</section>"]) + "\n"
 
 

@@ -1,6 +1,6 @@
 """study -> one self-contained HTML page: the grid, the tables, the findings, the figures, every cell.
 
-The page is a template with the data beside it as JSON, drawn by its own script; it loads nothing from anywhere.
+The page is a template with the data beside it as JSON, drawn by its own script; it loads nothing else.
 `serve` gives the same page on the loopback interface and fresh data as records land.
 """
 
@@ -35,7 +35,7 @@ REFRESH = 2.0
 
 
 def page_data(study: Study, figures: bool = True) -> dict[str, Any]:
-    """Everything the page shows, as plain types; states in it are done, running, failed, blocked or missing."""
+    """Everything the page shows, as plain types; a state is done, running, failed, blocked or missing."""
     runs: dict[str, Any] = {}
     tables = [_table(study, name, runs, figures) for name in study.grids]
     found = [

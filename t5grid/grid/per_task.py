@@ -1,0 +1,124 @@
+"""study -> the table of every score of every task, a row each of every experiment (the paper's Table 16)."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from t5grid.files import write_whole
+from t5grid.grid.graph import Grid, record_of
+from t5grid.grid.rendering import (
+    HTML,
+    LATEX,
+    MARKDOWN,
+    Lines,
+    Style,
+    html_grid,
+    latex_grid,
+    markdown_grid,
+)
+from t5grid.grid.store import Store
+
+TITLE = "Every task's scores"
+
+
+@dataclass(frozen=True)
+class PerTask:
+    """Scores by (experiment, row title), each by `task metric`; means over the seeds that are done."""
+
+    scale: str
+    rows: Mapping[tuple[str, str], Mapping[str, float]]
+
+    @property
+    def metrics(self) -> list[str]:
+        """`task metric` names in the order of the suite's columns."""
+        return list(dict.fromkeys(name for scores in self.rows.values() for name in scores))
+
+    def lines(self, style: Style) -> Lines:
+        """Header and rows as formatted cells."""
+        head = ["Experiment: row", *self.metrics]
+        body = [
+            [f"{experiment}: {row}", *(_number(scores.get(name)) for name in self.metrics)]
+            for (experiment, row), scores in self.rows.items()
+        ]
+        return [[style.escape(text) for text in line] for line in [head, *body]]
+
+
+def per_task(scale: str, grids: Mapping[str, Grid], store: Store, records: Path) -> PerTask:
+    """The scores of all rows that have any record; a pure function of records."""
+    rows = {}
+    for name, grid in grids.items():
+        for key, cells in grid.rows.items():
+            found: dict[str, list[float]] = {}
+            for column in grid.columns:
+                for _, columns in cells:
+                    record = record_of(columns[column.key], store, records)
+                    for metric, score in _scores(record or {}).items():
+                        found.setdefault(metric, []).append(score)
+            if found:
+                title = grid.experiment.rows[key].title
+                rows[name, title] = {metric: fmean(scores) for metric, scores in found.items()}
+    return PerTask(scale, rows)
+
+
+def _scores(record: Mapping[str, Any]) -> dict[str, float]:
+    """`task metric` -> score of one evaluation, without the step that was chosen."""
+    return {
+        f"{task} {metric}": float(score)
+        for task, scores in record.get("tasks", {}).items()
+        for metric, score in scores.items()
+        if metric != "step"
+    }
+
+
+def _number(score: float | None) -> str:
+    return "–" if score is None else f"{score:.2f}"
+
+
+def _caption(table: PerTask) -> str:
+    return (
+        f"{table.scale}. Every metric of every task at its chosen checkpoint, the mean over a row's seeds. "
+        "Reproduces the layout of Table 16 of Raffel et al. (2020), whose numbers are in results/paper/table16.csv."
+    )
+
+
+def render(table: PerTask) -> dict[str, str]:
+    """File ending -> the table's text."""
+    head = LATEX.escape(f"{TITLE}. {_caption(table)}")
+    latex = [
+        "% needs \\usepackage{booktabs,graphicx}",
+        r"\begin{table}",
+        rf"\centering\caption{{{head}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        latex_grid(table.lines(LATEX)) + "}",
+        r"\end{table}",
+    ]
+    title, text = HTML.escape(TITLE), HTML.escape(_caption(table))
+    grid = html_grid(table.lines(HTML), title)
+    return {
+        "md": f"## {TITLE}\n\n{MARKDOWN.escape(_caption(table))}\n\n{markdown_grid(table.lines(MARKDOWN))}\n",
+        "tex": "\n".join(latex) + "\n",
+        "html": f"<section>\n<h2>{title}</h2>\n<p>{text}</p>\n{grid}\n</section>\n",
+        "csv": _csv(table),
+    }
+
+
+def _csv(table: PerTask) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["experiment", "row", *table.metrics])
+    for (experiment, row), scores in table.rows.items():
+        numbers = ["" if name not in scores else f"{scores[name]:.4f}" for name in table.metrics]
+        writer.writerow([experiment, row, *numbers])
+    return buffer.getvalue()
+
+
+def write_per_task(table: PerTask, folder: Path, stem: str) -> Sequence[Path]:
+    """Write `stem.md`, `.tex`, `.html`, `.csv`; their paths."""
+    texts = {folder / f"{stem}.{ending}": text for ending, text in render(table).items()}
+    for path, text in texts.items():
+        write_whole(path, text)
+    return list(texts)
