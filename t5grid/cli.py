@@ -89,12 +89,15 @@ def _parser() -> argparse.ArgumentParser:
         ("table", table, "write the tables again from the records"),
     ):
         add = commands.add_parser(name, help=text)
-        add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
+        add.add_argument("names", nargs="*" if command is table else "+", metavar="NAME|OVERRIDE")
         add.set_defaults(command=command)
     commands.choices["logs"].add_argument("-n", "--num", type=int, default=20, help="how many lines of each")
     for name in ("run", "sweep"):
         text = "stay until jobs that were submitted have ended"
         commands.choices[name].add_argument("--wait", action="store_true", help=text)
+    add = commands.choices["table"]
+    add.add_argument("--all", action="store_true", help="every experiment that has records, and the findings")
+    _report_options(commands.add_parser("report", help="one HTML page of the whole study"))
     add = commands.add_parser("findings", help="the paper's claims, each with our evidence")
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
     add.set_defaults(command=findings)
@@ -112,6 +115,18 @@ def _parser() -> argparse.ArgumentParser:
         text = "trust the classes of a package of yours"
         add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)
     return parser
+
+
+def _report_options(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
+        "names", nargs="*", metavar="NAME|OVERRIDE", help="experiments (default: all), overrides"
+    )
+    add.add_argument("-o", "--output", help="where to write (default: results/report-<scale>.html)")
+    add.add_argument("--serve", action="store_true", help="serve it live on 127.0.0.1 while a sweep runs")
+    add.add_argument("--port", type=int, default=8321, help="of --serve; 0 takes any free port")
+    add.add_argument("--open", action="store_true", help="open a browser on --serve")
+    add.add_argument("--wandb", action="store_true", help="log tables and figures to a run too")
+    add.set_defaults(command=report)
 
 
 def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -153,6 +168,7 @@ def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
     from t5grid.data.tasks.presence import fetch
     from t5grid.grid.graph import merged
+    from t5grid.grid.publishing import publish
 
     grids, store = _grids(options)
     cell = grids[0].baseline
@@ -163,7 +179,7 @@ def sweep(options: Any, rest: list[str]) -> int:
         executor = cell.executor.waiting() if options.wait else cell.executor
         outcome = executor.run(stages, store, cell.runtime)
     finally:
-        written = [_write(grid, store) for grid in grids]
+        written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
@@ -181,25 +197,39 @@ def _report_failures(outcome: Any, store: Any) -> int:
     return FAILURE if outcome.failed or outcome.blocked else 0
 
 
-def _write(grid: Any, store: Any) -> tuple[str, Path]:
-    """Keep the records, write the table in every format; its Markdown and where that is."""
-    from t5grid.grid.graph import keep_records, table_of
-    from t5grid.grid.rendering import to_markdown, write_table
-
-    results = Path(grid.baseline.runtime.results_dir)
-    keep_records(grid, store, results / "records")
-    made = table_of(grid, store, results / "records")
-    paths = write_table(made, results / "tables", grid.stem)
-    return to_markdown(made), next(path for path in paths if path.suffix == ".md")
-
-
 def table(options: Any, rest: list[str]) -> int:
     """Write the tables again from the records, part-done ones too."""
+    from t5grid.grid.publishing import publish, publish_all
+    from t5grid.grid.study import load_study
+
+    if options.all:
+        if named := [word for word in options.names if "=" not in word]:
+            raise ValueError(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
+        print("\n".join(publish_all(load_study(options.names))))
+        return 0
     grids, store = _grids(options)
     for grid in grids:
-        text, path = _write(grid, store)
+        text, path = publish(grid, store)
         print(text)
         print(f"written: {path}")
+    return 0
+
+
+def report(options: Any, rest: list[str]) -> int:
+    """Write the page of the whole study, or serve it live, or log it."""
+    from t5grid.grid.publishing import log_report, serve_report, write_report
+    from t5grid.grid.study import load_study
+
+    names = [word for word in options.names if "=" not in word]
+    study = load_study([word for word in options.names if "=" in word], names)
+    if options.serve:
+        serve_report(study, options.port, options.open)
+    else:
+        path = Path(options.output or study.results / f"report-{study.stem}.html")
+        write_report(study, path)
+        print(f"written: {path}")
+        if options.wandb:
+            log_report(study)
     return 0
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t5grid.composing import data_folder
+from t5grid.config import Cells
 from t5grid.files import write_whole
 from t5grid.grid import findings
 from t5grid.grid.graph import Grid, expand, table_of
@@ -59,7 +60,8 @@ def experiments() -> list[str]:
 
 def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     """Compose every cell of the experiments named, or of all. Raises ValueError naming experiment and row."""
-    return Study({name: expand(name, overrides) for name in names or experiments()})
+    loader = Cells()
+    return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 
 
 def write_findings(overrides: Sequence[str]) -> str:

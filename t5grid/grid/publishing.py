@@ -1,0 +1,91 @@
+"""study -> files: tables, figures, every task's scores, findings, the report; and the same to Weights & Biases."""
+
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from t5grid.files import write_whole
+from t5grid.grid import findings, report
+from t5grid.grid.graph import Grid, keep_records, table_of
+from t5grid.grid.illustrations import draw, write_figures
+from t5grid.grid.per_task import per_task, write_per_task
+from t5grid.grid.rendering import to_markdown, write_table
+from t5grid.grid.store import Store
+from t5grid.grid.study import Study
+
+
+def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
+    """Keep the records of a grid, write its table in every format and its figures; Markdown and its path.
+
+    Without `redraw`, figures are drawn only where the table has changed.
+    """
+    results = Path(grid.baseline.runtime.results_dir)
+    keep_records(grid, store, results / "records")
+    made = table_of(grid, store, results / "records")
+    text, path = to_markdown(made), results / "tables" / f"{grid.stem}.md"
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    write_table(made, results / "tables", grid.stem)
+    if redraw or before != text:
+        write_figures(grid, made, store, results / "records", results / "figures")
+    return text, path
+
+
+def publish_all(study: Study) -> list[str]:
+    """Write everything of a study that has any record; one line an experiment says what was done."""
+    done, said = {}, []
+    for name, grid in study.grids.items():
+        if any(row.seeds for row in study.table(name).rows):
+            done[name] = grid
+            said.append(f"written: {publish(grid, study.store)[1]}")
+        else:
+            said.append(f"nothing has run of {name}")
+    if done:
+        records, folder = study.results / "records", study.results / "tables"
+        scores = per_task(study.scale, done, study.store, records)
+        write_per_task(scores, folder, f"per_task-{study.stem}")
+        text = findings.to_markdown(study.findings(), study.scale)
+        write_whole(folder / f"findings-{study.stem}.md", text)
+    return said
+
+
+def write_report(study: Study, path: Path) -> None:
+    """Write the page, whole; what it shows of other stages on this machine is as of now."""
+    write_whole(path, report.page(report.page_data(study)))
+
+
+def serve_report(study: Study, port: int, open_browser: bool) -> None:
+    """Serve the live page until interrupted. Raises ValueError for a port that cannot be had."""
+    try:
+        server = report.server(study, port)
+    except OSError as error:
+        raise ValueError(f"report: --port {port}: {error.strerror}; 0 takes any free port") from None
+    url = f"http://127.0.0.1:{server.server_address[1]}/"
+    print(f"{url} (Ctrl-C ends it)", flush=True)
+    if open_browser:
+        webbrowser.open(url)
+    with server:
+        server.serve_forever()
+
+
+def log_report(study: Study) -> str:
+    """Log tables and figures to one Weights & Biases run; `runtime.wandb=online` sends, else it stays offline."""
+    import wandb
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    runtime = next(iter(study.grids.values())).baseline.runtime
+    mode = "online" if runtime.wandb == "online" else "offline"
+    run: Any = wandb.init(project=runtime.wandb_project, name=f"report {study.stem}", mode=mode)
+    for name, grid in study.grids.items():
+        made = study.table(name)
+        columns = [made.first_column, *(column.title for column in made.columns)]
+        rows = [[row.title, *(row.cells[column.key].mean for column in made.columns)] for row in made.rows]
+        run.log({f"{name}/table": wandb.Table(columns=columns, data=rows)})
+        for kind, figure in draw(grid, made, study.store, study.results / "records").items():
+            FigureCanvasAgg(figure)
+            run.log({f"{name}/{kind}": wandb.Image(figure)})
+    found = [[each.claim.claim, each.ours.verdict, each.ours.numbers] for each in study.findings()]
+    run.log({"findings": wandb.Table(columns=["claim", "verdict", "numbers"], data=found)})
+    run.finish()
+    print(f"wandb: {mode} run {run.id}", file=sys.stderr)
+    return str(run.id)
