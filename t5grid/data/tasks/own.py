@@ -233,7 +233,9 @@ def columns_of(template: str, key: str) -> list[str]:
     """The columns a template names. Raises ValueError for a lone brace."""
     fields = [match for match in FIELD.finditer(template)]
     if any(match[0] in "{}" for match in fields):
-        raise ValueError(f"{key}={template!r}: a brace without its other half; a column is {{name}}, a brace {{{{")
+        raise ValueError(
+            f"{key}={template!r}: a brace without its other half; a column is {{name}}, a brace {{{{"
+        )
     return [match[1] for match in fields if match[1]]
 
 
