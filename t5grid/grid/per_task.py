@@ -81,7 +81,7 @@ def _number(score: float | None) -> str:
 def _caption(table: PerTask) -> str:
     return (
         f"{table.scale}. Every metric of every task at its chosen checkpoint, the mean over a row's seeds. "
-        "The layout is that of Table 16 of Raffel et al. (2020); its numbers are in results/paper/table16.csv."
+        "The layout is that of Table 16 of Raffel et al. (2020): results/paper/table16.csv."
     )
 
 

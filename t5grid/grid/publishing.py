@@ -1,4 +1,4 @@
-"""study -> files: tables, figures, every task's scores, findings, the report; and the same to Weights & Biases."""
+"""study -> files: tables, figures, scores a task, findings, the report; and all of it to a wandb run."""
 
 import sys
 import webbrowser
@@ -69,7 +69,7 @@ def serve_report(study: Study, port: int, open_browser: bool) -> None:
 
 
 def log_report(study: Study) -> str:
-    """Log tables and figures to one Weights & Biases run; `runtime.wandb=online` sends, else it stays offline."""
+    """Log tables and figures to one Weights & Biases run, offline unless `runtime.wandb=online`; its id."""
     import wandb
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

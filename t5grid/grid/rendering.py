@@ -13,12 +13,13 @@ from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_f
 
 SPREAD = "Baseline standard deviation"
 PAPER = "The paper's numbers for the same rows"
+BESIDE = "Bold as printed there; in brackets, ours minus the paper's in the column that mirrors it."
 ABSENT = "no such row in the paper"
 
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$"},
+    **{"−": "$-$", "★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$"},
 }
 
 
@@ -88,20 +89,25 @@ def paper_lines(table: Table, style: Style) -> Lines:
     lines = [[style.escape(text) for text in (table.first_column, *facts, *columns, "Printed in")]]
     for row in table.rows:
         known = [style.escape(row.paper.facts.get(fact, "") if row.paper else "") for fact in facts]
-        lines.append([_title(row, style), *known, *_paper_cells(row, columns, style)])
+        lines.append([_title(row, style), *known, *_paper_cells(table, row, columns, style)])
     spread = paper_spread(table)
     cells = [format_spread(spread.get(column), style) for column in columns]
     return [*lines, [style.escape(SPREAD), *([""] * len(facts)), *cells, style.escape("Table 1")]]
 
 
-def _paper_cells(row: Row, columns: Sequence[str], style: Style) -> list[str]:
+def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -> list[str]:
+    """A row's published scores, each with our difference from it where one of our columns mirrors it."""
     if row.paper is None:
         return [""] * len(columns) + [style.escape(ABSENT)]
-    scores = [style.escape(row.paper.scores.get(column, "")) for column in columns]
-    bold = [column in row.paper.bold for column in columns]
-    cells = [
-        style.bold.format(score) if strong else score for score, strong in zip(scores, bold, strict=True)
-    ]
+    ours = {column.mirrors: row.cells[column.key].mean for column in table.columns}
+    cells = []
+    for column in columns:
+        printed = row.paper.scores.get(column, "")
+        score = style.escape(printed)
+        score = style.bold.format(score) if column in row.paper.bold else score
+        mean = ours.get(column)
+        difference = f" ({mean - float(printed):+.2f})" if printed and mean is not None else ""
+        cells.append(score + style.escape(difference.replace("-", "−")))
     return [*cells, style.escape(table_title(row.paper.table))]
 
 
@@ -126,7 +132,7 @@ def to_markdown(table: Table) -> str:
     parts = [f"## {MARKDOWN.escape(table.title)}", " ".join(sentences), f"Command: `{table.command}`"]
     parts += [markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
     if paper := paper_lines(table, MARKDOWN):
-        parts += [f"### {PAPER}", "Bold as printed there.", markdown_grid(paper)]
+        parts += [f"### {PAPER}", BESIDE, markdown_grid(paper)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -158,7 +164,7 @@ def to_latex(table: Table) -> str:
     parts += [latex_grid(our_lines(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
     if paper := paper_lines(table, LATEX):
-        parts += [rf"\par\medskip {LATEX.escape(PAPER)}\par\smallskip", latex_grid(paper)]
+        parts += [rf"\par\medskip {LATEX.escape(f'{PAPER}. {BESIDE}')}\par\smallskip", latex_grid(paper)]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
@@ -183,7 +189,7 @@ def to_html(table: Table) -> str:
         *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
     ]
     if paper := paper_lines(table, HTML):
-        parts.append(html_grid(paper, HTML.escape(PAPER) + ", bold as printed there"))
+        parts.append(html_grid(paper, HTML.escape(f"{PAPER}. {BESIDE}")))
     return "\n".join([*parts, "</section>"]) + "\n"
 
 

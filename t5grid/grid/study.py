@@ -1,5 +1,6 @@
 """every experiment -> tables, findings: the whole study as far as the records reach. Trains nothing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from t5grid.composing import data_folder
 from t5grid.config import Cells
 from t5grid.files import write_whole
 from t5grid.grid import findings
-from t5grid.grid.graph import Grid, expand, table_of
+from t5grid.grid.experiment import load_experiment
+from t5grid.grid.graph import Grid, expand, experiment_path, table_of
 from t5grid.grid.store import Store
 from t5grid.grid.tables import Table
 
@@ -53,9 +55,16 @@ class Study:
 
 
 def experiments() -> list[str]:
-    """Names of all experiment files, the working directory's and the package's."""
+    """Names of all experiment files, the working directory's and the package's, in the order of the paper."""
     places = [Path.cwd() / "experiments", data_folder("experiments")]
-    return sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    names = {path.stem for place in places for path in place.glob("*.yaml")}
+    return sorted(names, key=lambda name: (_first_table(name), name))
+
+
+def _first_table(name: str) -> int:
+    """The number of the paper's table that an experiment begins with; those of no table come last."""
+    begins = re.match(r"Tables? (\d+)", load_experiment(experiment_path(name)).reproduces)
+    return int(begins[1]) if begins else 1000
 
 
 def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:

@@ -113,7 +113,7 @@ function matrixSection() {
   const legend = Object.entries(MARKS).map(([state, mark]) => make("span", {}, make("span", { class: `state ${state}` }, mark), ` ${state}`));
   return make("section", { id: "grid" }, make("h2", {}, "The grid"), make("div", { class: "bar dim" }, ...legend),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The grid", style: "max-height: 32rem; overflow-y: auto" },
-      make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
+      make("table", { class: "matrix" }, make("thead", {}, head), make("tbody", {}, ...body))));
 }
 
 function findingsSection() {

@@ -1,0 +1,91 @@
+"""figures: the right numbers at the right places, the same bytes twice, nothing where nothing has run."""
+
+import pytest
+
+from t5grid.grid import figures
+from t5grid.grid.experiment import Experiment, RowSpec
+from t5grid.grid.paper import PaperReference
+from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+
+COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
+SCORES = {
+    "replace": {"reading": [69.0, 70.0, 71.0], "writing": [50.0, 50.5, 51.0]},
+    "bert": {"reading": [72.0], "writing": [40.0]},
+    "drop": {"reading": [60.0], "writing": Hole("not run")},
+}
+
+
+def table(scores: dict = SCORES) -> Table:
+    rows = {
+        "replace": RowSpec("Replace", [], True, PaperReference("table05", "Replace corrupted spans")),
+        "bert": RowSpec("BERT", ["a=1"], paper=PaperReference("table05", "BERT-style (Devlin et al., 2018)")),
+        "drop": RowSpec("Drop", ["a=2"], paper=PaperReference("table05", "Drop corrupted tokens")),
+    }
+    experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
+    return build_table(experiment, COLUMNS, scores, Facts("nano", "nano", "nano"))
+
+
+def dots(panel: object) -> dict[float, float]:
+    """y -> x of the dots of a panel: the markers alone, without bands and error bars."""
+    lines = [line for line in panel.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    return {line.get_ydata()[0]: line.get_xdata()[0] for line in lines}
+
+
+def test_dots_stand_at_the_means_and_a_hole_has_none() -> None:
+    reading, writing = figures.dot_plot(table()).axes
+    assert dots(reading) == {0: 70.0, 1: 72.0, 2: 60.0}
+    assert dots(writing) == {0: 50.5, 1: 40.0}
+    assert [label.get_text() for label in reading.get_yticklabels()] == ["★ Replace", "BERT", "Drop"]
+
+
+def test_the_band_reaches_two_deviations_below_the_best() -> None:
+    band = figures.dot_plot(table()).axes[0].patches[0]
+    assert (band.get_x(), band.get_x() + band.get_width()) == (pytest.approx(70.0), 72.0)
+
+
+def test_ranks_are_the_papers_and_the_correlation_is_spearmans() -> None:
+    (panel,) = figures.rank_plot(table()).axes
+    points = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in panel.get_lines())
+    assert points == [(1, 70.0), (2, 72.0), (3, 60.0)]  # SQuAD 80.88, 80.65, 80.52
+    assert "ρ = +0.50" in panel.get_title()
+
+
+def test_spearman_agrees_with_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    paper, ours = [1.0, 2.5, 2.5, 4.0, 5.0], [80.0, 70.0, 75.0, 20.0, 20.0]
+    points = [(rank, score, False) for rank, score in zip(paper, ours, strict=True)]
+    expected = spearmanr(paper, [-score for score in ours]).statistic
+    assert figures._agreement(points) == pytest.approx(expected)
+
+
+def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
+    positions = {"bert": (32.0, "a"), "drop": (8.0, "a")}
+    reading, _ = figures.axis_plot(table(), "d", positions, log=True).axes
+    line = next(
+        line for line in reading.get_lines() if len(line.get_xdata()) == 2 and line.get_marker() == "o"
+    )
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([8.0, 32.0], [60.0, 72.0])
+    assert reading.get_xscale() == "log"
+
+
+def test_costs_need_a_row_that_is_whole() -> None:
+    costs = {"replace": (10.0, 1e12), "bert": (20.0, 3e12), "drop": (30.0, 4e12)}
+    seconds, flops = figures.cost_plot(table(), costs).axes
+    assert [line.get_xdata()[0] for line in seconds.get_lines()] == [10.0, 20.0]
+    assert [line.get_ydata()[0] for line in flops.get_lines()] == [60.25, 56.0]
+
+
+def test_a_figure_of_nothing_is_none() -> None:
+    assert figures.curve_plot("Two", {"a": []}) is None
+    assert figures.rank_plot(table({})) is None
+    assert figures.cost_plot(table(), {}) is None
+    assert figures.axis_plot(table(), "d", {}, log=False) is None
+
+
+def test_the_same_numbers_draw_the_same_bytes() -> None:
+    curves = {"a": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
+    for render in (figures.svg, figures.png):
+        assert render(figures.curve_plot("Two", curves)) == render(figures.curve_plot("Two", curves))
+    text = figures.svg(figures.curve_plot("Two", curves)).decode()
+    assert "Verdana" in text and "Two: pre-training" in text and "<dc:date>" not in text

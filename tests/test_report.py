@@ -1,0 +1,179 @@
+"""report: the page shows what the records say, alone in one file, live on the loopback, in a real browser."""
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from t5grid.grid.report import page, page_data, server
+from t5grid.grid.study import Study, load_study
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def study_in(folder: Path, *names: str) -> Study:
+    """The committed lab records, and no stages of this machine."""
+    overrides = ["budget=lab", f"runtime.runs_dir={folder}/runs", f"runtime.results_dir={RESULTS}"]
+    return load_study(overrides, names or ["objectives"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return study_in(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def data(study: Study) -> dict[str, Any]:
+    return page_data(study)
+
+
+def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> None:
+    (table,) = data["tables"]
+    lines = (RESULTS / "tables" / "objectives-lab.csv").read_text(encoding="utf-8").splitlines()
+    for row, line in zip(table["rows"], lines[1:], strict=False):
+        means = [cell["mean"] for cell in row["cells"].values()]
+        assert ",".join(f"{mean:.4f}" for mean in means) in line
+
+
+def test_every_cell_leads_to_scores_a_task_and_decoded_examples(data: dict[str, Any]) -> None:
+    for row in data["tables"][0]["rows"]:
+        for cell in row["cells"].values():
+            for identity in cell["runs"]:
+                run = data["runs"][identity]
+                assert run["tasks"] and run["state"] == "done"
+                for samples in run["samples"].values():
+                    assert 1 <= len(samples) <= 3 and set(samples[0]) == {"input", "target", "prediction"}
+
+
+def test_the_page_stands_alone(data: dict[str, Any]) -> None:
+    text = page(data)
+    assert re.findall(r"""(?:src|href)=["'](?!#|data:)""", text) == []
+    assert "@import" not in text and "url(" not in text
+    assert text.count("</script>") == 2
+
+
+def test_text_from_a_record_cannot_end_the_data_or_become_markup(data: dict[str, Any]) -> None:
+    sly = {**data, "scale": "</script><script>alert(1)</script>"}
+    text = page(sly)
+    assert text.count("</script>") == 2
+    held = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert held and json.loads(held[1])["scale"] == sly["scale"]
+
+
+def test_a_cell_that_has_not_run_says_so(tmp_path: Path) -> None:
+    data = page_data(study_in(tmp_path, "corruption_rate"), figures=False)
+    cell = data["tables"][0]["rows"][-1]["cells"]["questions"]
+    assert (cell["mean"], cell["state"], cell["hole"]) == (None, "missing", "not run")
+
+
+@pytest.fixture(scope="module")
+def address(study: Study) -> Iterator[str]:
+    with server(study, 0) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+        thread.join()
+
+
+def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: str) -> None:
+    with urlopen(f"{address}/data.json") as reply:
+        tag, data = reply.headers["ETag"], json.load(reply)
+    assert data["live"] and data["tables"][0]["name"] == "objectives"
+    with urlopen(address) as reply:
+        assert b'"live": true' in reply.read()
+    request = Request(f"{address}/data.json", headers={"If-None-Match": tag})
+    with pytest.raises(Exception, match="304"):
+        urlopen(request)
+    with pytest.raises(Exception, match="404"):
+        urlopen(f"{address}/../pyproject.toml")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no Chromium: apt-get install chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield running
+    running.quit()
+
+
+def first_column(browser: Any) -> list[str]:
+    rows = browser.find_elements("css selector", "#table-objectives tbody tr")
+    return [row.find_element("css selector", "th").text for row in rows][:-1]
+
+
+def numbers(browser: Any, column: int) -> list[float]:
+    cells = browser.find_elements("css selector", f"#table-objectives tbody td:nth-of-type({column})")
+    return [
+        float(re.sub(r" ±.*", "", cell.text).replace("−", "-")) for cell in cells[:-1] if "–" not in cell.text
+    ]
+
+
+@pytest.mark.slow
+def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(data), encoding="utf-8")
+    browser.get(path.as_uri())
+    titles = first_column(browser)
+    assert titles[0] == "Prefix language modeling" and "★ Replace corrupted spans" in titles
+
+    sort = "#table-objectives th[data-key=questions] button"
+    browser.find_element("css selector", sort).click()
+    assert numbers(browser, 3) == sorted(numbers(browser, 3), reverse=True)
+    browser.find_element("css selector", sort).click()
+    assert numbers(browser, 3) == sorted(numbers(browser, 3))
+    browser.find_element("css selector", sort).click()
+    assert first_column(browser) == titles
+
+    for show, expected in (("paper", 80.88), ("difference", None), ("ours", None)):
+        browser.find_element("css selector", f"#table-objectives input[value={show}]").click()
+        shown = numbers(browser, 3)
+        assert expected is None or expected in shown
+    ours = [row["cells"]["questions"]["mean"] for row in data["tables"][0]["rows"]]
+    assert shown == [pytest.approx(mean, abs=0.006) for mean in ours]
+
+    browser.find_element("css selector", "#table-objectives tbody td button").click()
+    dialog = browser.find_element("id", "cell")
+    assert dialog.is_displayed() and "Prefix language modeling: Sentences" in dialog.text
+    assert "prediction" in dialog.text and "t5grid.data.objectives.PrefixLM" in dialog.text
+    browser.switch_to.active_element.send_keys("\ue00c")  # Escape
+    assert not dialog.is_displayed()
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+@pytest.mark.slow
+def test_the_page_fits_a_phone_in_light_and_dark(browser: Any, data: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(data), encoding="utf-8")
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    colours = []
+    for scheme in ("light", "dark"):
+        feature = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+        browser.get(path.as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        colours.append(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    assert colours == ["rgb(255, 255, 255)", "rgb(22, 24, 28)"]
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
+def test_the_live_page_draws_what_the_server_sends(browser: Any, address: str) -> None:
+    browser.get(address)
+    assert "63 done" in browser.find_element("id", "counts").text
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
