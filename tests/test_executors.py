@@ -213,6 +213,27 @@ def test_no_more_workers_than_stages_are_started(store: Store, diary: Path) -> N
     assert Local(3)._num_workers(stages) == 2
 
 
+def test_no_more_workers_than_have_memory_are_started(store: Store, diary: Path) -> None:
+    stages = [make(Toy, name, diary) for name in "abc"]
+    assert Local(3)._num_workers(stages, 1, 2 * executors.GB) == 2
+    assert Local(3)._num_workers(stages, 1, executors.GB // 2) == 1
+    assert 0 < executors.memory_of(os.getpid()) < executors.free_memory() + 2 * executors.GB
+
+
+def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary: Path) -> None:
+    stages = [make(Toy, name, diary) for name in "ab"]
+    todo = {stage.identity: stage for stage in stages}
+    for share, num_processes in ((executors.GB, 1), (1, 2)):
+        outcome = executors.Outcome()
+        executors._Run(dict(todo), outcome, store, RUNTIME, 1, share).to_the_end()
+        assert names(outcome.ran) == ["a", "b"]
+        assert len({(store.record(stage) or {})["pid"] for stage in stages}) == num_processes
+        for stage in stages:
+            (store.folder(stage) / "record.json").unlink()
+
+
 def test_less_than_one_worker_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^executor\.num_workers=0: at least 1, or null for one a core$"):
         Local(0)
+    with pytest.raises(ValueError, match=r"^executor\.memory=0: at least 1 \(GB\)"):
+        Local(1, memory=0)

@@ -1,6 +1,11 @@
-"""graph -> done: runs whatever of a graph has not run yet, on this machine."""
+"""graph -> done: runs whatever of a graph has not run yet, on this machine.
+
+Memory is bounded twice: no more workers are started than have a gibibyte each, and one that holds more than
+its share after a stage, from whatever libraries keep, is replaced by a fresh one.
+"""
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,6 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from t5grid.config import Runtime
@@ -16,6 +22,8 @@ from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, FOUND, HELD, worker
 
+GB = 2**30
+LEAST_MEMORY = GB  # what a worker takes with everything imported and a small model
 POLL = 0.5  # seconds between looks at the status of running stages
 PATIENCE = 5.0  # seconds a worker gets to end by itself
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -47,10 +55,13 @@ class Local:
     """Long-lived worker processes; the machine's cores are divided among them."""
 
     num_workers: int | None = None
+    memory: int | None = None  # GB for all of them; None is what is free when they start
 
     def __post_init__(self) -> None:
         if self.num_workers is not None and self.num_workers < 1:
             raise ValueError(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
+        if self.memory is not None and self.memory < 1:
+            raise ValueError(f"executor.memory={self.memory}: at least 1 (GB), or null for what is free")
 
     def waiting(self) -> "Local":
         """The same: it always stays until all is done."""
@@ -63,12 +74,15 @@ class Local:
         outcome = Outcome(found=[stage for stage in stages if store.state(stage) == "done"])
         todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
         if todo:
-            num_workers = self._num_workers(todo.values(), runtime.num_devices)
-            _Run(todo, outcome, store, runtime, num_workers).to_the_end()
+            memory = self.memory * GB if self.memory else free_memory()
+            num_workers = self._num_workers(todo.values(), runtime.num_devices, memory)
+            _Run(todo, outcome, store, runtime, num_workers, memory // num_workers).to_the_end()
         return outcome
 
-    def _num_workers(self, todo: Iterable[Stage], num_devices: int = 1) -> int:
-        return min(self.num_workers or max(1, num_cores() // num_devices), sum(1 for _ in todo))
+    def _num_workers(self, todo: Iterable[Stage], num_devices: int = 1, memory: int = sys.maxsize) -> int:
+        """One a core (or as many as are asked for), fewer where stages or memory are scarcer."""
+        wanted = self.num_workers or max(1, num_cores() // num_devices)
+        return max(1, min(wanted, sum(1 for _ in todo), memory // (LEAST_MEMORY * num_devices)))
 
 
 def num_cores() -> int:
@@ -76,14 +90,37 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_memory() -> int:
+    """Bytes that new processes may take; no bound where the system does not say."""
+    with suppress(OSError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return sys.maxsize
+
+
+def memory_of(pid: int | None) -> int:
+    """Bytes of memory a process holds; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
 class _Run:
     """One pass over a graph with a fixed set of workers."""
 
     def __init__(
-        self, todo: dict[str, Stage], outcome: Outcome, store: Store, runtime: Runtime, num_workers: int
+        self,
+        todo: dict[str, Stage],
+        outcome: Outcome,
+        store: Store,
+        runtime: Runtime,
+        num_workers: int,
+        share: int,
     ) -> None:
         self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
         self.num_threads = max(1, num_cores() // num_workers)
+        self.share = share  # bytes of memory that an idle worker may keep
         self.held: dict[str, float] = {}
         self.num_workers, self.workers = num_workers, list[_Worker]()
 
@@ -171,6 +208,7 @@ class _Run:
             assert stage is not None
             try:
                 result = each.connection.recv()
+                self._replace_if_large(each)
             except (EOFError, OSError):
                 result = self._bury(stage, each)
             self._note(stage, result, progress)
@@ -190,6 +228,14 @@ class _Run:
             failure = self.store.failure(stage) or {}
             self.outcome.failed[stage.identity] = failure.get("error", "no reason was left")
             progress.failed(stage, self.outcome.failed[stage.identity])
+
+    def _replace_if_large(self, each: _Worker) -> None:
+        if memory_of(each.process.pid) > self.share:
+            each.connection.close()
+            each.process.join(PATIENCE)
+            each.process.kill()
+            fresh = self._start()
+            each.process, each.connection = fresh.process, fresh.connection
 
     def _bury(self, stage: Stage, dead: _Worker) -> str:
         """A worker that vanished fails its stage, unless that was just done, and is replaced."""
