@@ -102,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
     add.set_defaults(command=findings)
     add = commands.add_parser(
+        "doctor",
+        help="what a cell needs and what of it is missing: data, packages, GPU, Slurm",
+    )
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.set_defaults(command=doctor)
+    add = commands.add_parser(
         "inspect", help="what an objective, a corpus or a suite really produces, as text"
     )
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
@@ -314,6 +320,17 @@ def run(options: Any, rest: list[str]) -> int:
     if unknown := [word for word in words if word.startswith("-")]:
         raise ValueError(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
     return run_overrides(words, options.wait)
+
+
+def doctor(options: Any, rest: list[str]) -> int:
+    """List what a cell needs and whether it is here; 1 where anything is missing."""
+    from t5grid.composing import check_repeats
+    from t5grid.config import load_cell
+    from t5grid.doctor import examine, report
+
+    check_repeats(options.overrides)
+    width = None if sys.stdout.isatty() else 150
+    return FAILURE if report(list(examine(load_cell(options.overrides))), width) else 0
 
 
 def inspect(options: Any, rest: list[str]) -> int:

@@ -21,6 +21,10 @@ from typing import Any
 from t5grid.data.tasks.files import SUFFIXES, content_of, num_rows, read_table
 
 REACH_SECONDS = 5.0
+WAYS = (
+    "run with network access to the Hugging Face hub (later, HF_HUB_OFFLINE=1 uses what that left in the"
+    " cache), or set suite.root=DIR to a folder with a copy of the repository"
+)
 OFFLINE_SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -172,23 +176,41 @@ def _from_hub(repository: str, config: str, split: str, revision: str | None, wh
 
 def reachable() -> bool:
     """Whether the hub answers at all; True when offline mode (use of the cache alone) was asked for."""
-    if any(os.environ.get(name, "0").upper() in {"1", "ON", "YES", "TRUE"} for name in OFFLINE_SWITCHES):
-        return True
-    return _answers(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    return bool(offline()) or _answers(_endpoint())
 
 
-@lru_cache(maxsize=4)
-def _answers(endpoint: str) -> bool:
-    """Whether a server answers in time. A name look-up knows no time limit, so it has a thread of its own."""
+def offline() -> str:
+    """The switch that asks for the cache alone, as `HF_HUB_OFFLINE=1`; empty where none does."""
+    set_to = {name: os.environ.get(name, "0") for name in OFFLINE_SWITCHES}
+    on = (name for name, value in set_to.items() if value.upper() in {"1", "ON", "YES", "TRUE"})
+    return next((f"{name}={set_to[name]}" for name in on), "")
+
+
+@lru_cache(maxsize=64)
+def exists(repository: str, revision: str | None) -> bool:
+    """Whether the hub has a data set at a revision."""
+    return _answers(f"{_endpoint()}/datasets/{repository}/resolve/{revision or 'main'}/README.md", found=True)
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+@lru_cache(maxsize=64)
+def _answers(address: str, found: bool = False) -> bool:
+    """Whether a server answers in time, or even has what is asked for.
+
+    A name look-up knows no time limit, so it has a thread of its own.
+    """
     answered: list[bool] = []
 
     def ask() -> None:
-        request = urllib.request.Request(endpoint, method="HEAD")
+        request = urllib.request.Request(address, method="HEAD")
         try:
             urllib.request.urlopen(request, timeout=REACH_SECONDS).close()
             answered.append(True)
         except urllib.error.HTTPError:
-            answered.append(True)
+            answered.append(not found)
         except (OSError, ValueError):
             answered.append(False)
 
@@ -200,10 +222,7 @@ def _answers(endpoint: str) -> bool:
 
 def out_of_reach(where: str) -> str:
     """What to say of a data set that cannot be had, and the two ways to get it."""
-    return (
-        f"{where} is out of reach: run with network access to the Hugging Face hub (later, HF_HUB_OFFLINE=1"
-        " uses what that left in the cache), or set suite.root=DIR to a folder with a copy of the repository"
-    )
+    return f"{where} is out of reach: {WAYS}"
 
 
 def _named(error: ValueError, where: str) -> str:

@@ -172,7 +172,7 @@ class OwnTask:
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """The files of a task, one a split; without a validation file, every `held_out`-th row of `train` is one."""
+    """The files of a task; without one for validation, every `held_out`-th row of `train` is held out."""
 
     task: str
     train: str

@@ -1,0 +1,212 @@
+"""a cell -> what it needs and whether that is here: data, vocabulary, packages, devices, Slurm, disk.
+
+Nothing is trained, downloaded or imported that is slow; torch is not.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from t5grid.config import Cell
+from t5grid.data.tasks import hub
+from t5grid.data.tasks.labelled import Part
+
+PROBLEM, FINE, PARTIAL, NONE = "missing", "present", "partial", "none"
+COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim"}
+ASK_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: `state` is "present", "partial" (not the real rows), "none" or "missing".
+
+    What is "none" is gone without; only what is "missing" stops the cell.
+    """
+
+    section: str
+    name: str
+    state: str
+    says: str
+    rows: int | None = None
+    of: int | None = None
+
+
+def examine(cell: Cell) -> Iterator[Finding]:
+    """Everything a cell needs, section by section."""
+    yield from data_findings(cell)
+    yield from corpus_findings(cell)
+    yield from package_findings()
+    yield from machine_findings(cell)
+
+
+def data_findings(cell: Cell) -> Iterator[Finding]:
+    """One finding a split of every task of the columns in use."""
+    for key, column in cell.suite.chosen().items():
+        for name, task in column.tasks.items():
+            section = f"{key}: {column.title}"
+            parts = getattr(task, "parts", None)
+            if parts is None:
+                yield Finding(section, name, FINE, "generated", task.num_train)
+            for part in parts or ():
+                yield part_finding(section, name, part)
+
+
+def part_finding(section: str, name: str, part: Part) -> Finding:
+    """What is known of one split, on the hub or in a local copy."""
+    title = f"{name} {part.role}" + (f" ({part.split})" if part.split != part.role else "")
+    if part.source.root is None:
+        state, says, rows = on_the_hub(part)
+        return Finding(section, title, state, says, rows, part.full)
+    if part.missing:
+        state = NONE if part.spare else PROBLEM
+        says = f"no {part}" + (", gone without" if part.spare else "")
+        return Finding(section, title, state, says, None, part.full)
+    try:
+        rows = part.rows
+    except ValueError as error:
+        return Finding(section, title, PROBLEM, str(error), None, part.full)
+    if part.full is not None and rows != part.full:
+        return Finding(section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, part.full)
+    return Finding(section, title, FINE, part.source.label(part.split), rows, part.full)
+
+
+def on_the_hub(part: Part) -> tuple[str, str, int | None]:
+    """State, words and rows of a split that is read from the hub."""
+    source = part.source
+    cached = cached_rows(source, part.split)
+    if cached is not None:
+        return FINE, f"in the cache: {part}", cached
+    if hub.offline():
+        return PROBLEM, f"{part}: not in the cache ({hub.offline()})", None
+    if not hub.reachable():
+        return PROBLEM, f"{part}: the hub does not answer", None
+    if not hub.exists(source.repository, source.revision):
+        return PROBLEM, f"{source.repository}: the hub has no such data set (at {source.revision})", None
+    return FINE, f"on the hub: {part}", None
+
+
+def cached_rows(source: hub.Source, split: str) -> int | None:
+    """Rows of a split in the data-set library's cache; None where it is not there."""
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    cache = Path(os.environ.get("HF_DATASETS_CACHE", f"{home}/datasets")).expanduser()
+    folder = cache / source.repository.replace("/", "___") / source.config / "0.0.0" / str(source.revision)
+    try:
+        splits = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))["splits"]
+        return int(splits[split]["num_examples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def corpus_findings(cell: Cell) -> Iterator[Finding]:
+    """The corpus and the vocabulary, as far as they are on this machine."""
+    section, corpus = "corpus and vocabulary", cell.corpus
+    names = getattr(corpus, "repository", None)
+    if names is not None and corpus.root is None:
+        here = hub.offline() or hub.reachable()
+        says = f"{names}, streamed from the hub" if here else f"{names} is out of reach: no network"
+        yield Finding(section, cell.labels["corpus"], FINE if here else PROBLEM, says)
+    else:
+        yield _tried(section, cell.labels["corpus"], lambda: f"{len(corpus.shards())} shards")
+    name, vocabulary = f"vocabulary {cell.labels['vocabulary']}", cell.vocabulary
+    given = getattr(vocabulary, "path", None)
+    says = f"the model in {given}" if given else "trained when it is needed"
+    yield _tried(section, name, lambda: says, vocabulary.fingerprint if given else None)
+
+
+def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Finding:
+    try:
+        if attempt:
+            attempt()
+        return Finding(section, name, FINE, says())
+    except (ValueError, OSError) as error:
+        return Finding(section, name, PROBLEM, " ".join(str(error).split()))
+
+
+def package_findings() -> Iterator[Finding]:
+    """Every package that t5grid needs, by version; extras are noted where they are absent."""
+    for requirement in requires("t5grid") or []:
+        wanted, _, marker = requirement.partition(";")
+        name = wanted.strip()
+        for sign in "<>=!~[ ":
+            name = name.split(sign)[0]
+        try:
+            yield Finding("packages", name, FINE, installed(name))
+        except PackageNotFoundError:
+            says = f"pip install '{wanted.strip()}'"
+            yield Finding(
+                "packages", name, NONE if marker else PROBLEM, f"{says} ({marker.strip() or 'needed'})"
+            )
+
+
+def machine_findings(cell: Cell) -> Iterator[Finding]:
+    """Processor, accelerator, Slurm, hub and disk."""
+    section = "machine"
+    yield Finding(section, "processor", FINE, f"{platform.machine()}, {os.cpu_count()} cores")
+    gpus = asked("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
+    wanted = cell.runtime.accelerator in ("gpu", "cuda")
+    lacks = f"runtime.accelerator={cell.runtime.accelerator}, but nvidia-smi shows none" if wanted else "none"
+    yield Finding(section, "GPU", FINE if gpus else (PROBLEM if wanted else NONE), gpus or lacks)
+    slurm = asked("sinfo", "--version")
+    wanted = cell.labels["executor"] == "slurm"
+    lacks = (
+        f"executor={cell.labels['executor']}, but sinfo does not answer" if wanted else "not on this machine"
+    )
+    yield Finding(section, "Slurm", FINE if slurm else (PROBLEM if wanted else NONE), slurm or lacks)
+    online = not hub.offline() and hub.reachable()
+    says = "answers" if online else f"not asked: {hub.offline()}" if hub.offline() else "does not answer"
+    yield Finding(section, "Hugging Face hub", FINE if online else NONE, says)
+    runs = Path(cell.runtime.runs_dir).absolute()
+    there = next(folder for folder in (runs, *runs.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free / 2**30
+    writable = os.access(there, os.W_OK)
+    says = f"{free:.0f} GiB free in {there}" if writable else f"{there} cannot be written to"
+    yield Finding(section, "runs", FINE if writable else PROBLEM, says)
+
+
+def asked(*command: str) -> str:
+    """What a command of the machine answers, in one line; empty where there is none or it fails."""
+    if not shutil.which(command[0]):
+        return ""
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(shown.stdout.split("\n")).strip("; ") if shown.returncode == 0 else ""
+
+
+def report(findings: Sequence[Finding], width: int | None = None) -> int:
+    """Print the findings as tables; the number of those that are missing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=width, highlight=False)
+    for section in dict.fromkeys(finding.section for finding in findings):
+        table = Table(title=section, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        for heading, justify in (
+            ("", "left"),
+            ("state", "left"),
+            ("rows", "right"),
+            ("of", "right"),
+            ("", "left"),
+        ):
+            table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        for each in findings:
+            if each.section == section:
+                counts = ["" if count is None else f"{count:,}" for count in (each.rows, each.of)]
+                state = f"[{COLOURS[each.state]}]{each.state}[/]"
+                table.add_row(each.name, state, *counts, each.says)
+        console.print(table, "")
+    missing = [finding for finding in findings if finding.state == PROBLEM]
+    summary = ", ".join(dict.fromkeys(finding.name for finding in missing))
+    if any(finding.of is not None for finding in missing):
+        console.print(f"to get the data, {hub.WAYS}")
+    console.print(f"{len(missing)} missing: {summary}" if missing else "nothing is missing")
+    return len(missing)

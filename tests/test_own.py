@@ -1,0 +1,181 @@
+"""A file and one YAML are a task."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from t5grid.cli import main
+from t5grid.config import load_cell
+from t5grid.data.tasks.own import METRICS, OwnTask, fill
+
+TSV = "text\tscore\nEin Haus.\t1.04\nDie Katze, die schläft.\t2.96\nEs.\t1.0\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+def task(train: str = "rows.tsv", **changed: Any) -> OwnTask:
+    settings = {"inputs": "complexity: {text}", "targets": "{score}", "metrics": ["pearson"], "held_out": 3}
+    return OwnTask(name="mine", train=train, **{**settings, **changed})
+
+
+def test_rows_are_filled_into_the_templates_and_every_third_is_held_out() -> None:
+    Path("rows.tsv").write_text(TSV)
+    assert task(round_to=0.2).records("train") == [
+        {"inputs": "complexity: Ein Haus.", "targets": "1.0"},
+        {"inputs": "complexity: Die Katze, die schläft.", "targets": "3.0"},
+    ]
+    assert task().records("validation") == [{"inputs": "complexity: Es.", "targets": "1.0"}]
+    assert [part.rows for part in task().parts] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["rows.tsv", "rows.csv", "rows.jsonl", "rows.json.gz", "rows.parquet"])
+def test_every_kind_of_file_makes_the_same_records(name: str) -> None:
+    rows = [{"text": 'A "b", c', "score": "1"}, {"text": "ü", "score": "2"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    write = {
+        "rows.tsv": lambda path: path.write_text('text\tscore\n"A ""b"", c"\t1\nü\t2\n'),
+        "rows.csv": lambda path: path.write_text('text,score\n"A ""b"", c",1\nü,2\n'),
+        "rows.jsonl": lambda path: path.write_text(lines),
+        "rows.json.gz": lambda path: path.write_bytes(gzip.compress(lines.encode())),
+        "rows.parquet": lambda path: pq.write_table(pa.Table.from_pylist(rows), path),
+    }
+    write[name](Path(name))
+    records = task(name, validation=name).records("validation")
+    assert records == [
+        {"inputs": 'complexity: A "b", c', "targets": "1"},
+        {"inputs": "complexity: ü", "targets": "2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text\tscore\nx\n", r"rows.tsv, row 1: 1 values, its first line names 2 columns"),
+        ('text\tscore\na\t1\n"x\t2\ny\t3\n', r"rows.tsv, row 2: "),
+        (
+            "text\tscre\nx\t1\n",
+            r"no column 'score' of task mine's targets \(did you mean 'scre'\?\); there are text",
+        ),
+        ("text\tscore\nx\tabc\n", r"rows.tsv, row 1 of train: column 'score' is 'abc', expected a number"),
+        ("text\tscore\n", r"no column|no rows for train"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_row(text: str, message: str) -> None:
+    Path("rows.tsv").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        task(round_to=1.0).records("train")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_value_is_refused_with_its_row() -> None:
+    Path("rows.jsonl").write_text('{"text": "a", "score": 1}\n{"text": null, "score": 2}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 2 of train: column 'text' is empty"):
+        task("rows.jsonl").records("train")
+    Path("rows.jsonl").write_text('{"text": "a"\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 1: not JSON"):
+        task("rows.jsonl").records("train")
+
+
+def test_labels_give_classes_their_texts() -> None:
+    Path("rows.csv").write_text("text,score\na,0\nb,1\nc,1\n")
+    mine = task("rows.csv", validation="rows.csv", labels={0: "easy", 1: "hard"}, metrics=["f1", "accuracy"])
+    records = mine.records("validation")
+    assert [record["targets"] for record in records] == ["easy", "hard", "hard"]
+    scores = mine.score(records, ["easy", "hard", "none"])
+    assert scores == pytest.approx({"f1": 200 / 3, "accuracy": 200 / 3})
+    Path("rows.csv").write_text("text,score\na,2\n")
+    with pytest.raises(ValueError, match=r"row 1 of validation: column 'score' is '2', expected one of 0, 1"):
+        mine.records("validation")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_gives_100_for_the_right_answers(metric: str) -> None:
+    mine = task(metrics=[metric], labels={"1": "1", "2": "2", "3": "3"})
+    texts = ["1", "2", "3"] if metric != "bleu" else ["one two three four five"] * 3
+    if metric == "rouge2":
+        texts = ["one two three"]
+    assert mine.score([{"targets": text} for text in texts], texts) == pytest.approx({metric: 100.0})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"metrics": ["pearsn"]}, r"metrics: no metric 'pearsn' \(did you mean 'pearson'\?\)"),
+        ({"metrics": []}, "metrics: at least one is needed"),
+        ({"metrics": ["f1"]}, "metrics: f1 needs labels"),
+        ({"inputs": "a {text"}, "inputs='a {text': half a pair of braces"),
+        ({"round_to": 0.0}, "round_to=0.0: a number above 0 is needed"),
+    ],
+)
+def test_a_wrong_setting_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        task(**changed)
+
+
+def test_braces_are_doubled_and_values_never_read_as_templates() -> None:
+    assert fill("{{{a b}}} {c}", {"a b": "{c}", "c": 1}) == "{{c}} 1"
+
+
+def test_the_content_of_the_file_and_the_templates_identify_the_task(folder: Path) -> None:
+    Path("rows.tsv").write_text(TSV)
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/others.tsv").write_text(TSV)
+    prints = [task().fingerprint(), task("elsewhere/others.tsv").fingerprint()]
+    assert prints[0] == prints[1]
+    assert task(inputs="{text}").fingerprint() != prints[0]
+    Path("rows.tsv").write_text(TSV.replace("Es.", "Er."))
+    assert task().fingerprint() != prints[0]
+
+
+def test_the_example_of_the_readme_is_a_suite(
+    shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    yaml = next(part for part in readme.split("```yaml\n")[1:] if "OwnTask" in part).split("```")[0]
+    (folder / "conf/suite").mkdir(parents=True)
+    (folder / "conf/suite/complexity.yaml").write_text(yaml)
+    copied = folder / "TextComplexityDE/ratings.parquet"
+    copied.parent.mkdir()
+    copied.symlink_to(shared / "mirror/extra/TextComplexityDE/ratings/train-00000-of-00001.parquet")
+    (mine,) = load_cell(["suite=complexity"]).suite.columns["complexity"].tasks.values()
+    assert (len(mine.records("train")), len(mine.records("validation"))) == (800, 200)
+    assert mine.records("train")[0] == {
+        "inputs": "complexity sentence: Etwa 5000 Jahre ist es her, seit die Sumerer das Sieden von Seife erfanden.",
+        "targets": "1.8",
+    }
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "conf/suite").mkdir(parents=True)
+    (folder / "conf/suite/mine.yaml").write_text("""
+name: mine
+columns:
+  mine:
+    title: Mine
+    inputs_length: 8
+    targets_length: 8
+    tasks:
+      mine:
+        _target_: t5grid.data.tasks.own.OwnTask
+        name: mine
+        train: nowhere.tsv
+        inputs: "{text}"
+        targets: "{score}"
+        metrics: [accuracy]
+""")
+    assert main(["run", "suite=mine"]) == 2
+    assert "task mine: nowhere.tsv: no such file" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["conf"]
