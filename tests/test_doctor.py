@@ -1,4 +1,4 @@
-"""The doctor lists what a cell needs, split by split, and says by its exit code whether anything is missing."""
+"""The doctor lists what a cell needs, split by split; its exit code says whether anything is missing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The hub is read through its library at a fixed commit (from a loopback server); without it nothing hangs."""
+"""The hub is read through its library at a fixed commit (of a loopback server); offline nothing hangs."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loopback_hub import serving
 
 from t5grid.data.tasks import hub
 from t5grid.data.tasks.glue import COMMIT, RTE
 from t5grid.data.tasks.hub import Source
 from t5grid.data.tasks.wmt import EnDe
-from loopback_hub import serving
 
 ROWS = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]}
 

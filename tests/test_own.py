@@ -114,7 +114,7 @@ def test_every_metric_gives_100_for_the_right_answers(metric: str) -> None:
         ({"metrics": ["pearsn"]}, r"metrics: no metric 'pearsn' \(did you mean 'pearson'\?\)"),
         ({"metrics": []}, "metrics: at least one is needed"),
         ({"metrics": ["f1"]}, "metrics: f1 needs labels"),
-        ({"inputs": "a {text"}, "inputs='a {text': half a pair of braces"),
+        ({"inputs": "a {text"}, "inputs='a {text': a brace without its other half"),
         ({"round_to": 0.0}, "round_to=0.0: a number above 0 is needed"),
     ],
 )
@@ -151,7 +151,8 @@ def test_the_example_of_the_readme_is_a_suite(
     (mine,) = load_cell(["suite=complexity"]).suite.columns["complexity"].tasks.values()
     assert (len(mine.records("train")), len(mine.records("validation"))) == (800, 200)
     assert mine.records("train")[0] == {
-        "inputs": "complexity sentence: Etwa 5000 Jahre ist es her, seit die Sumerer das Sieden von Seife erfanden.",
+        "inputs": "complexity sentence: Etwa 5000 Jahre ist es her, seit die Sumerer das Sieden von Seife"
+        " erfanden.",
         "targets": "1.8",
     }
 
