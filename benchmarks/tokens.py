@@ -4,8 +4,8 @@
 
 Reading: batches of 128 pieces of 511 tokens at shuffled places of a cache of 2^27 ids (256 MiB), as
 pre-training asks for them; the other side copies and widens as many ids that lie side by side, which is what
-the machine's memory gives. Sides take turns; figures are of medians. Writing: peak memory of a process that
-encodes a text file into a cache, for files of three sizes.
+the machine's memory gives. Sides take turns batch by batch; figures are of medians. Writing: peak memory of
+a process that encodes a text file into a cache, for files of three sizes.
 """
 
 import os
@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from t5grid.data.stream import shuffled
 from t5grid.data.tokens import Rows
 
+ROOT = Path(__file__).resolve().parent.parent
 NUM_IDS, SHARDS, PIECE, BATCH = 1 << 27, 8, 511, 128
 WRITE = """
 import resource, sys
@@ -67,18 +67,15 @@ def reading(folder: Path, rounds: int = 15, batches: int = 100) -> None:
     places = np.arange(batches * BATCH).reshape(batches, BATCH)
     asked = [shuffled(batch, len(rows), "benchmark") for batch in places]
     flat = np.fromfile(folder / "shard-00000.bin", np.uint16)
-    starts = range(0, batches * BATCH * PIECE, BATCH * PIECE)
-
-    def ours() -> None:
-        for each in asked:
-            rows.pieces(each)
-
-    def copied() -> None:
-        for first in starts:
-            flat[first : first + BATCH * PIECE].astype(np.int32)
-
-    times = np.median([[seconds(side) for side in (ours, copied)] for _ in range(rounds)], axis=0)
-    read, plain = batches * BATCH * PIECE / times
+    times = [
+        [
+            seconds(lambda: rows.pieces(each)),  # noqa: B023
+            seconds(lambda: flat[first : first + BATCH * PIECE].astype(np.int32)),  # noqa: B023
+        ]
+        for _ in range(rounds)
+        for first, each in zip(range(0, batches * BATCH * PIECE, BATCH * PIECE), asked, strict=True)
+    ]
+    read, plain = BATCH * PIECE / np.median(times, axis=0)
     print(f"read {read:,.0f} tokens/s, copied {plain:,.0f} tokens/s, ratio {read / plain:.2f}")
 
 

@@ -190,6 +190,40 @@ def test_short_pieces_share_a_row_and_fit_it_with_their_eos(tmp_path):
     assert not (closed_early & ~groups).any()
 
 
+def test_short_pieces_are_grouped_block_by_block_as_at_once(tmp_path, monkeypatch):
+    write(ToyCorpus(num_shards=4, num_documents=60), tmp_path)
+    once = Rows(tmp_path, 140, 20, concatenate=False)
+    monkeypatch.setattr("t5grid.data.tokens.GROUP_AT_ONCE", 22)
+    blocks = Rows(tmp_path, 140, 20, concatenate=False)
+    assert len(once.length) > 3 * 42 and once.first.tolist() == blocks.first.tolist()
+
+
+def test_short_pieces_stand_alone_where_they_are_not_grouped(tmp_path):
+    write(ToyCorpus(), tmp_path)
+    rows = Rows(tmp_path, 140, 20, concatenate=False, group_short=False)
+    found = [piece[piece > 0].tolist() for piece in rows.pieces(np.arange(len(rows)))]
+    assert found == spans(tmp_path, 20, False)
+
+
+def test_how_much_is_encoded_at_once_does_not_change_a_shard(tmp_path, monkeypatch):
+    write(ToyCorpus(), tmp_path / "one")
+    monkeypatch.setattr("t5grid.data.tokens.ENCODE_AT_ONCE", 7)
+    write(ToyCorpus(), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_what_cleaning_dropped_is_counted_over_all_shards(tmp_path):
+    from t5grid.data.cleaning import Cleaned, Rules
+    from t5grid.data.world import NanoCorpus
+
+    crawl = NanoCorpus(60, documents_per_shard=20, rubbish=0.5)
+    counts = write(Cleaned(crawl, Rules()), tmp_path, num_workers=2)
+    assert counts["cleaning"]["pages read"] == 60
+    assert counts["cleaning"]["pages kept"] == counts["num_documents"] < 60
+    assert write(Cleaned(crawl, Rules()), tmp_path) == counts  # from what the shards kept
+    assert "cleaning" not in write(NanoCorpus(5), tmp_path / "plain")
+
+
 def test_rows_may_be_asked_for_in_any_order(tmp_path):
     write(ToyCorpus(), tmp_path)
     for concatenate in (True, False):

@@ -25,6 +25,7 @@ from t5grid.data.vocabulary import Vocabulary
 from t5grid.files import write_whole
 
 ENCODE_AT_ONCE = 1 << 20  # characters
+GROUP_AT_ONCE = 1 << 20  # pieces
 
 
 def encode_corpus(
@@ -115,50 +116,70 @@ class Rows:
     """The training rows of a token folder: pieces of the text stream, several short ones in a row.
 
     Pieces follow the objective (behaviour of the original code, section 3): joined documents cut to exactly
-    `piece_length`, or single documents, whose short pieces share a row of `row_length`.
+    `piece_length`, or single documents, whose short pieces share a row unless `group_short` is false. In
+    memory a piece takes six bytes, and a row of several eight.
     """
 
-    def __init__(self, folder: Path, vocab_size: int, piece_length: int, concatenate: bool) -> None:
+    def __init__(
+        self, folder: Path, vocab_size: int, piece_length: int, concatenate: bool, group_short: bool = True
+    ) -> None:
         manifest = json.loads((folder / "tokens.json").read_text())
         names = [folder / f"shard-{i:05d}" for i in range(manifest["num_shards"])]
-        dtype = token_dtype(vocab_size)
-        self.shards = [_open(name.with_suffix(".bin"), dtype) for name in names]
-        spans = [piece_spans(np.load(n.with_suffix(".npy")), piece_length, concatenate) for n in names]
-        self.shard = np.concatenate([np.full(len(s), i, np.int32) for i, (s, _) in enumerate(spans)])
+        self.shards = [_open(name.with_suffix(".bin"), token_dtype(vocab_size)) for name in names]
+        self.piece_length = piece_length
+        spans = [self._spans(name, ids, concatenate) for name, ids in zip(names, self.shards, strict=True)]
+        self.ends = np.cumsum([len(starts) for starts, _ in spans])
         self.start = np.concatenate([starts for starts, _ in spans])
         self.length = np.concatenate([lengths for _, lengths in spans])
-        self.piece_length = piece_length
-        self._group(concatenate)
+        self.first = None if concatenate or not group_short else self._grouped()
+        self.count = len(self.length) if self.first is None else len(self.first) - 1
 
-    def _group(self, concatenate: bool) -> None:
-        """Which pieces stand in which row: one each, or short pieces packed in a fixed shuffled order."""
-        count = len(self.length)
-        if concatenate:
-            self.order, self.first = np.arange(count), np.arange(count + 1)
-            return
-        self.order = permute(np.arange(count), count, key_of("rows"))
+    def _spans(self, name: Path, ids: np.ndarray, concatenate: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Starts and lengths of a shard's pieces, as narrow as they can be."""
+        starts, lengths = piece_spans(np.load(name.with_suffix(".npy")), self.piece_length, concatenate)
+        start_type = np.uint32 if len(ids) < 1 << 32 else np.int64
+        return starts.astype(start_type), lengths.astype(token_dtype(self.piece_length))
+
+    def _grouped(self) -> np.ndarray:
+        """Where each row starts in the shuffled order of the pieces, and where the last ends."""
         room = self.piece_length + 1
-        row = pack_rows(self.length[self.order] + 1, room, group=room)
-        self.first = np.concatenate([[0], np.flatnonzero(np.diff(row)) + 1, [count]])
+        at_once = room * (
+            1 + (1 << 20) // room
+        )  # rows never span two groups, so blocks of groups stand alone
+        firsts = [np.zeros(min(len(self.length), 1), np.int64)]
+        for begin in range(0, len(self.length), at_once):
+            order = self._shuffled(np.arange(begin, min(begin + at_once, len(self.length))))
+            row = pack_rows(self.length[order].astype(np.int64) + 1, room, group=room)
+            firsts.append(begin + np.flatnonzero(np.diff(row)) + 1)
+            firsts.append(np.array([begin + len(order)]))
+        return np.concatenate(firsts)
+
+    def _shuffled(self, places: np.ndarray) -> np.ndarray:
+        """The pieces at places of the fixed shuffled order that short ones are packed in."""
+        return permute(places, len(self.length), key_of("rows"))
 
     def __len__(self) -> int:
-        return len(self.first) - 1
+        return self.count
 
     def take(self, count: int) -> "Rows":
         """The first `count` rows alone, as a truncated corpus has them; all where there are fewer."""
         taken = copy(self)
-        taken.first = self.first[: count + 1]
+        taken.count = min(count, self.count)
         return taken
 
     def pieces(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "pieces length"]:
         """The pieces of the given rows, zero-padded to `piece_length`."""
-        chosen = np.concatenate([self.order[self.first[row] : self.first[row + 1]] for row in rows])
+        chosen = rows
+        if self.first is not None:
+            places = [np.arange(self.first[row], self.first[row + 1]) for row in rows]
+            chosen = self._shuffled(np.concatenate(places))
+        where = np.searchsorted(self.ends, chosen, side="right"), self.start[chosen], self.length[chosen]
         out = np.zeros((len(chosen), self.piece_length), dtype=np.int32)
-        for i, piece in enumerate(chosen):
-            start, length = self.start[piece], self.length[piece]
-            out[i, :length] = self.shards[self.shard[piece]][start : start + length]
+        for row, shard, start, length in zip(out, *(each.tolist() for each in where), strict=True):
+            row[:length] = self.shards[shard][start : start + length]
         return out
 
 
 def _open(path: Path, dtype: type) -> np.ndarray:
-    return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
+    """The ids of a shard, mapped; a plain array, whose slices cost a tenth of a memmap's."""
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r")) if path.stat().st_size else np.empty(0, dtype)
