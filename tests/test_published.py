@@ -10,6 +10,7 @@ import pytest
 from t5grid.config import load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.published import Blend, HubCorpus, Joined, StandIn, _content
+from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.data.world import NanoCorpus
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import experiment_path
@@ -188,6 +189,16 @@ def test_the_papers_mixture_of_languages_is_ten_to_one(shared):
     pages = list(blend.documents(0))[:22]
     english, german = (list(every_document(corpus)) for corpus in (en, de))
     assert pages == [*english[:10], german[0], *english[10:20], german[1]]
+
+
+def test_a_vocabulary_of_the_mixture_knows_four_languages(shared):
+    root = shared / "mirror"
+    parts = {name: HubCorpus("extra/mono", name, root=str(root)) for name in ("en", "de", "fr", "ro")}
+    maker = Trained(2000, num_documents=260, corpus=Blend(parts, {"en": 10, "de": 1, "fr": 1, "ro": 1}))
+    vocabulary = Vocabulary(maker.make(every_document(maker.reads(None))))
+    assert vocabulary.size == 2100
+    for text in ("The council said that it would.", "Das ist für die Straße.", "C’est un été.", "și în țară"):
+        assert 2 not in vocabulary.encode([text])[0], text
 
 
 def test_the_studys_vocabulary_has_32000_pieces_of_four_languages():

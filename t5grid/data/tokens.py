@@ -146,7 +146,7 @@ class Rows:
         at_once = room * (
             1 + (1 << 20) // room
         )  # rows never span two groups, so blocks of groups stand alone
-        firsts = [np.zeros(min(len(self.length), 1), np.int64)]
+        firsts = [np.zeros(1, np.int64)]
         for begin in range(0, len(self.length), at_once):
             order = self._shuffled(np.arange(begin, min(begin + at_once, len(self.length))))
             row = pack_rows(self.length[order].astype(np.int64) + 1, room, group=room)
