@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -307,3 +308,18 @@ def test_making_tables_does_not_import_torch() -> None:
     code = "import sys, t5grid.grid.rendering; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_latex_compiles_with_pdflatex_and_fits_the_page(tmp_path: Path) -> None:
+    if not shutil.which("pdflatex"):
+        pytest.skip("no pdflatex: apt-get install texlive-latex-recommended")
+    (tmp_path / "two.tex").write_text(to_latex(table()), encoding="utf-8")
+    packages = r"\usepackage{booktabs,amssymb,graphicx}"
+    page = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{two}}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "page.pdf").stat().st_size > 1000

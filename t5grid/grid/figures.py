@@ -247,7 +247,10 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
 
 def svg(figure: Any) -> bytes:
     """A figure as SVG, its text as text, in a font of the same widths where matplotlib's own is missing."""
-    text = _saved(figure, "svg", metadata={"Date": None, "Creator": "t5grid"})
+    import matplotlib
+
+    drawn = f"t5grid, matplotlib {matplotlib.__version__}"
+    text = _saved(figure, "svg", metadata={"Date": None, "Creator": drawn})
     return text.replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif")
 
 

@@ -92,8 +92,7 @@ def render(table: PerTask) -> dict[str, str]:
         "% needs \\usepackage{booktabs,graphicx}",
         r"\begin{table}",
         rf"\centering\caption{{{head}}}",
-        r"\resizebox{\linewidth}{!}{%",
-        latex_grid(table.lines(LATEX)) + "}",
+        latex_grid(table.lines(LATEX)),
         r"\end{table}",
     ]
     title, text = HTML.escape(TITLE), HTML.escape(_caption(table))

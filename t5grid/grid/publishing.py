@@ -32,14 +32,19 @@ def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
 
 
 def publish_all(study: Study) -> list[str]:
-    """Write everything of a study that has any record; one line an experiment says what was done."""
+    """Write what a study has to show; one line an experiment says what was done.
+
+    An experiment is left out while no more than half of its rows have a score: rows that it shares with others
+    alone make no table. `t5grid table NAME` writes it all the same.
+    """
     done, said = {}, []
     for name, grid in study.grids.items():
-        if any(row.seeds for row in study.table(name).rows):
+        rows = study.table(name).rows
+        if 2 * sum(bool(row.seeds) for row in rows) > len(rows):
             done[name] = grid
             said.append(f"written: {publish(grid, study.store)[1]}")
         else:
-            said.append(f"nothing has run of {name}")
+            said.append(f"left out: {name}, most of its rows have not run")
     if done:
         records, folder = study.results / "records", study.results / "tables"
         scores = per_task(study.scale, done, study.store, records)

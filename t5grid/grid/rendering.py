@@ -137,7 +137,7 @@ def to_markdown(table: Table) -> str:
 
 
 def latex_grid(lines: Lines) -> str:
-    """Lines as a booktabs tabular; the last line stands below a rule."""
+    """Lines as a booktabs tabular, shrunk where the page is narrower; the last line stands below a rule."""
     body = [" & ".join(line) + r" \\" for line in lines]
     align = "l" + "r" * (len(lines[0]) - 1)
     parts = [
@@ -149,14 +149,15 @@ def latex_grid(lines: Lines) -> str:
         r"\midrule",
         body[-1],
     ]
-    return "\n".join([*parts, r"\bottomrule", r"\end{tabular}"])
+    tabular = "\n".join([*parts, r"\bottomrule", r"\end{tabular}"])
+    return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"
 
 
 def to_latex(table: Table) -> str:
-    r"""The table as a LaTeX float; needs `booktabs` and `amssymb` (for \bigstar)."""
+    r"""The table as a LaTeX float; needs `booktabs`, `graphicx` and `amssymb` (for \bigstar)."""
     head = LATEX.escape(" ".join([table.title + ".", *caption(table)]))
     parts = [
-        "% needs \\usepackage{booktabs,amssymb}",
+        "% needs \\usepackage{booktabs,amssymb,graphicx}",
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{head}}}",

@@ -215,7 +215,12 @@ class Discrimination:
         if self.floor_below_best is not None:
             parts += [f"no pre-training below the best {self.floor_below_best}"]
             parts += [f"no pre-training below the baseline {self.floor_below_starred}"]
-        return f"Columns (of {self.columns}) that differ by over two standard deviations: {', '.join(parts)}."
+        counts = (
+            f"Columns (of {self.columns}) that differ by over two standard deviations: {', '.join(parts)}."
+        )
+        if self.floor_below_starred is not None and 2 * self.floor_below_starred <= self.columns:
+            counts += " The starred baseline does not pay off over no pre-training in most columns."
+        return counts
 
 
 def discrimination(table: Table, floor: str = "no_pretraining") -> Discrimination:
