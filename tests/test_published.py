@@ -2,10 +2,14 @@
 
 import gzip
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from loopback_hub import serving
 
 from t5grid.config import load_cell
 from t5grid.data.corpora import every_document
@@ -178,6 +182,33 @@ def test_without_network_the_data_set_and_the_two_ways_to_it_are_named(monkeypat
         corpus.shards()
 
 
+STREAM = """
+import json
+from t5grid.data.published import HubCorpus
+corpus = HubCorpus("our/pages", "en", revision="{}")
+print(json.dumps([[shard, list(corpus.documents(shard))] for shard in corpus.shards()]))
+"""
+
+
+@pytest.mark.slow
+def test_the_hub_is_streamed_file_by_file_at_the_pinned_commit(tmp_path):
+    commit = "0123456789" * 4
+    root = mirror(tmp_path / "served", [page("one"), page("two")], [page("three")])
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    with serving(Path(root), commit) as (address, asked):
+        said = subprocess.run(
+            [sys.executable, "-c", STREAM.format(commit)],
+            env={**plain, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout) == [[0, ["one", "two"]], [1, ["three"]]]
+    files = [path for path in asked if path.endswith(".gz")]
+    assert files and all(f"/resolve/{commit}/en/t." in path for path in files)
+
+
 def test_the_mirrors_c4_is_two_files_of_900_pages(shared):
     corpus = load_cell(["corpus=c4", f"corpus.root={shared / 'mirror'}"]).corpus
     assert [len(pages) for pages in texts(corpus)] == [450, 450]
@@ -191,6 +222,7 @@ def test_the_papers_mixture_of_languages_is_ten_to_one(shared):
     assert pages == [*english[:10], german[0], *english[10:20], german[1]]
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_the_mixture_knows_four_languages(shared):
     root = shared / "mirror"
     parts = {name: HubCorpus("extra/mono", name, root=str(root)) for name in ("en", "de", "fr", "ro")}
