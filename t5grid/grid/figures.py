@@ -195,6 +195,9 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
                 panel.axhline(star, color="#888888", linewidth=1, linestyle=":")
             if log:
                 panel.set_xscale("log")
+                panel.set_xticks([], minor=True)
+            ticks = sorted({positions[row.key][0] for row in placed})
+            panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             panel.set_title(column.title)
         figure.supxlabel(label, fontsize=9)
         if any(series):
