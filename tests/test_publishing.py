@@ -1,0 +1,70 @@
+"""publishing: what is written of a whole study, and what goes to a wandb run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from t5grid.grid.publishing import log_report, publish, publish_all
+from t5grid.grid.study import experiments, load_study
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def test_experiments_come_in_the_papers_order() -> None:
+    names = experiments()
+    chosen = [
+        "architectures",
+        "objectives",
+        "corruption_rate",
+        "span_length",
+        "finetuning",
+        "sample_efficiency",
+    ]
+    assert [name for name in names if name in chosen] == chosen
+
+
+def test_rows_shared_with_another_table_alone_make_none(tmp_path: Path) -> None:
+    folders = [f"runtime.runs_dir={tmp_path}/runs", f"runtime.results_dir={tmp_path}/results"]
+    study = load_study(folders, ["corruption_rate"])
+    assert publish_all(study) == ["left out: corruption_rate, most of its rows have not run"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_part_done_table_is_written_on_demand_and_drawn_only_when_it_changes(tmp_path: Path) -> None:
+    folders = [f"runtime.runs_dir={tmp_path}/runs", f"runtime.results_dir={tmp_path}/results"]
+    study = load_study(folders, ["corruption_rate"])
+    text, path = publish(study.grids["corruption_rate"], study.store)
+    assert "not run" in text and path.read_text(encoding="utf-8") == text
+    marker = tmp_path / "results" / "figures"
+    assert not marker.exists()  # nothing has run, nothing to draw
+
+
+def test_tables_figures_and_findings_go_to_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    logged: dict[str, Any] = {}
+    asked: dict[str, Any] = {}
+
+    class Run:
+        id = "abc"
+
+        def log(self, values: dict[str, Any]) -> None:
+            logged.update(values)
+
+        def finish(self) -> None:
+            logged["finished"] = True
+
+    def init(**options: Any) -> Run:
+        asked.update(options)
+        return Run()
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setattr(wandb, "Image", lambda figure: figure)
+    monkeypatch.setattr(wandb, "Table", lambda columns, data: (columns, data))
+    folders = [f"runtime.runs_dir={tmp_path}/runs", f"runtime.results_dir={RESULTS}"]
+    assert log_report(load_study(["budget=lab", *folders], ["objectives"])) == "abc"
+    assert asked["mode"] == "offline" and logged["finished"]
+    columns, rows = logged["objectives/table"]
+    assert columns[:2] == ["Objective", "Sentences"] and rows[0][0] == "Prefix language modeling"
+    assert {"objectives/dots", "objectives/ranks", "objectives/curves", "findings"} <= set(logged)
