@@ -178,7 +178,7 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
 
 def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str]], log: bool) -> Any | None:
     """A panel a column: score over a number that the rows vary (`positions[row] = (number, series)`)."""
-    placed = [row for row in table.rows if row.key in positions]
+    placed = [row for row in table.rows if row.key in positions and row.seeds]
     if len(placed) < 2:
         return None
     series = list(dict.fromkeys(positions[row.key][1] for row in placed))

@@ -34,8 +34,8 @@ def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
 def publish_all(study: Study) -> list[str]:
     """Write what a study has to show; one line an experiment says what was done.
 
-    An experiment is left out while no more than half of its rows have a score: rows that it shares with others
-    alone make no table. `t5grid table NAME` writes it all the same.
+    An experiment is left out while no more than half of its rows have a score: rows that it shares with
+    others alone make no table. `t5grid table NAME` writes it all the same.
     """
     done, said = {}, []
     for name, grid in study.grids.items():
