@@ -2,13 +2,13 @@
 
 A cell is the default config with some options exchanged and some values set. Where that is all, each option
 is composed by Hydra once, and groups that are equal in two cells are one and the same object. Whatever goes
-further (an option that reaches into another group, a key that is added or deleted, Hydra's own keys) Hydra
-composes whole. Both ways give the same config, and complaints are always Hydra's.
+further (a key that is added or deleted, Hydra's own keys) Hydra composes whole. Both ways give the same
+config, and complaints are always Hydra's.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -55,10 +55,13 @@ class _Further(Exception):
 
 
 class Parts:
-    """Composes cells; what was composed once is used again, so files are read as they were at first."""
+    """Composes cells; what was composed once is used again, so files are read as they were at first.
+
+    Options that reach into other groups are chosen first, by Hydra: what it makes of them is a default too.
+    """
 
     def __init__(self) -> None:
-        self._default: Composed | None = None
+        self._defaults: dict[tuple[str, ...], Composed] = {}
         self._parsed: dict[str, Any] = {}
         self._options: dict[tuple[str, str], Any] = {}
         self._groups: dict[tuple[str, ...], Any] = {}
@@ -68,12 +71,29 @@ class Parts:
         words = multiplied(words, self._look)
         for word in words:
             self._parsed[word] = self._parsed.get(word) or parse(word)
-        if self._default is None:
-            self._default = composed(compose([]))
+        reaching = tuple(word for word in words if self._reaches_out(word))
         try:
-            return self._put_together(self._default, words)
+            default = self._default(reaching)
+            found = self._put_together(default, [word for word in words if word not in reaching])
         except _Further:
             return composed(compose(words))
+        return replace(found, words=tuple(words))
+
+    def _reaches_out(self, word: str) -> bool:
+        """Whether a word chooses an option that says something of other groups too."""
+        override = self._parsed[word]
+        if override.key_or_group not in GROUPS or not _is_plain(override):
+            return False
+        return self._option(override.key_or_group, override.value()) is None
+
+    def _default(self, reaching: tuple[str, ...]) -> Composed:
+        """The default config under options that reach further. Raises _Further if they cannot stand alone."""
+        if reaching not in self._defaults:
+            try:
+                self._defaults[reaching] = composed(compose(reaching))
+            except ValueError:
+                raise _Further from None
+        return self._defaults[reaching]
 
     def _look(self, words: Sequence[str]) -> tuple[dict[str, str], DictConfig]:
         found = self.compose(words)
@@ -99,15 +119,15 @@ class Parts:
                 if self._option(key, default.choices[key]) != node:  # another file has a say in it
                     raise _Further
                 node = self._option(key, choices[key])
+                if node is None:
+                    raise _Further
             raw[key] = self._with_values(key, choices.get(key, ""), node, values.get(key, []))
         return Composed(raw, choices, tuple(words))
 
     def _option(self, group: str, option: str) -> Any:
-        """An option by itself. Raises _Further if there is none, or it says something of other groups."""
+        """An option by itself; None if there is none, or it says something of other groups."""
         if (group, option) not in self._options:
             self._options[group, option] = load_option(group, option)
-        if self._options[group, option] is None:
-            raise _Further
         return self._options[group, option]
 
     def _with_values(self, key: str, choice: str, node: Any, words: list[str]) -> Any:
@@ -145,20 +165,22 @@ class Resolver:
     """Resolves what was put together; nodes that refer to nothing are returned as they are."""
 
     def __init__(self) -> None:
-        self._settled = ByObject(lambda node: not any(map(_refers, leaves(node))))
+        self._named = ByObject(_named)
         self._resolved: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, raw: Node) -> Node:
         """The config with every interpolation replaced. Raises OmegaConf's errors."""
-        return {key: node if self._settled(node) else self._resolve(key, raw) for key, node in raw.items()}
+        return {
+            key: node if self._named(node) is None else self._resolve(key, raw) for key, node in raw.items()
+        }
 
     def _resolve(self, key: str, raw: Node) -> Any:
         """A top-level node that refers to others, or lacks a value; remembered for the very same others."""
-        texts = [text for text in leaves(raw[key]) if _refers(text)]
-        named = set(re.findall(r"\w+", " ".join(texts)))
-        needed = {name: node for name, node in raw.items() if name == key or name in named}
-        if any(not self._settled(node) for name, node in needed.items() if name != key):
-            needed = raw  # references of references
+        needed, added = {key: raw[key]}, [key]
+        while added:  # what is referred to may refer further
+            named = set().union(*(self._named(raw[name]) or () for name in added))
+            added = [name for name in raw if name in named and name not in needed]
+            needed |= {name: raw[name] for name in added}
         objects = tuple(map(id, needed.values()))
         if (key, *objects) not in self._resolved:
             config = OmegaConf.create(needed)
@@ -180,5 +202,7 @@ def leaves(node: Any) -> Iterator[Any]:
         yield node
 
 
-def _refers(value: Any) -> bool:
-    return isinstance(value, str) and ("${" in value or value == "???")
+def _named(node: Any) -> set[str] | None:
+    """The words of every interpolation below a node; None if there is none, nor a value that is missing."""
+    texts = [text for text in leaves(node) if isinstance(text, str) and ("${" in text or text == "???")]
+    return set(re.findall(r"\w+", " ".join(texts))) if texts else None
