@@ -19,6 +19,7 @@ GROUPS = (
     "corpus",
     "vocabulary",
     "suite",
+    "mixing",
     "finetune",
     "strategy",
     "size",

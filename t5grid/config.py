@@ -117,13 +117,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Suite:
-    """The columns of a table. `use` restricts them by key; null is all."""
+    """The columns of a table. `use` restricts them by key; null is all.
+
+    `limit_scale` is the suite's size over the study's: what a mixing's limit K is multiplied by.
+    """
 
     name: Annotated[str, FileName()]
     columns: dict[str, Column]
     root: str | None = None
     revision: str | None = None
     use: list[str] | None = None
+    limit_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for key in self.columns:
@@ -166,6 +170,7 @@ class Cell:
     corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
     vocabulary: Annotated[Any, Having("make", "fingerprint", "reads", "size")]
     suite: Suite
+    mixing: Annotated[Any, Having("rates", "phases")]
     finetune: Annotated[Any, Having("episodes", "prepare", "check")]
     strategy: Annotated[Any, Having("stages")]
     size: Annotated[Any, Having("d_model", "num_layers")]
@@ -216,10 +221,10 @@ class Cells:
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
         """A readable label a group: its option, and what differs from it where a stage's name shows it."""
         labels = dict(composed.choices)
-        for group in ("objective", "architecture", "size", "finetune"):
+        for group in ("objective", "architecture", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
                 option = self.parts.compose([f"{name}={choice}" for name, choice in composed.choices.items()])
-                before = self._canonical("", self.resolve({group: option.raw[group]})[group])
+                before = self._canonical("", self.resolve({**composed.raw, group: option.raw[group]})[group])
                 for key, value in plain[group].items():
                     if key not in before or before[key] != value:
                         shown = f"{value:g}" if isinstance(value, float) else value

@@ -9,10 +9,16 @@ from t5grid.config import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.grid.multitask import MultitaskStage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import vocabulary_stage
+from t5grid.grid.strategies import Multitask, vocabulary_stage, with_parents
 
-SHOWN = {"objective": ("objective",), "corpus": ("corpus",), "suite": ("corpus", "suite")}
+SHOWN = {
+    "objective": ("objective",),
+    "corpus": ("corpus",),
+    "suite": ("corpus", "suite"),
+    "mixing": ("mixing",),
+}
 """What is printed for each axis that is named: a suite beside documents of the world it is about."""
 
 
@@ -23,7 +29,12 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
         yield from worked_table(sentences[0].split())
         return
     cell = load_cell(words)
-    printers = {"objective": objective_lines, "corpus": corpus_lines, "suite": suite_lines}
+    printers = {
+        "objective": objective_lines,
+        "corpus": corpus_lines,
+        "suite": suite_lines,
+        "mixing": mixing_lines,
+    }
     named = {word.partition("=")[0].split(".")[0] for word in words} & SHOWN.keys()
     wanted = {part for axis in named or SHOWN for part in SHOWN[axis]}
     for part, lines in printers.items():
@@ -88,3 +99,15 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
             for record in train[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"
+
+
+def mixing_lines(cell: Cell, num: int) -> Iterator[str]:
+    """The rates of every mixture the cell trains on; of everything where its strategy mixes nothing."""
+    store = Store(cell.runtime.runs_dir)
+    yield f"mixing={cell.labels['mixing']}"
+    for strategy in (cell.strategy, Multitask()):
+        stages = with_parents(list(strategy.stages(cell).values()))
+        if mixed := [stage for stage in stages if isinstance(stage, MultitaskStage)]:
+            for stage in mixed:
+                yield from (f"  {line}" for line in stage.preface(store.folder))
+            return

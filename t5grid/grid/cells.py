@@ -28,10 +28,13 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     """Run what is missing of a cell and print its scores; `wait` for jobs that an executor submits."""
     store = Store(cell.runtime.runs_dir)
     columns = cell.strategy.stages(cell)
+    stages = with_parents(list(columns.values()))
+    for line in (line for stage in stages for line in stage.preface(store.folder)):
+        print(line)
     if any(store.record(stage) is None for stage in columns.values()):
         fetch(cell.suite.chosen())
     executor = cell.executor.waiting() if wait else cell.executor
-    outcome = executor.run(with_parents(list(columns.values())), store, cell.runtime)
+    outcome = executor.run(stages, store, cell.runtime)
     for key, stage in columns.items():
         record = store.record(stage)
         title = cell.suite.columns[key].title

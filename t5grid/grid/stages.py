@@ -74,6 +74,10 @@ class Stage:
         """Do the work; the returned values go into the record."""
         raise AssertionError("a kind of stage says what it runs")
 
+    def preface(self, folder_of: Callable[["Stage"], Path]) -> list[str]:
+        """Lines a reader of a single cell should see before it runs."""
+        return []
+
     def describe(self) -> dict[str, Any]:
         """What config.yaml and the record say of the stage."""
         return {

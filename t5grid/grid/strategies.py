@@ -1,11 +1,13 @@
 """cell -> graph: how a cell unrolls into stages (paper, sections 3.1.2 and 3.5.3)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from t5grid.building import essential
-from t5grid.config import Cell, FinetuneBudget, PretrainBudget
+from t5grid.config import Cell, Column, FinetuneBudget, PretrainBudget
 from t5grid.data.tasks.presence import refuse_missing
+from t5grid.grid.multitask import MultitaskStage, parts_of
 from t5grid.grid.stages import (
     EvaluateStage,
     FinetuneStage,
@@ -34,11 +36,63 @@ class NoPretraining:
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column. A length of the schedule's own becomes fine-tuning's."""
-        budget = cell.config["budget"]
-        schedule = dict(budget["pretrain"]["schedule"])
-        if "num_steps" in schedule:
-            schedule["num_steps"] = budget["finetune"]["num_steps"]
+        schedule = pretrain_schedule(cell, cell.budget.finetune.num_steps)
         return column_stages(cell, vocabulary_stage(cell), (), schedule)
+
+
+@dataclass(frozen=True)
+class Multitask:
+    """One model trained on everything at once, for the steps of pre-training and fine-tuning together.
+
+    No fine-tuning: each column is scored at the checkpoint that is best for it (paper, section 3.5.2).
+    """
+
+    unsupervised: bool = True
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column, all on one training."""
+        vocabulary = vocabulary_stage(cell)
+        num_steps = cell.budget.pretrain.num_steps + cell.budget.finetune.num_steps
+        columns = cell.suite.chosen()
+        trained = multitask_stage(cell, vocabulary, columns, self.unsupervised, num_steps, keep_all=True)
+        return {
+            key: _evaluate_stage(cell, key, vocabulary, trained, _name(cell, key, "multitask"))
+            for key in columns
+        }
+
+
+@dataclass(frozen=True)
+class MultitaskFinetune:
+    """Pre-training on everything at once, then fine-tuning on each column (paper, section 3.5.3)."""
+
+    unsupervised: bool = True
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column, all on one pre-training."""
+        vocabulary = vocabulary_stage(cell)
+        num_steps = cell.budget.pretrain.num_steps
+        trained = multitask_stage(cell, vocabulary, cell.suite.chosen(), self.unsupervised, num_steps)
+        return column_stages(cell, vocabulary, (trained,), cell.config["budget"]["finetune"]["schedule"])
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """For each column, pre-training on everything else at once, then fine-tuning on it (section 3.5.3)."""
+
+    unsupervised: bool = True
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column, each on a pre-training of its own."""
+        vocabulary, columns = vocabulary_stage(cell), cell.suite.chosen()
+        schedule, stages = cell.config["budget"]["finetune"]["schedule"], {}
+        for key in columns:
+            others = {name: column for name, column in columns.items() if name != key}
+            num_steps = cell.budget.pretrain.num_steps
+            trained = multitask_stage(
+                cell, vocabulary, others, self.unsupervised, num_steps, name=f"without_{key}"
+            )
+            stages |= column_stages(cell, vocabulary, (trained,), schedule, [key])
+        return stages
 
 
 def vocabulary_stage(cell: Cell) -> Stage:
@@ -52,10 +106,21 @@ def vocabulary_stage(cell: Cell) -> Stage:
     return VocabularyStage(cell.labels["vocabulary" if own else "corpus"], config, content)
 
 
+def tokens_stage(cell: Cell, vocabulary: Stage) -> Stage:
+    """The corpus of a cell, encoded."""
+    config = {"corpus": cell.config["corpus"]}
+    return TokensStage(cell.labels["corpus"], config, {"corpus": cell.corpus.fingerprint()}, (vocabulary,))
+
+
+def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
+    """The learning rates of pre-training; a length of the schedule's own becomes `num_steps`."""
+    schedule = cell.config["budget"]["pretrain"]["schedule"]
+    return {**schedule, "num_steps": num_steps} if "num_steps" in schedule else dict(schedule)
+
+
 def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """Pre-training of a cell on the tokens of its corpus."""
-    config = {"corpus": cell.config["corpus"]}
-    tokens = TokensStage(cell.labels["corpus"], config, {"corpus": cell.corpus.fingerprint()}, (vocabulary,))
+    tokens = tokens_stage(cell, vocabulary)
     config = {
         **{group: cell.config[group] for group in ("architecture", "size", "objective")},
         "budget": cell.config["budget"]["pretrain"],
@@ -66,32 +131,90 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
+def multitask_stage(
+    cell: Cell,
+    vocabulary: Stage,
+    columns: dict[str, Column],
+    unsupervised: bool,
+    num_steps: int,
+    keep_all: bool = False,
+    name: str = "all",
+) -> Stage:
+    """Training on a mixture of `columns` and, if asked for, the corpus, under pre-training's settings.
+
+    All examples are trimmed to the lengths of pre-training, as in the authors' runs (512 and 192). Raises
+    ValueError where there is nothing to train on, or a rate cannot be had.
+    """
+    if not columns and not unsupervised:
+        raise ValueError("strategy: no column is left to train on; name more in suite.use")
+    refuse_missing(cell.suite.chosen())
+    cell.mixing.phases(parts_of(columns))
+    groups = ("architecture", "size", "mixing", *(["objective"] if unsupervised else []))
+    budget = {**cell.config["budget"]["pretrain"], "num_steps": num_steps}
+    config = {
+        **{group: cell.config[group] for group in groups},
+        "budget": budget | {"schedule": pretrain_schedule(cell, num_steps)},
+        "targets_length": cell.objective.lengths(budget["inputs_length"])[1],
+        "keep_all": keep_all,
+        "seed": cell.seed,
+    }
+    tasks = {key: {name: _identity_of(task) for name, task in columns[key].tasks.items()} for key in columns}
+    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget), "tasks": tasks}
+    config["columns"] = {key: cell.config["suite"]["columns"][key] for key in columns}
+    labels = [cell.labels[group] for group in (*groups[2:], "architecture", "size", "budget")]
+    parents = (*([tokens_stage(cell, vocabulary)] if unsupervised else []), vocabulary)
+    return MultitaskStage("-".join([name, *labels, f"seed{cell.seed}"]), config, content, parents)
+
+
+def _identity_of(task: Any) -> dict[str, str]:
+    return {"data": task.fingerprint(), "class": type(task).__qualname__}
+
+
 def column_stages(
-    cell: Cell, vocabulary: Stage, pretrained: tuple[Stage, ...], schedule: Any
+    cell: Cell,
+    vocabulary: Stage,
+    pretrained: tuple[Stage, ...],
+    schedule: Any,
+    keys: Iterable[str] | None = None,
 ) -> dict[str, Stage]:
-    """Fine-tuning and evaluation of every column in use, on top of `pretrained` (or of nothing)."""
+    """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
     stages: dict[str, Stage] = {}
-    start = cell.labels["objective"] if pretrained else "scratch"
-    for key, column in cell.suite.chosen().items():
-        model = {group: cell.config[group] for group in ("architecture", "size")}
-        plain = cell.config["suite"]["columns"][key]
-        data = {"lengths": [column.inputs_length, column.targets_length], "tasks": _fingerprints(column)}
+    start = _start(cell, pretrained)
+    for key in keys or cell.suite.chosen():
         training = {
-            "finetune": cell.config["finetune"],
+            **{group: cell.config[group] for group in ("architecture", "size", "finetune")},
             "budget": {**cell.config["budget"]["finetune"], "schedule": schedule},
             "seed": cell.seed,
         }
-        name = "-".join([key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))])
-        name = f"{name}{_distinction(cell)}-seed{cell.seed}"
-        content = essential(model | training) | {"budget": essential(training["budget"], FinetuneBudget)}
-        config = {**model, **training, "column": plain}
-        tuned = FinetuneStage(name, config, content | data, (vocabulary, *pretrained))
-        evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
-        stages[key] = EvaluateStage(
-            name, {**model, **evaluate, "column": plain}, {**evaluate, **data}, (tuned, vocabulary)
-        )
+        content = essential(training) | {"budget": essential(training["budget"], FinetuneBudget)}
+        config = {**training, "column": cell.config["suite"]["columns"][key]}
+        parents = (vocabulary, *pretrained)
+        name = _name(cell, key, start, _distinction(cell))
+        tuned = FinetuneStage(name, config, content | _data(cell, key), parents)
+        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
     return stages
+
+
+def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
+    """What fine-tuning starts from, in a word."""
+    return {(): "scratch", ("multitask",): "multitask"}.get(
+        tuple(stage.kind for stage in pretrained), cell.labels["objective"]
+    )
+
+
+def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
+    """The evaluation of a column over the checkpoints of `trained`."""
+    evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
+    model = {group: cell.config[group] for group in ("architecture", "size")}
+    config = {**model, **evaluate, "column": cell.config["suite"]["columns"][key]}
+    content = {**evaluate, **_data(cell, key)}
+    return EvaluateStage(name, config, content, (trained, vocabulary))
+
+
+def _name(cell: Cell, key: str, start: str, distinction: str = "") -> str:
+    parts = [key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+    return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 
 def _distinction(cell: Cell) -> str:
@@ -99,6 +222,12 @@ def _distinction(cell: Cell) -> str:
     share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
     parts = [method] if method != "all_parameters" else []
     return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
+
+
+def _data(cell: Cell, key: str) -> dict[str, Any]:
+    """What identifies the data of a column."""
+    column = cell.suite.columns[key]
+    return {"lengths": [column.inputs_length, column.targets_length], "tasks": _fingerprints(column)}
 
 
 def _fingerprints(column: Any) -> dict[str, Any]:

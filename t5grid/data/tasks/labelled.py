@@ -120,6 +120,8 @@ class HubTask:
     """The commit of the default repository."""
     full: ClassVar[Mapping[str, int]] = {}
     """Rows of each real split, as on the hub."""
+    made: ClassVar[Mapping[str, int]] = {}
+    """Records made of each real split, where they are not one a row."""
     spare: ClassVar[tuple[str, ...]] = ()
     """Splits that a local copy may lack."""
     version: ClassVar[int] = 1
@@ -159,6 +161,19 @@ class HubTask:
             for role in needed
             for split in self.splits[role]
         ]
+
+    def num_rows(self, role: str) -> int | None:
+        """Records of a role: of a local copy counted, else those of the real splits (None: not known)."""
+        if self.root is not None and self.made:
+            return len(self.records(role))
+        sizes = [
+            self.made.get(part.split, part.full) if self.root is None else part.rows or 0
+            for part in self.parts
+            if part.role == role
+        ]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        limit = {"train": self.num_train, "validation": self.num_validation}.get(role)
+        return total if total is None or limit is None else min(total, limit)
 
     def records(self, split: str) -> Sequence[Record]:
         """Records of "train", "validation" or "test"; only those of "test" may be unlabelled.

@@ -63,6 +63,10 @@ class NanoTask:
         """Whether rows made of `content` belong to `split`."""
         return bucket(content) == split
 
+    def num_rows(self, split: str) -> int:
+        """How many records `split` has, without making them."""
+        return {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}[split]
+
     def records(self, split: str) -> list[Record]:
         """The rows of "train", "validation" or "test"; a larger split begins with the smaller one.
 

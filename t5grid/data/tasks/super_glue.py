@@ -181,6 +181,7 @@ class ReCoRD(HubTask):
     others: ClassVar[tuple[str, ...]] = ("entities", "answers", "idx")
     reported: ClassVar[tuple[str, ...]] = ("f1", "em")
     full: ClassVar[Mapping[str, int]] = {"train": 100730, "validation": 10000}
+    made: ClassVar[Mapping[str, int]] = {"train": 138854}
 
     def expanded(self, row: Row) -> list[Record]:
         """The records of one row."""

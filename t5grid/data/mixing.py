@@ -1,0 +1,154 @@
+"""numbers of examples -> rates: how often each data set is drawn where many are trained on at once.
+
+A mixing sees the parts of a mixture, the unlabelled text among them, and gives each a rate; shares are rates
+over their sum (paper, section 3.5.2). The rule and its order, `(min(n * scale, K)) ** (1 / T)`, are those of
+the original code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from t5grid.building import AtLeast
+
+
+@dataclass(frozen=True)
+class Part:
+    """One data set of a mixture.
+
+    Args:
+        name: `column.task`, or `unsupervised`.
+        num_examples: training rows, or documents; None for a corpus of unknown size, which counts as more
+            than any limit (paper, section 3.5.2).
+        copies: how many columns of the mixture hold a task of this name (RTE is in GLUE and SuperGLUE).
+        of_benchmark: whether its column holds several tasks, as GLUE and SuperGLUE do.
+        difficulty: its grade from 1 up, where the task has one.
+    """
+
+    name: str
+    num_examples: int | None
+    copies: int = 1
+    of_benchmark: bool = False
+    difficulty: int | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training under fixed rates; `until` is the share of all steps after which it ends."""
+
+    until: float
+    rates: tuple[float, ...]
+
+
+def rate(num_examples: float, limit: float | None, temperature: float = 1.0, scale: float = 1.0) -> float:
+    """The rate of one data set: scaled, then limited, then tempered.
+
+    >>> rate(70_000, limit=65_536, temperature=2.0)
+    256.0
+    """
+    scaled = num_examples * scale
+    return (scaled if limit is None else min(scaled, limit)) ** (1 / temperature)
+
+
+@dataclass(frozen=True)
+class Equal:
+    """Every data set as often as any other (paper, section 3.5.2, "Equal mixing")."""
+
+    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+        """Rate 1 each."""
+        return tuple(1.0 for _ in parts)
+
+    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+        """One: the rates never change."""
+        return (Phase(1.0, self.rates(parts)),)
+
+
+@dataclass(frozen=True)
+class ExamplesProportional:
+    """In proportion to the number of examples, up to an artificial limit K (paper, section 3.5.2).
+
+        sizes 10, 500, 9000 with K = 1000 -> rates 10, 500, 1000
+
+    Args:
+        limit: the study's K; None is no limit.
+        limit_scale: what a limit is multiplied by on a suite that is smaller than the study's.
+        limit_parts: whether the limit (and the temperature) acts on the tasks of a benchmark too. It does in
+            the paper's formula and did in the study's runs; the authors' code of today takes their plain
+            number of examples.
+        halve_repeated: whether a task that is in several columns counts once in all, as the two RTEs do in
+            the study's mixtures.
+    """
+
+    limit: Annotated[int, AtLeast(1)] | None
+    limit_scale: float = 1.0
+    limit_parts: bool = True
+    halve_repeated: bool = True
+    temperature: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.limit_scale <= 0:
+            raise ValueError(f"mixing.limit_scale={self.limit_scale:g}: above 0 is needed")
+        if self.scaled_limit is not None and self.scaled_limit < 1:
+            raise ValueError(
+                f"mixing.limit={self.limit} times mixing.limit_scale={self.limit_scale:g}: "
+                f"leaves {self.scaled_limit:g} examples; at least 1 is needed"
+            )
+
+    @property
+    def scaled_limit(self) -> float | None:
+        """The limit in examples of the suite at hand."""
+        return None if self.limit is None else self.limit * self.limit_scale
+
+    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+        """The rate of each part. Raises ValueError where a size is needed and unknown."""
+        return tuple(map(self._rate, parts))
+
+    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+        """One: the rates never change."""
+        return (Phase(1.0, self.rates(parts)),)
+
+    def _rate(self, part: Part) -> float:
+        size: float | None = self.scaled_limit if part.num_examples is None else part.num_examples
+        if size is None:
+            raise ValueError("mixing.limit=null: the number of documents is known once they are encoded")
+        scale = 1 / part.copies if self.halve_repeated else 1.0
+        if part.of_benchmark and not self.limit_parts:
+            return size * scale
+        return rate(size, self.scaled_limit, self.temperature, scale)
+
+
+@dataclass(frozen=True)
+class TemperatureScaled(ExamplesProportional):
+    """Examples-proportional rates to the power 1/T, so that T = 1 is that and a large T near equal.
+
+    sizes 10, 500, 9000 with K = 1000 and T = 2 -> rates 3.16, 22.4, 31.6
+    """
+
+    temperature: float = 2.0  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temperature <= 0:
+            raise ValueError(f"mixing.temperature={self.temperature:g}: above 0 is needed")
+
+
+def shares(rates: Sequence[float]) -> tuple[float, ...]:
+    """Rates over their sum."""
+    total = sum(rates)
+    return tuple(each / total for each in rates)
+
+
+def table(parts: Sequence[Part], phases: Sequence[Phase]) -> list[str]:
+    """Lines of a table: size, rate and share of every part; one column of shares a phase."""
+    width = max(len(part.name) for part in parts)
+    spans = [f"to {phase.until:.0%}" for phase in phases] if len(phases) > 1 else ["share"]
+    lines = [f"{'part':<{width}}{'examples':>12}{'rate':>14}" + "".join(f"{span:>10}" for span in spans)]
+    columns = [shares(phase.rates) for phase in phases]
+    for i, part in enumerate(parts):
+        size = "unknown" if part.num_examples is None else f"{part.num_examples:,}"
+        rates = f"{phases[-1].rates[i]:,.6g}"
+        lines.append(
+            f"{part.name:<{width}}{size:>12}{rates:>14}"
+            + "".join(f"{column[i]:>10.2%}" for column in columns)
+        )
+    return lines
