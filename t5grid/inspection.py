@@ -36,6 +36,7 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
         "mixing": mixing_lines,
     }
     named = {word.partition("=")[0].split(".")[0] for word in words} & SHOWN.keys()
+    named = {"mixing"} if "mixing" in named else named  # a mixture of the suite and corpus that are named
     wanted = {part for axis in named or SHOWN for part in SHOWN[axis]}
     for part, lines in printers.items():
         if part in wanted:

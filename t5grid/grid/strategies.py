@@ -147,6 +147,8 @@ def multitask_stage(
     """
     if not columns and not unsupervised:
         raise ValueError("strategy: no column is left to train on; name more in suite.use")
+    if cell.budget.pretrain.num_repeats:
+        raise ValueError("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
     refuse_missing(cell.suite.chosen())
     cell.mixing.phases(parts_of(columns))
     groups = ("architecture", "size", "mixing", *(["objective"] if unsupervised else []))
