@@ -10,7 +10,7 @@ from study_weights import name_in_t5grid, shifted, study_arrays
 from t5grid.model import architectures
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, greedy
-from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, loss
+from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, additive, loss, same_segment
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
 
@@ -105,6 +105,47 @@ def test_segments_of_one_row_see_as_much_as_rows_of_their_own():
         }
     )
     assert torch.allclose(packed[:, :5], torch.cat(rows, dim=1), atol=1e-5)
+
+
+PACKED = {
+    "inputs": torch.tensor([[5, 6, 7, 1, 10, 11, 1, 0]]),
+    "inputs_segments": torch.tensor([[1, 1, 1, 1, 2, 2, 2, 0]]),
+    "decoder_inputs": torch.tensor([[0, 8, 9, 0, 12, 0]]),
+    "targets_segments": torch.tensor([[1, 1, 1, 2, 2, 0]]),
+}
+
+
+def moved(model, name, position):
+    """Which target positions of the packed row change their logits when one id of `name` does."""
+    ids = PACKED[name].clone()
+    ids[0, position] = 17
+    difference = model(PACKED) - model(PACKED | {name: ids})
+    return (difference.abs().amax(-1) > 1e-6)[0].nonzero()[:, 0].tolist()
+
+
+@pytest.mark.parametrize("kind", [EncoderDecoder, SharedEncoderDecoder])
+def test_a_position_moves_only_those_that_may_see_it(kind):
+    torch.manual_seed(0)
+    model = kind(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    for position, segment in enumerate(PACKED["inputs_segments"][0].tolist()):
+        assert moved(model, "inputs", position) == {1: [0, 1, 2], 2: [3, 4], 0: [5]}[segment], position
+    for position in range(5):
+        last = 2 if position <= 2 else 4
+        assert moved(model, "decoder_inputs", position) == list(range(position, last + 1)), position
+
+
+@pytest.mark.parametrize("kind", [EncoderDecoder, SharedEncoderDecoder])
+def test_an_encoder_sees_all_of_its_segment_and_nothing_else(kind):
+    torch.manual_seed(0)
+    model = kind(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    segments = PACKED["inputs_segments"]
+    mask = additive(same_segment(segments, segments))
+    before = model._read(PACKED["inputs"], mask)
+    for position in range(7):
+        ids = PACKED["inputs"].clone()
+        ids[0, position] = 17
+        changed = (model._read(ids, mask) - before).abs().amax(-1)[0] > 1e-6
+        assert changed.tolist() == (segments == segments[0, position])[0].tolist(), position
 
 
 def test_padding_of_the_inputs_changes_nothing():
