@@ -117,6 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
     add.add_argument("--to", metavar="DIR", type=Path, help="write the clean text there, as jsonl.gz")
     add.set_defaults(command=clean)
+    add = commands.add_parser("predict", help="answers of a fine-tuned model to lines of text")
+    add.add_argument("names", nargs="+", metavar="COLUMN|STAGE|OVERRIDE")
+    add.add_argument("--input", type=Path, metavar="FILE", help="a text a line; standard input if not given")
+    add.add_argument("--output", type=Path, metavar="FILE", help="an answer a line; else standard output")
+    add.add_argument("--task", help="which of the column's tasks the lines are of")
+    add.add_argument("--raw", action="store_true", help="take lines as they are, without the task's words")
+    add.add_argument("--step", type=int, help="which checkpoint; the one that is reported if not given")
+    add.add_argument(
+        "--beams", type=int, default=1, help="width of a beam search (the study's: 4); 1: greedy"
+    )
+    add.set_defaults(command=predict)
     for add in commands.choices.values():
         text = "trust the classes of a package of yours"
         add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)
@@ -360,6 +371,24 @@ def clean(options: Any, rest: list[str]) -> int:
         print(f"\r{done} shards, {pages}", end="", file=sys.stderr)
     print(file=sys.stderr)
     print("\n".join(f"{count:>12,}  {what}" for what, count in sorted(counts.items()) if count))
+    return 0
+
+
+def predict(options: Any, rest: list[str]) -> int:
+    """Answer each line of a file or of standard input."""
+    from t5grid.files import read_lines, write_whole
+    from t5grid.grid.predicting import answers
+
+    if options.beams < 1:
+        raise ValueError(f"--beams {options.beams}: at least 1")
+    lines = read_lines(options.input)
+    how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
+    found = answers(options.names, lines, **how)
+    text = "".join(answer.replace("\n", " ") + "\n" for answer in found)
+    if options.output:
+        write_whole(options.output, text)
+    else:
+        sys.stdout.write(text)
     return 0
 
 

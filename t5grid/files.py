@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
+
+
+def read_lines(path: Path | None) -> list[str]:
+    """The lines of a UTF-8 text file, or of standard input. Raises ValueError naming the file."""
+    try:
+        data = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        return data.decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path or 'standard input'}: {reason}") from None

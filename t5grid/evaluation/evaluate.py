@@ -6,37 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from t5grid.config import Column
-from t5grid.data.batching import finish
-from t5grid.data.feeds import padded
 from t5grid.data.tasks.task import Record, chosen_by, has
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.model.decoding import greedy
+from t5grid.evaluation.predict import predict
 
 Scores = dict[str, dict[str, float]]
 NUM_SAMPLES = 3
-
-
-def predict(
-    model: nn.Module, vocabulary: Vocabulary, texts: Sequence[str], column: Column, batch: int
-) -> list[str]:
-    """Greedy answers (paper, section 3.1.2), one a text, decoded in batches of similar length."""
-    ids = vocabulary.encode(list(texts))
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    answers = [""] * len(ids)
-    for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
-        inputs = torch.from_numpy(
-            finish(padded([ids[i] for i in chosen]), column.inputs_length).astype(np.int64)
-        )
-        device = next(model.parameters()).device
-        out = greedy(model, {"inputs": inputs.to(device)}, column.targets_length)
-        for i, row in zip(chosen, out.tolist(), strict=True):
-            answers[i] = vocabulary.decode(row)
-    return answers
 
 
 def score(

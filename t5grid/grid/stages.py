@@ -279,26 +279,18 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.data.tasks.presence import standing
-        from t5grid.evaluation.evaluate import choose, common_checkpoints, load_records, score
-        from t5grid.model.ensemble import as_one
-        from t5grid.training import checkpoints
+        from t5grid.evaluation.evaluate import choose, load_records, score
+        from t5grid.grid.restore import restore
 
-        *tuned, vocabulary = self.parents
-        vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
-        column = build(self.config["column"], "suite", Column)
+        restored = restore(self, context)
+        column, vocab = restored.column, restored.vocabulary
         records = load_records(column, "validation", self.config["evaluate"]["num_examples"])
-        members = [build_model(self.config, vocab.size)[0] for _ in tuned]
-        left_out = [s.prepare(context, m, evaluating=True) for s, m in zip(tuned, members, strict=True)]
-        model = as_one(members).eval()
-        paths = common_checkpoints([context.folder_of(stage) for stage in tuned])
         by_step, samples = {}, {}
-        for done, (step, each) in enumerate(paths.items(), start=1):
-            for member, path, without in zip(members, each, left_out, strict=True):
-                checkpoints.load_model(path, member, without)
+        for done, step in enumerate(restored.steps, start=1):
             by_step[step], samples[step] = score(
-                model, vocab, column, records, context.runtime.evaluation_batch
+                restored.at(step), vocab, column, records, context.runtime.evaluation_batch
             )
-            context.report({"step": done, "num_steps": len(paths)})
+            context.report({"step": done, "num_steps": len(restored.steps)})
         chosen = choose(column, by_step)
         rows = {name: len(each) for name, each in records.items()}
         counts = {"validation_rows": rows, **standing({"data": column})}

@@ -1,0 +1,163 @@
+"""a column of a cell, or a finished stage, + lines of text -> an answer a line."""
+
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from t5grid.building import nearest
+from t5grid.config import Cell, Column, load_cell
+from t5grid.data.tasks.task import has
+from t5grid.files import read_json
+from t5grid.grid.stages import Context, EvaluateStage, Stage
+from t5grid.grid.store import Store
+
+NUM_EXAMPLES = 200  # a task's fixed words are what so many of its inputs begin with
+
+
+def answers(
+    words: Sequence[str],
+    lines: Sequence[str],
+    task: str | None = None,
+    step: int | None = None,
+    num_beams: int = 1,
+    raw: bool = False,
+) -> list[str]:
+    """One answer a line; `words` are a column with overrides, or a stage's identity.
+
+    Each line gets the words that all inputs of the task begin with, unless it has them or is `raw`. The step
+    is the one the task is reported at, or the last where nothing was evaluated. Raises ValueError.
+    """
+    place, cell = _place(words)
+    folder = Path(place) if Path(place, "config.yaml").is_file() else Path(cell.runtime.runs_dir, place)
+    store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
+    stage = read_stage(folder) if "/" in place else column_stage(cell, place)
+    _check_done(stage, store)
+    from t5grid.evaluation.predict import predict
+    from t5grid.grid.restore import restore
+
+    restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
+    name = _task(restored.column, task, raw)
+    step = _step(stage, store, restored.steps, name, step)
+    start = "" if raw else fixed_start(restored.column.tasks[name])
+    texts = [with_start(line, start) for line in lines]
+    print(f"t5grid: {stage.parents[0].identity}, step {step}", file=sys.stderr)
+    return predict(
+        restored.at(step),
+        restored.vocabulary,
+        texts,
+        restored.column,
+        cell.runtime.evaluation_batch,
+        num_beams,
+    )
+
+
+def _place(words: Sequence[str]) -> tuple[str, Cell]:
+    """The column or stage named, and the cell of the overrides."""
+    places = [word for word in words if is_place(word)]
+    cell = load_cell([word for word in words if word not in places])
+    if len(places) != 1:
+        known = ", ".join(cell.suite.chosen())
+        raise ValueError(
+            f"predict: name one column ({known}) or one stage below {cell.runtime.runs_dir} "
+            f"(finetune/NAME), got {' '.join(places) or 'none'}"
+        )
+    return places[0], cell
+
+
+def is_place(word: str) -> bool:
+    """Whether a word is a column or a stage, whose name may hold `=` after its kind; else an override."""
+    key, equals, _ = word.partition("=")
+    return "/" in key or not (equals or word.startswith("~"))
+
+
+def column_stage(cell: Cell, column: str) -> Stage:
+    """The evaluate stage of a cell's column. Raises ValueError for a column there is not."""
+    stages = cell.strategy.stages(cell)
+    if column not in stages:
+        raise ValueError(f"predict: no column {column!r}{nearest(column, stages)}")
+    return stages[column]
+
+
+def read_stage(folder: Path) -> Stage:
+    """The evaluate stage of a folder below runs/: its own, or the one that scores its fine-tuning."""
+    stage = stage_in(folder)
+    if isinstance(stage, EvaluateStage):
+        return stage
+    if "column" not in stage.config:
+        raise ValueError(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
+    for other in sorted((folder.parents[1] / "evaluate").glob("*/config.yaml")):
+        found = stage_in(other.parent)
+        if [parent.identity for parent in found.parents[:-1]] == [stage.identity]:
+            return found
+    return EvaluateStage(stage.name, stage.config, {}, (stage, stage.parents[0]))
+
+
+def stage_in(folder: Path) -> Stage:
+    """The stage that a folder's config.yaml describes, its parents beside it. Raises ValueError."""
+    import t5grid.grid.strategies  # noqa: F401  every kind of stage is imported with it
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; name a stage as `t5grid status` and runs/ do")
+    said: Any = OmegaConf.to_container(OmegaConf.load(path))
+    kinds = {kind.kind: kind for kind in Stage.__subclasses__()}
+    parents = tuple(stage_in(folder.parents[1] / identity) for identity in said["parents"])
+    name = said["identity"].partition("/")[2].rpartition("-")[0]
+    stage = kinds[said["kind"]](name, said["config"], said["content"], parents)
+    if stage.identity != said["identity"]:
+        raise ValueError(f"{path}: of another version of t5grid, which called it {said['identity']}")
+    return stage
+
+
+def _check_done(stage: Stage, store: Store) -> None:
+    for parent in stage.parents:
+        if (state := store.state(parent)) != "done":
+            raise ValueError(
+                f"{parent.identity}: {state} in {store.root}; a finished one is needed (t5grid run makes it)"
+            )
+
+
+def _task(column: Column, task: str | None, raw: bool) -> str:
+    """The task whose words and step are taken."""
+    if task is None and (raw or len(column.tasks) == 1):
+        return next(iter(column.tasks))
+    if task not in column.tasks:
+        given = f"no task {task!r} in the column" if task else "the column has several tasks"
+        raise ValueError(f"--task: {given}{nearest(task or '', column.tasks)}")
+    return task
+
+
+def _step(stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None) -> int:
+    if wanted is not None:
+        if wanted not in steps:
+            raise ValueError(f"--step {wanted}: no such checkpoint; there are {', '.join(map(str, steps))}")
+        return wanted
+    record = read_json(store.folder(stage) / "record.json")
+    if record is None:
+        return steps[-1]
+    return record["tasks"][task]["step"] if task in record["tasks"] else record["step"]
+
+
+def fixed_start(task: Any) -> str:
+    """The words every input of a task begins with: its own name and first label, up to a colon."""
+    rows = task.records("validation" if has(task, "validation") else "train")[:NUM_EXAMPLES]
+    first, last = min(row["inputs"] for row in rows), max(row["inputs"] for row in rows)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = "".join(letter for letter, _ in same)
+    return common[: common.rfind(": ") + 1]
+
+
+def with_start(line: str, start: str) -> str:
+    """`start` before a line, except for what the line begins with already.
+
+    "premise: a" after "entail premise:" -> "entail premise: a"
+    """
+    words = start.split()
+    for count in range(len(words)):
+        if line.startswith(" ".join(words[count:])):
+            return " ".join([*words[:count], line])
+    return " ".join([*words, line])

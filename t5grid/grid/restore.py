@@ -1,0 +1,63 @@
+"""finished fine-tunings -> one model at any of their checkpoints, on the machine's device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from t5grid.config import Column, build
+from t5grid.evaluation.evaluate import common_checkpoints
+from t5grid.grid.stages import Context, Stage, build_model, load_vocabulary
+from t5grid.model.ensemble import as_one
+from t5grid.training import checkpoints
+
+DEVICES = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The models of one column's fine-tunings as one that decodes; `steps` are those with a checkpoint."""
+
+    model: nn.Module
+    vocabulary: Any
+    column: Column
+    _members: Sequence[nn.Module]
+    _left_out: Sequence[frozenset[str]]
+    _paths: dict[int, list[Path]]
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of which there is a checkpoint, ascending."""
+        return sorted(self._paths)
+
+    def at(self, step: int) -> nn.Module:
+        """The model with the weights of that step, the same object every time."""
+        for member, path, without in zip(self._members, self._paths[step], self._left_out, strict=True):
+            checkpoints.load_model(path, member, without)
+        return self.model
+
+
+def restore(evaluate: Stage, context: Context) -> Restored:
+    """What an evaluate stage scores."""
+    *tuned, vocabulary = evaluate.parents
+    vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
+    members = [build_model(evaluate.config, vocab.size)[0] for _ in tuned]
+    left_out = [stage.prepare(context, m, evaluating=True) for stage, m in zip(tuned, members, strict=True)]
+    return Restored(
+        model=as_one(members).eval().to(device(context.runtime.accelerator)),
+        vocabulary=vocab,
+        column=build(evaluate.config["column"], "suite", Column),
+        _members=members,
+        _left_out=left_out,
+        _paths=common_checkpoints([context.folder_of(stage) for stage in tuned]),
+    )
+
+
+def device(accelerator: str) -> str:
+    """Torch's word for an accelerator; `auto` is the first there is."""
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    return DEVICES[accelerator]
