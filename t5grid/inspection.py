@@ -8,6 +8,7 @@ import numpy as np
 from t5grid.config import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
+from t5grid.data.tasks.task import has
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.multitask import MultitaskStage
 from t5grid.grid.store import Store
@@ -93,11 +94,14 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
     for key, column in cell.suite.chosen().items():
         yield f"{key} ({column.title})"
         for name, task in column.tasks.items():
-            train, validation = task.records("train"), task.records("validation")
-            metrics = ", ".join(task.reported)
-            sizes = f"{len(train)} training rows, {len(validation)} validation rows"
-            yield f"  {name}: {sizes}, scored by {metrics}"
-            for record in train[:num]:
+            words = {"train": "training", "validation": "validation"}
+            found = {role: task.records(role) for role in words if has(task, role)}
+            if not found and has(task, "test"):
+                words, found = {"test": "test"}, {"test": task.records("test")}
+            sizes = ", ".join(f"{len(rows)} {words[role]} rows" for role, rows in found.items())
+            scored = f"scored by {', '.join(task.reported)}" if task.reported else "not scored"
+            yield f"  {name}: {sizes or 'no rows'}, {scored}"
+            for record in next(iter(found.values()), [])[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"
 

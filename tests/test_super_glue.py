@@ -121,6 +121,16 @@ def test_every_pair_of_the_wnli_test_has_a_referent(shared: Path) -> None:
     assert sum(record["targets"] == "<unk>" for record in records) == 0
 
 
+def test_the_training_records_of_the_hub_are_counted_without_reading_them(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = str(shared / "mirror")
+    assert [task(root=mirror).num_rows("train") for task in (ReCoRD, WSC, BoolQ)] == [44, 186, 64]
+    assert BoolQ(root=mirror, num_train=7).num_rows("train") == 7
+    monkeypatch.setattr(Source, "table", lambda *_: pytest.fail("the hub was read"))
+    assert [task().num_rows("train") for task in (ReCoRD, WSC, BoolQ)] == [138854, 259, 9427]
+
+
 def test_dpr_is_trained_on_where_it_is_there(shared: Path) -> None:
     assert DPR().roles == ("train",) and not DPR.reported
     assert DPR(root=str(shared / "mirror")).roles == ()
