@@ -157,6 +157,7 @@ class Runtime:
     runs_dir: str
     results_dir: str
     num_nodes: Count = 1
+    parallel: Literal["ddp", "fsdp"] = "ddp"
 
 
 @dataclass(frozen=True)

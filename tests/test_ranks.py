@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
 from t5grid.data.module import Rank
@@ -19,6 +20,7 @@ from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, work_on
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method
+from t5grid.training.schedules import AdafactorSpec
 
 TWO = replace(RUNTIME, num_devices=2)
 ROWS = (5, 1, 4)  # of each step's batch: unequal shares, and one rank without any
@@ -36,8 +38,8 @@ class Training(Toy):
             num_steps=3,
             checkpoint_every=1,
             keep=None,
-            optimizer=Plain(),
-            schedule=lambda step: 0.5,
+            optimizer=AdafactorSpec() if self.config["adafactor"] else Plain(),
+            schedule=lambda step: 0.1 if self.config["adafactor"] else 0.5,
             seed=0,
             method=Late() if self.config["frozen"] else AllParameters(),
         )
@@ -63,11 +65,12 @@ class Model(torch.nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(7)
         self.embedding, self.out = torch.nn.Embedding(11, 6), torch.nn.Linear(6, 11)
+        self.stack = torch.nn.ModuleList([torch.nn.Linear(6, 6)])
         for parameter in self.parameters():
             parameter.data.normal_(generator=generator)
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.out(self.embedding(batch["inputs"]))
+        return self.out(self.stack[0](self.embedding(batch["inputs"])))
 
 
 def feed(step: int) -> dict[str, np.ndarray]:
@@ -117,12 +120,15 @@ def test_the_weighted_mean_over_ranks_is_the_mean_over_the_batch() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frozen", [False, True])
-def test_two_ranks_take_the_steps_of_one_process(tmp_path: Path, frozen: bool) -> None:
+@pytest.mark.parametrize(
+    ("parallel", "frozen"), [("ddp", False), ("ddp", True), ("fsdp", False), ("fsdp", True)]
+)
+def test_two_ranks_take_the_steps_of_one_process(tmp_path: Path, parallel: str, frozen: bool) -> None:
     ends = []
-    for runtime, name in ((RUNTIME, "alone"), (TWO, "together")):
+    for runtime, name in ((RUNTIME, "alone"), (replace(TWO, parallel=parallel), "together")):
         store = Store(tmp_path / name)
-        stage = make(Training, "stage", tmp_path / f"{name}.diary", frozen=frozen)
+        words = {"frozen": frozen, "adafactor": parallel == "fsdp"}
+        stage = make(Training, "stage", tmp_path / f"{name}.diary", **words)
         assert work_on(stage, store, runtime, 1) == DONE, store.failure(stage)
         record, folder = store.record(stage), store.folder(stage)
         assert record is not None
@@ -142,18 +148,23 @@ def test_two_ranks_take_the_steps_of_one_process(tmp_path: Path, frozen: bool) -
 
 
 @pytest.mark.slow
-def test_ranks_go_on_from_the_checkpoint_of_a_single_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_ranks_go_on_from_the_checkpoint_of_a_single_process(tmp_path: Path, parallel: str) -> None:
     store = Store(tmp_path)
-    stage = make(Training, "stage", tmp_path / "diary", frozen=False)
+    stage = make(Training, "stage", tmp_path / "diary", frozen=False, adafactor=True)
     work_on(stage, store, RUNTIME, 1)
     folder = store.folder(stage)
     whole = checkpoints.steps(folder / "checkpoints")
+    end = load(whole[3].read_bytes())
     (folder / "record.json").unlink()
     whole[2].unlink()
     whole[3].write_bytes(b"damaged")
-    assert work_on(stage, store, TWO, 1) == DONE
+    assert work_on(stage, store, replace(TWO, parallel=parallel), 1) == DONE
     assert store.record(stage)["resumed_at"] == 1  # type: ignore[index]
     assert sorted(checkpoints.steps(folder / "checkpoints")) == [1, 2, 3]
+    again = load(checkpoints.newest(folder / "checkpoints").read_bytes())
+    assert again.keys() == end.keys() and any(name.startswith("optimizer/") for name in end)
+    assert all(torch.allclose(again[name], end[name], atol=1e-5) for name in end)
 
 
 def test_a_rank_that_is_killed_ends_the_others_and_the_stage(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_two_nodes_take_the_steps_of_one_process(
 ) -> None:
     if "n2" in subprocess.run(["sinfo", "-h", "-N", "-o", "%N"], capture_output=True, text=True).stdout:
         monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # the nodes of a throw-away cluster are this host
-    stage = make(Training, "stage", tmp_path / "diary", frozen=False)
+    stage = make(Training, "stage", tmp_path / "diary", frozen=False, adafactor=False)
     ran = slurm(resources={"other": replace(ONE, nodes=2)}).run([stage], store, RUNTIME)
     assert ran.failed == {}
     record = store.record(stage)

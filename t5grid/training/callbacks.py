@@ -15,6 +15,7 @@ from t5grid.files import write_whole
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import Episodes, episode_at
 from t5grid.training.learner import Learner
+from t5grid.training.sharding import own
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -41,12 +42,11 @@ class Checkpoints(pl.Callback):
         if not math.isfinite(float(learner.last_loss)):
             raise FloatingPointError(f"the loss is {float(learner.last_loss)} at step {step}")
         for name, parameter in learner.model.named_parameters():
-            if not parameter.isfinite().all():
+            if not own(parameter).isfinite().all():
                 raise FloatingPointError(f"{name} is no longer finite after step {step}")
-        if not trainer.is_global_zero:
-            return
-        checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0], self.without)
-        if self.keep is not None:
+        leads = trainer.is_global_zero
+        checkpoints.save(self.folder, step, learner.model, trainer.optimizers[0], self.without, leads)
+        if leads and self.keep is not None:
             checkpoints.keep_last(self.folder, self.keep)
 
 

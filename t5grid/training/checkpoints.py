@@ -8,6 +8,7 @@ altered file is found on load and the one before it is used. Nothing is pickled.
 
 import hashlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
+from t5grid.training.sharding import whole
 
 MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
 
@@ -28,13 +30,19 @@ def save(
     model: nn.Module,
     optimizer: torch.optim.Optimizer | None,
     without: frozenset[str] = frozenset(),
-) -> Path:
-    """Write the state after `step` steps; with an optimizer the file can resume training."""
-    state = unique_state(model)
+    leads: bool = True,
+) -> Path | None:
+    """Write the state after `step` steps; with an optimizer the file can resume training.
+
+    Of several ranks all must call it, as each may hold a part of the state, and the one that leads writes.
+    """
+    state = {name: whole(tensor) for name, tensor in unique_state(model).items()}
     tensors = {MODEL + name: state[name].contiguous() for name in state if name not in without}
     if optimizer is not None:
         left_out = {index for index, (name, _) in enumerate(model.named_parameters()) if name in without}
         tensors |= optimizer_tensors(optimizer, left_out)
+    if not leads:
+        return None
     data = serialise(tensors)
     path = folder / f"step-{step:08d}-{_digest(data)}.safetensors"
     write_whole(path, data)
@@ -46,8 +54,9 @@ def steps(folder: Path) -> dict[int, Path]:
     found = {}
     for path in sorted(folder.glob("step-*.safetensors")):
         _, step, digest = path.stem.split("-")
-        if _digest(path.read_bytes()) == digest:
-            found[int(step)] = path
+        with suppress(FileNotFoundError):  # another rank may just have discarded it
+            if _digest(path.read_bytes()) == digest:
+                found[int(step)] = path
     return found
 
 

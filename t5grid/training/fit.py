@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch import distributed, nn
 
 from t5grid.config import Runtime
@@ -33,6 +33,8 @@ from t5grid.training.callbacks import (
 )
 from t5grid.training.finetuning import AllParameters, Method, episodes_of
 from t5grid.training.learner import Learner
+from t5grid.training.schedules import AdafactorSpec
+from t5grid.training.sharding import shard
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 METRICS_EVERY = 50
@@ -133,6 +135,11 @@ class _Started(Learner):
         if self.trainer.world_size > 1:
             self.model.requires_grad_(True)
 
+    def configure_model(self) -> None:
+        """Keep only this rank's part of the model, where that is wanted."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh["data_parallel"])
+
     def on_train_start(self) -> None:
         optimizer = self.trainer.optimizers[0]
         if self.pretrained:
@@ -167,8 +174,15 @@ def _trainer(
 
 def _strategy(plan: Plan, runtime: Runtime) -> Any:
     """How ranks share their gradients; a method that leaves parameters out has unused ones."""
-    if rank_of(runtime).world == 1:
+    world = rank_of(runtime).world
+    if world == 1:
         return "auto"
+    if runtime.parallel == "fsdp":
+        if not isinstance(plan.optimizer, AdafactorSpec):
+            raise ValueError(
+                "runtime.parallel=fsdp: the optimizer must be Adafactor; use runtime.parallel=ddp"
+            )
+        return ModelParallelStrategy(data_parallel_size=world, tensor_parallel_size=1)
     return DDPStrategy(find_unused_parameters=not isinstance(plan.method, AllParameters))
 
 

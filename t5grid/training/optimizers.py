@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from t5grid.training.sharding import gathered, is_sharded
+
 EPSILON_SQUARE = 1e-30  # added to the squared gradient
 EPSILON_SCALE = 1e-3  # the least scale of a parameter
 
@@ -68,46 +70,59 @@ class Adafactor(Optimizer):
 
     def _update(self, group: dict[str, Any]) -> None:
         parameters = [p for p in group["params"] if p.grad is not None]
-        if not parameters:
-            return
+        plain = [p for p in parameters if not is_sharded(p)]
+        if plain:
+            self._update_together(plain, [self.state[p] for p in plain], group)
+        for parameter in parameters:
+            if is_sharded(parameter):  # one is whole at a time; its means are over all of it
+                with gathered(parameter) as copy:
+                    self._update_together([copy], [self.state[parameter]], group)
+
+    def _update_together(
+        self, parameters: list[Tensor], states: list[dict[str, Any]], group: dict[str, Any]
+    ) -> None:
         keep = _new_part(group)
         whole, factored = [], []
-        for parameter in parameters:
+        for parameter, state in zip(parameters, states, strict=True):
             axes = factored_axes(parameter.shape, group["min_dim_size_to_factor"])
             if axes is None:
-                whole.append(parameter)
+                whole.append((parameter, state))
             else:
-                factored.append((parameter, axes))
-        updates = self._whole_updates(whole, keep) if whole else []
-        updates += [self._factored_update(p, axes, keep) for p, axes in factored]
-        _apply(whole + [p for p, _ in factored], updates, group)
+                factored.append((parameter, state, axes))
+        updates = _whole_updates(whole, keep) if whole else []
+        updates += [_factored_update(*each, keep) for each in factored]
+        _apply([p for p, *_ in whole] + [p for p, *_ in factored], updates, group)
 
-    def _whole_updates(self, parameters: list[Tensor], new_part: float) -> list[Tensor]:
-        moments = []
-        for parameter in parameters:
-            state = self.state[parameter]
-            if not state:
-                state["moment"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            moments.append(state["moment"])
-        gradients = [p.grad for p in parameters]
-        squares = list(torch._foreach_mul(gradients, gradients))
-        torch._foreach_add_(squares, EPSILON_SQUARE)
-        torch._foreach_lerp_(moments, squares, new_part)
-        torch._foreach_copy_(squares, moments)
-        torch._foreach_rsqrt_(squares)
-        torch._foreach_mul_(squares, gradients)
-        return squares
 
-    def _factored_update(self, parameter: Tensor, axes: tuple[int, int], new_part: float) -> Tensor:
-        state, gradient = self.state[parameter], parameter.grad
-        square = gradient.square().add_(EPSILON_SQUARE)
-        rows, columns = square.mean(axes[0], keepdim=True), square.mean(axes[1], keepdim=True)
+def _whole_updates(parameters: list[tuple[Tensor, dict[str, Any]]], new_part: float) -> list[Tensor]:
+    moments = []
+    for parameter, state in parameters:
         if not state:
-            state["row_moment"], state["column_moment"] = torch.zeros_like(rows), torch.zeros_like(columns)
-        rows = state["row_moment"].lerp_(rows, new_part)
-        columns = state["column_moment"].lerp_(columns, new_part)
-        row_factor = (rows / rows.mean(axes[1], keepdim=True)).rsqrt_()
-        return square.copy_(gradient).mul_(row_factor).mul_(columns.rsqrt())
+            state["moment"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        moments.append(state["moment"])
+    gradients = [p.grad for p, _ in parameters]
+    squares = list(torch._foreach_mul(gradients, gradients))
+    torch._foreach_add_(squares, EPSILON_SQUARE)
+    torch._foreach_lerp_(moments, squares, new_part)
+    torch._foreach_copy_(squares, moments)
+    torch._foreach_rsqrt_(squares)
+    torch._foreach_mul_(squares, gradients)
+    return squares
+
+
+def _factored_update(
+    parameter: Tensor, state: dict[str, Any], axes: tuple[int, int], new_part: float
+) -> Tensor:
+    gradient = parameter.grad
+    assert gradient is not None
+    square = gradient.square().add_(EPSILON_SQUARE)
+    rows, columns = square.mean(axes[0], keepdim=True), square.mean(axes[1], keepdim=True)
+    if not state:
+        state["row_moment"], state["column_moment"] = torch.zeros_like(rows), torch.zeros_like(columns)
+    rows = state["row_moment"].lerp_(rows, new_part)
+    columns = state["column_moment"].lerp_(columns, new_part)
+    row_factor = (rows / rows.mean(axes[1], keepdim=True)).rsqrt_()
+    return square.copy_(gradient).mul_(row_factor).mul_(columns.rsqrt())
 
 
 def _new_part(group: dict[str, Any]) -> float:
