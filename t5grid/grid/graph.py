@@ -150,6 +150,8 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
 def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
     """Sentences for the caption: the budget's own note, and where the numbers were made."""
     notes = [grid.baseline.budget.note] if grid.baseline.budget.note else []
+    if limit := grid.baseline.budget.evaluate.num_examples:
+        notes.append(f"Scored on the first {limit} validation rows of each task.")
     made = set()
     for stage in grid.stages:
         if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
