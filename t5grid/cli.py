@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from t5grid import __version__
+from t5grid import __version__, exchange
 from t5grid.building import ALLOW
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
@@ -128,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         "--beams", type=int, default=1, help="width of a beam search (the study's: 4); 1: greedy"
     )
     add.set_defaults(command=predict)
+    exchange.add_commands(commands)
     for add in commands.choices.values():
         text = "trust the classes of a package of yours"
         add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)

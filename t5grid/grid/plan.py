@@ -7,7 +7,7 @@ from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "finetune", "evaluate")
+KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
 
 
 def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[str]:
@@ -24,7 +24,7 @@ def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[
     for kind in KINDS:
         distinct = [stage for stage in stages if stage.kind == kind]
         wanted = sum(stage.kind == kind for stage in asked)
-        if kind == "multitask" and not wanted:
+        if kind in ("multitask", "import") and not wanted:
             continue
         done = sum(store.state(stage) == "done" for stage in distinct)
         numbers = (wanted, len(distinct), wanted - len(distinct), done)

@@ -1,12 +1,13 @@
 """cell -> graph: how a cell unrolls into stages (paper, sections 3.1.2 and 3.5.3)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.building import essential
 from t5grid.config import Cell, Column, FinetuneBudget, PretrainBudget
 from t5grid.data.tasks.presence import refuse_missing
+from t5grid.grid.imported import import_stage
 from t5grid.grid.multitask import MultitaskStage, parts_of
 from t5grid.grid.stages import (
     EvaluateStage,
@@ -20,12 +21,22 @@ from t5grid.grid.stages import (
 
 @dataclass(frozen=True)
 class PretrainFinetune:
-    """Unsupervised pre-training once, fine-tuning and evaluation once a column."""
+    """Unsupervised pre-training once, fine-tuning and evaluation once a column.
+
+    `pretrained` names a folder whose weights take the place of pre-training: one that `t5grid import` wrote,
+    or that of a finished pre-training.
+    """
+
+    pretrained: str | None = None
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
         vocabulary = vocabulary_stage(cell)
-        pretrain = pretrain_stage(cell, vocabulary)
+        if self.pretrained is None:
+            pretrain = pretrain_stage(cell, vocabulary)
+        else:
+            pretrain = import_stage(cell, self.pretrained, vocabulary)
+            cell = replace(cell, labels={**cell.labels, "objective": pretrain.name})
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(cell, vocabulary, (pretrain,), schedule)
 

@@ -1,0 +1,36 @@
+"""`t5grid import` and `t5grid export`: trained models from Hugging Face's form to ours and back."""
+
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(commands: Any) -> None:
+    """Add both sub-commands to those of the parser."""
+    add = commands.add_parser("import", help="a Hugging Face T5 checkpoint -> a folder to fine-tune from")
+    add.add_argument("source", type=Path, metavar="FOLDER")
+    add.add_argument("target", type=Path, metavar="DIR")
+    add.set_defaults(command=import_model)
+    add = commands.add_parser("export", help="a trained model -> a Hugging Face T5 checkpoint")
+    add.add_argument("source", type=Path, metavar="FOLDER", help="of a stage below runs/, or an imported one")
+    add.add_argument("target", type=Path, metavar="DIR")
+    add.add_argument("--step", type=int, help="which checkpoint; the last if not given")
+    add.set_defaults(command=export_model)
+
+
+def import_model(options: Any, rest: list[str]) -> int:
+    """Make a Hugging Face T5 a folder of ours, and say how to start from it."""
+    from t5grid.grid.imported import import_checkpoint
+
+    words = import_checkpoint(options.source, options.target)
+    print(f"written: {options.target}")
+    print(f"start from it with: {' '.join(words)}")
+    return 0
+
+
+def export_model(options: Any, rest: list[str]) -> int:
+    """Write a trained model in Hugging Face's form."""
+    from t5grid.grid.imported import export_checkpoint
+
+    export_checkpoint(options.source, options.target, options.step)
+    print(f"written: {options.target}")
+    return 0

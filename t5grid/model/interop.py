@@ -1,0 +1,339 @@
+"""Hugging Face T5 folder <-> size and named weights: config.json and safetensors, whole or in shards.
+
+Their T5 and T5 v1.1 are our encoder-decoder: the same numbers under other names, the position table
+transposed. Everything is checked before a weight is read, each complaint one line. Pickled checkpoints are
+refused, as reading one can run code.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from t5grid.files import write_whole
+from t5grid.model.architectures import Size, table_rows
+from t5grid.model.transformer import EncoderDecoder
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+VOCABULARY = "spiece.model"
+TOKENIZER = {
+    "tokenizer_class": "T5Tokenizer",
+    "extra_ids": 100,
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+}
+LONGEST_HEADER = 100_000_000  # bytes, as the format's own readers allow
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+FLOATS = ("F64", "F32", "F16", "BF16")
+
+SUBLAYERS = {
+    "encoder": ("self_attention", "feed_forward"),
+    "decoder": ("self_attention", "cross_attention", "feed_forward"),
+}
+THEIR_LAYER = {
+    "self_attention": "SelfAttention",
+    "cross_attention": "EncDecAttention",
+    "feed_forward": "DenseReluDense",
+}
+ATTENTION = {"query": "q", "key": "k", "value": "v", "output": "o"}
+FEED_FORWARD = {
+    "relu": {"input": "wi", "output": "wo"},
+    "gated_gelu": {"gate": "wi_0", "input": "wi_1", "output": "wo"},
+}
+FEED_FORWARD_NAMES = {"relu": "relu", "gated-gelu": "gated_gelu"}  # theirs -> ours
+MEASURES = ("d_model", "d_ff", "d_kv", "num_heads", "num_layers")
+# What every T5 of the study has in common.
+FIXED = {
+    "layer_norm_epsilon": 1e-6,
+    "relative_attention_num_buckets": 32,
+    "relative_attention_max_distance": 128,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "decoder_start_token_id": 0,
+}
+# Tensors that checkpoints repeat, and one that early ones hold and no model reads.
+ALIASES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
+UNREAD = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)
+
+
+def tensor_names(size: Size) -> dict[str, str]:
+    """Our name -> theirs of every tensor of a model of this size."""
+    names = {"embedding.weight": "shared.weight"}
+    for stack, num_blocks in (("encoder", size.num_layers), ("decoder", size.decoder_layers)):
+        table = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+        names |= {
+            f"{stack}.position_bias.table": table,
+            f"{stack}.norm.scale": f"{stack}.final_layer_norm.weight",
+        }
+        for block in range(num_blocks):
+            names |= _block_names(stack, block, size.feed_forward)
+    return names if size.tied else names | {"softmax.weight": "lm_head.weight"}
+
+
+def _block_names(stack: str, block: int, feed_forward: str) -> dict[str, str]:
+    names = {}
+    for i, layer in enumerate(SUBLAYERS[stack]):
+        ours, theirs = f"{stack}.blocks.{block}.{layer}", f"{stack}.block.{block}.layer.{i}"
+        names[f"{ours}_norm.scale"] = f"{theirs}.layer_norm.weight"
+        parts = FEED_FORWARD[feed_forward] if layer == "feed_forward" else ATTENTION
+        for part, their_part in parts.items():
+            names[f"{ours}.{part}.weight"] = f"{theirs}.{THEIR_LAYER[layer]}.{their_part}.weight"
+    return names
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor of a safetensors file: where it is and what the header says of it."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked folder of theirs: the size it describes, where each tensor is, and its vocabulary if any."""
+
+    folder: Path
+    size: Size
+    num_rows: int
+    entries: dict[str, Entry]
+    vocabulary: bytes | None
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids with sentinels; without a vocabulary, all rows of the id table."""
+        return _vocab_size(self.vocabulary) if self.vocabulary else self.num_rows
+
+    def model(self) -> EncoderDecoder:
+        """The model, in single precision."""
+        model, names = EncoderDecoder(self.size, self.vocab_size), tensor_names(self.size)
+        with torch.no_grad():
+            for ours, parameter in model.named_parameters():
+                tensor = _tensor(self.entries, names[ours])
+                parameter.copy_(tensor.t() if _is_transposed(ours) else tensor)
+        return model
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Check a folder's config, names, shapes and vocabulary. Raises ValueError, one line."""
+    _refuse_other_files(folder)
+    size, num_rows = _size(folder / CONFIG)
+    entries = _entries(folder)
+    _check_tensors(folder, entries, size, num_rows)
+    file = folder / VOCABULARY
+    vocabulary = file.read_bytes() if file.is_file() else None
+    if vocabulary and table_rows(_vocab_size(vocabulary, file)) != num_rows:
+        number = f"{_vocab_size(vocabulary)} ids with sentinels"
+        raise ValueError(f"{file}: {number}, not what tensor shared.weight of {num_rows} rows is for")
+    return Checkpoint(folder, size, num_rows, entries, vocabulary)
+
+
+def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, folder: Path) -> None:
+    """Write what `T5ForConditionalGeneration.from_pretrained` loads. Raises ValueError for other models.
+
+    The number of blocks is the model's own: an architecture may build fewer than the size says.
+    """
+    if type(model) is not EncoderDecoder:
+        raise ValueError(
+            f"a {type(model).__name__} has no twin in Hugging Face's T5: only an encoder-decoder has"
+        )
+    size = replace(size, num_layers=len(model.encoder.blocks), num_decoder_layers=len(model.decoder.blocks))
+    names, tensors = tensor_names(size), {}
+    for ours, parameter in model.named_parameters():
+        if ours not in names:
+            raise ValueError(f"tensor {ours} {tuple(parameter.shape)} has no place in Hugging Face's T5")
+        tensor = parameter.detach().float()
+        tensors[names[ours]] = (tensor.t() if _is_transposed(ours) else tensor).contiguous()
+    write_whole(folder / WEIGHTS, serialise(tensors, metadata={"format": "pt"}))
+    rows = len(tensors["shared.weight"])
+    if vocabulary:
+        write_whole(folder / VOCABULARY, vocabulary)
+        write_whole(folder / "tokenizer_config.json", _json(TOKENIZER))
+    write_whole(folder / CONFIG, _json(_config(size, rows)))
+
+
+def _refuse_other_files(folder: Path) -> None:
+    if folder.suffix in PICKLED or (folder.is_dir() and _only_pickled(folder)):
+        raise ValueError(f"{folder}: pickled checkpoints are refused, as they can run code; give safetensors")
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: a folder with {CONFIG} and {WEIGHTS} is needed")
+
+
+def _only_pickled(folder: Path) -> bool:
+    files = {path.suffix for path in folder.iterdir()}
+    return ".safetensors" not in files and bool(files & set(PICKLED))
+
+
+def _size(path: Path) -> tuple[Size, int]:
+    """The measures in a config.json, and the rows of its id table."""
+    config = _object(path)
+    if config.get("model_type") != "t5":
+        raise ValueError(f"{path}: model_type={config.get('model_type')}: only t5 can be read")
+    for key, needed in FIXED.items():
+        if config.get(key, needed) != needed:
+            raise ValueError(f"{path}: {key}={config[key]}: {needed} is needed, as in every T5 of the study")
+    if (feed_forward := config.get("feed_forward_proj", "relu")) not in FEED_FORWARD_NAMES:
+        raise ValueError(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
+    measures = {key: _count(config, key, path) for key in MEASURES}
+    decoder = config.get("num_decoder_layers")
+    decoder = None if decoder is None else _count(config, "num_decoder_layers", path)
+    size = Size(
+        **measures,
+        num_decoder_layers=None if decoder == measures["num_layers"] else decoder,
+        feed_forward=FEED_FORWARD_NAMES[feed_forward],
+        tied=_is_tied(config),
+        dropout=float(config.get("dropout_rate", 0.1)),
+    )
+    return size, _count(config, "vocab_size", path)
+
+
+def _is_tied(config: Mapping[str, Any]) -> bool:
+    """Whether the softmax is the id table; transformers 5 says it by the factor, not by the tie."""
+    return bool(config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True)))
+
+
+def _count(config: Mapping[str, Any], key: str, path: Path) -> int:
+    value = config.get(key)
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{path}: {key}={value}: a whole number from 1 up is needed")
+    return value
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({' '.join(str(error).split())})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: a JSON object is needed")
+    return value
+
+
+def _entries(folder: Path) -> dict[str, Entry]:
+    """Every tensor of the folder, by their name, from one file or from the shards of an index."""
+    if not (folder / INDEX).is_file():
+        return _header(folder / WEIGHTS)
+    shards = _object(folder / INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(file, str) for file in shards.values()):
+        raise ValueError(f"{folder / INDEX}: weight_map: an object of tensor and file names is needed")
+    entries: dict[str, Entry] = {}
+    for file in sorted(set(shards.values())):
+        if Path(file).name != file:
+            raise ValueError(f"{folder / INDEX}: {file}: a shard lies in the same folder")
+        entries |= _header(folder / file)
+    for name in sorted(shards.keys() - entries.keys()):
+        raise ValueError(f"{folder / shards[name]}: tensor {name} is missing, though {INDEX} has it there")
+    return entries
+
+
+def _header(path: Path) -> dict[str, Entry]:
+    """The tensors of a safetensors file; a file cut short is refused with the first tensor that is cut."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            text, available = file.read(min(length, LONGEST_HEADER)), path.stat().st_size
+        header = json.loads(text)
+        header.pop("__metadata__", None)
+        entries = {name: Entry(path, each["dtype"], tuple(each["shape"])) for name, each in header.items()}
+        ends = sorted((8 + length + each["data_offsets"][1], name) for name, each in header.items())
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ValueError(f"{path}: cut short, or not a safetensors file: its header cannot be read") from None
+    for end, name in ends:
+        if end > available:
+            shape = entries[name].shape
+            raise ValueError(
+                f"{path}: cut short: tensor {name} {shape} ends at byte {end}, the file at {available}"
+            )
+    return entries
+
+
+def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_rows: int) -> None:
+    """The names and shapes must be those of the config; what is repeated must be equal."""
+    wanted = dict(_shapes(size, num_rows))
+    for name, shape in wanted.items():
+        if name not in entries:
+            raise ValueError(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
+        if entries[name].shape != shape:
+            raise ValueError(f"{folder}: tensor {name} is {entries[name].shape}, by {CONFIG} {shape}")
+        if entries[name].dtype not in FLOATS:
+            raise ValueError(f"{folder}: tensor {name} {shape} is {entries[name].dtype}: not a floating type")
+    for name in sorted(entries.keys() - wanted.keys() - set(UNREAD)):
+        shape = entries[name].shape
+        if name not in ALIASES:
+            raise ValueError(
+                f"{folder}: tensor {name} {shape} has no place in the T5 of {CONFIG}, which has none"
+            )
+        if shape != wanted["shared.weight"] or not torch.equal(
+            _tensor(entries, name), _tensor(entries, "shared.weight")
+        ):
+            raise ValueError(
+                f"{folder}: tensor {name} {shape} is not shared.weight, to which {CONFIG} ties it"
+            )
+    if table_rows(num_rows) != num_rows:
+        raise ValueError(
+            f"{folder / CONFIG}: vocab_size={num_rows}: a multiple of 128 is needed, as T5's tables are"
+        )
+
+
+def _shapes(size: Size, num_rows: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Their name and shape of every tensor of a model of this size."""
+    with torch.device("meta"):
+        model = EncoderDecoder(size, 1)
+    names = tensor_names(size)
+    for ours, parameter in model.named_parameters():
+        shape = tuple(parameter.shape)
+        if names[ours] in ("shared.weight", "lm_head.weight"):
+            shape = (num_rows, size.d_model)
+        yield names[ours], shape[::-1] if _is_transposed(ours) else shape
+
+
+def _is_transposed(ours: str) -> bool:
+    return ours.endswith("position_bias.table")
+
+
+def _tensor(entries: Mapping[str, Entry], name: str) -> Tensor:
+    try:
+        with safe_open(entries[name].path, "pt") as file:
+            return file.get_tensor(name).float()
+    except SafetensorError as error:
+        raise ValueError(f"{entries[name].path}: tensor {name}: {' '.join(str(error).split())}") from None
+
+
+def _vocab_size(model: bytes, path: Path | None = None) -> int:
+    from t5grid.data.vocabulary import Vocabulary
+
+    return (Vocabulary(model) if path is None else Vocabulary.load(path)).size
+
+
+def _config(size: Size, num_rows: int) -> dict[str, Any]:
+    """What their config.json says of a model of this size."""
+    theirs = {ours: theirs for theirs, ours in FEED_FORWARD_NAMES.items()}
+    return {
+        "architectures": ["T5ForConditionalGeneration"],
+        "model_type": "t5",
+        "is_encoder_decoder": True,
+        **{key: getattr(size, key) for key in MEASURES},
+        "num_decoder_layers": size.decoder_layers,
+        "feed_forward_proj": theirs[size.feed_forward],
+        "tie_word_embeddings": size.tied,
+        "dropout_rate": size.dropout,
+        "vocab_size": num_rows,
+        "dtype": "float32",
+        **FIXED,
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
