@@ -20,6 +20,7 @@ from t5grid.grid.stages import Stage
 OPTIONS = sorted((path.parent.name, path.stem) for path in data_folder("conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted(data_folder("experiments").glob("*.yaml"))
 ROWS = [(path.stem, key, row) for path in EXPERIMENTS for key, row in load_experiment(path).rows.items()]
+COMMON = {path.stem: load_experiment(path).common for path in EXPERIMENTS}
 
 
 @pytest.fixture(autouse=True)
@@ -367,7 +368,7 @@ def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, fo
 @pytest.mark.parametrize("scale", ["", "size=base budget=paper suite=t5"], ids=["defaults", "paper"])
 @pytest.mark.parametrize(("name", "key", "row"), ROWS, ids=[f"{name}-{key}" for name, key, _ in ROWS])
 def test_every_row_of_every_experiment_is_a_valid_cell(name: str, key: str, row: Any, scale: str) -> None:
-    assert isinstance(load_cell([*scale.split(), *row.overrides]), Cell)
+    assert isinstance(load_cell([*COMMON[name], *scale.split(), *row.overrides]), Cell)
 
 
 def test_the_root_config_is_the_starred_baseline() -> None:

@@ -24,9 +24,9 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole: list[list[str]]) -> None:
-    rows, made = load_experiment(path).rows.values(), Parts()
-    for row in rows:
-        words = [*PAPER, *row.overrides]
+    experiment, made = load_experiment(path), Parts()
+    for row in experiment.rows.values():
+        words = [*experiment.common, *PAPER, *row.overrides]
         assert made.compose(words) == composed(compose(words))
     assert whole[0] == ["budget=paper"]  # which says the corpus and the vocabulary too
     assert all(word.startswith(("budget=", "corpus=")) for words in whole for word in words)

@@ -34,7 +34,9 @@ class Experiment:
         about: What varies and why.               # a sentence or two (optional)
         command: t5grid sweep corruption_rate     # what regenerates the table
         first_column: Corruption rate             # header of the row titles
+        common: [suite=programs]                  # optional: overrides of every row, the starred one too
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
+        relative: true                            # optional: each score's gain over the starred row's, too
         x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
         rows:                                     # in printed order; the key is the row's name everywhere
           rate_10:
@@ -46,8 +48,9 @@ class Experiment:
             series: with pre-training             # optional: the line it belongs to there
           rate_15: {title: 15%, overrides: [], starred: true, paper: {table: table06, row: 15%}}
 
-    Exactly one row is starred: the baseline, which is `conf/config.yaml` and so overrides nothing. Rows with
-    equal overrides, here or in another file, share their stages. `name` is the file's stem.
+    Exactly one row is starred: the baseline, which is `conf/config.yaml` (with what is `common`) and so
+    overrides nothing. Rows with equal overrides, here or in another file, share their stages. `name` is the
+    file's stem.
     """
 
     title: str
@@ -57,6 +60,8 @@ class Experiment:
     first_column: str
     rows: dict[str, RowSpec]
     about: str = ""
+    common: list[str] = field(default_factory=list)
+    relative: bool = False
     show: dict[str, str] = field(default_factory=dict)
     x_title: str = ""
     x_log: bool = False

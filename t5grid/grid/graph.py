@@ -74,7 +74,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
     rows, baseline = {}, None
     for key, row in experiment.rows.items():
         try:
-            cell = loader.load([*overrides, *row.overrides])
+            cell = loader.load([*experiment.common, *overrides, *row.overrides])
         except ValueError as error:
             raise ValueError(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline

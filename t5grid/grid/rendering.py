@@ -15,6 +15,7 @@ SPREAD = "Baseline standard deviation"
 PAPER = "The paper's numbers for the same rows"
 BESIDE = "Bold as printed there; in brackets, ours minus the paper's in the column that mirrors it."
 ABSENT = "no such row in the paper"
+RELATIVE = "Gain over the starred row, as a share of its score"
 
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -111,6 +112,19 @@ def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -
     return [*cells, style.escape(table_title(row.paper.table))]
 
 
+def relative_lines(table: Table, style: Style) -> Lines:
+    """Every other row's gain over the starred one; empty where the experiment does not ask for it."""
+    if not table.relative:
+        return []
+    lines = [[style.escape(text) for text in (table.first_column, *(c.title for c in table.columns))]]
+    for row in table.rows:
+        if not row.starred:
+            gains = [table.gain(row, column.key) for column in table.columns]
+            texts = ["–" if gain is None else f"{gain:+.1f}%".replace("-", "−") for gain in gains]
+            lines.append([_title(row, style), *map(style.escape, texts)])
+    return lines
+
+
 def _notes(table: Table, style: Style) -> list[str]:
     """Reasons for the holes, then the rows' notes."""
     reasons = [
@@ -131,6 +145,8 @@ def to_markdown(table: Table) -> str:
     sentences = [MARKDOWN.escape(line) for line in caption(table)[:-1]]
     parts = [f"## {MARKDOWN.escape(table.title)}", " ".join(sentences), f"Command: `{table.command}`"]
     parts += [markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
+    if relative := relative_lines(table, MARKDOWN):
+        parts += [f"### {RELATIVE}", markdown_grid(relative)]
     if paper := paper_lines(table, MARKDOWN):
         parts += [f"### {PAPER}", BESIDE, markdown_grid(paper)]
     return "\n\n".join(parts) + "\n"
@@ -164,6 +180,8 @@ def to_latex(table: Table) -> str:
     ]
     parts += [latex_grid(our_lines(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
+    if relative := relative_lines(table, LATEX):
+        parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative)]
     if paper := paper_lines(table, LATEX):
         parts += [rf"\par\medskip {LATEX.escape(f'{PAPER}. {BESIDE}')}\par\smallskip", latex_grid(paper)]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
@@ -189,6 +207,8 @@ def to_html(table: Table) -> str:
         html_grid(our_lines(table, HTML), title),
         *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
     ]
+    if relative := relative_lines(table, HTML):
+        parts.append(html_grid(relative, RELATIVE))
     if paper := paper_lines(table, HTML):
         parts.append(html_grid(paper, HTML.escape(f"{PAPER}. {BESIDE}")))
     return "\n".join([*parts, "</section>"]) + "\n"

@@ -93,7 +93,7 @@ def _row(
         "title": row.title,
         "starred": row.starred,
         "note": row.note,
-        "overrides": grid.experiment.rows[row.key].overrides,
+        "overrides": [*grid.experiment.common, *grid.experiment.rows[row.key].overrides],
         "config": OmegaConf.to_yaml(OmegaConf.create(science)),
         "cells": shown,
         "paper": {"scores": row.paper.scores, "bold": sorted(row.paper.bold)} if row.paper else None,

@@ -55,21 +55,28 @@ class NoPretraining:
 class Multitask:
     """One model trained on everything at once, for the steps of pre-training and fine-tuning together.
 
-    No fine-tuning: each column is scored at the checkpoint that is best for it (paper, section 3.5.2).
+    No fine-tuning: each column is scored at the checkpoint that is best for it (paper, section 3.5.2). Not
+    `together` means one such model a column, on its own tasks.
     """
 
     unsupervised: bool = True
+    together: bool = True
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column, all on one training."""
         vocabulary = vocabulary_stage(cell)
         num_steps = cell.budget.pretrain.num_steps + cell.budget.finetune.num_steps
         columns = cell.suite.chosen()
-        trained = multitask_stage(cell, vocabulary, columns, self.unsupervised, num_steps, keep_all=True)
-        return {
-            key: _evaluate_stage(cell, key, vocabulary, trained, _name(cell, key, "multitask"))
-            for key in columns
-        }
+        mixed = {"all": columns} if self.together else {key: {key: column} for key, column in columns.items()}
+        stages: dict[str, Stage] = {}
+        for name, group in mixed.items():
+            trained = multitask_stage(
+                cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
+            )
+            for key in group:
+                label = _name(cell, key, "multitask")
+                stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
+        return stages
 
 
 @dataclass(frozen=True)

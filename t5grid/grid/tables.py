@@ -103,6 +103,8 @@ class Table:
     rows: tuple[Row, ...]
     facts: Facts
     shown: tuple[str, ...] = ()
+    relative: bool = False
+    """Whether gains over the starred row are printed too."""
 
     @property
     def starred(self) -> Row:
@@ -112,6 +114,11 @@ class Table:
     def deviation(self, column: str) -> float | None:
         """Standard deviation of the baseline's seeds in `column`, the yardstick; None below two seeds."""
         return self.starred.cells[column].deviation
+
+    def gain(self, row: Row, column: str) -> float | None:
+        """A score's gain over the starred row's as a share of that, in per cent; None in a hole or over 0."""
+        mean, baseline = row.cells[column].mean, self.starred.cells[column].mean
+        return 100 * (mean / baseline - 1) if mean is not None and baseline else None
 
     def bold(self, column: str) -> frozenset[str]:
         """Keys of the rows that are bold in `column`."""
@@ -184,7 +191,9 @@ def build_table(
     )
     head = (experiment.title, experiment.reproduces, experiment.command, experiment.first_column)
     titles = tuple(experiment.show.values())
-    return Table(*head, columns=tuple(columns), rows=rows, facts=facts, shown=titles)
+    return Table(
+        *head, columns=tuple(columns), rows=rows, facts=facts, shown=titles, relative=experiment.relative
+    )
 
 
 def _check_names(

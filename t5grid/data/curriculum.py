@@ -1,0 +1,80 @@
+"""step -> how hard: curricula over tasks graded by difficulty, as a mixing whose rates change in phases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Literal
+
+from t5grid.data.mixing import Part, Phase
+
+WEIGHTS = {
+    "none": (1.0, 0.0, 0.0),
+    "naive": (0.0, 1.0, 0.0),
+    "mixed": (0.0, 0.0, 1.0),
+    "combined": (0.0, 0.5, 0.5),
+}
+"""How much of each strategy goes to the hardest grade, to the grade whose turn it is, to all grades alike."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """The strategies of Zaremba and Sutskever (2014, "Learning to Execute", section 4).
+
+        none      the hardest grade only, which is the one that counts
+        naive     one grade after another, from the easiest to the hardest
+        mixed     every grade all the time
+        combined  each example by naive or by mixed, one as likely as the other
+
+    Columns are drawn equally often. Where the paper moves on to the next grade once learning stops making
+    progress, a grade here has an equal part of the steps: a batch is a function of the step alone.
+    """
+
+    strategy: Literal["none", "naive", "mixed", "combined"] = "none"
+
+    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+        """One phase a grade of the column with most; equal neighbours are one. Raises ValueError."""
+        grades = _grades(parts)
+        count = max(map(len, grades.values()))
+        phases = [
+            Phase((turn + 1) / count, self._rates(parts, grades, (turn + 1) / count)) for turn in range(count)
+        ]
+        last = [one.rates != other.rates for one, other in pairwise(phases)]
+        return tuple(phase for phase, ends in zip(phases, [*last, True], strict=True) if ends)
+
+    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+        """The rates training ends with."""
+        return self.phases(parts)[-1].rates
+
+    def _rates(self, parts: Sequence[Part], grades: dict[str, list[int]], until: float) -> tuple[float, ...]:
+        """Rates of the phase that ends at the share `until` of all steps."""
+        hardest, turn, each = WEIGHTS[self.strategy]
+        rates = []
+        for part in parts:
+            ladder = grades[_column(part)]
+            now = ladder[ceil(until * len(ladder) - 1e-9) - 1]
+            weight = (
+                hardest * (part.difficulty == ladder[-1])
+                + turn * (part.difficulty == now)
+                + each / len(ladder)
+            )
+            alike = sum(_column(o) == _column(part) and o.difficulty == part.difficulty for o in parts)
+            rates.append(weight / alike)
+        return tuple(rates)
+
+
+def _column(part: Part) -> str:
+    return part.name.partition(".")[0]
+
+
+def _grades(parts: Sequence[Part]) -> dict[str, list[int]]:
+    """Each column's grades, easiest first. Raises ValueError where a part has none."""
+    grades: dict[str, set[int]] = {}
+    for part in parts:
+        if part.difficulty is None:
+            raise ValueError(
+                f"mixing=curriculum: {part.name} has no difficulty; "
+                "strategy=single_task suite=programs mixes graded tasks only"
+            )
+        grades.setdefault(_column(part), set()).add(part.difficulty)
+    return {column: sorted(found) for column, found in grades.items()}
