@@ -32,9 +32,13 @@ def test_targets_are_what_the_programs_print(length: int, nesting: int) -> None:
     assert all(printed(row["inputs"]) == row["targets"] for row in rows)
 
 
-def test_a_program_reads_as_in_the_paper() -> None:
-    first = Programs("programs", 1, length=2, nesting=2).records("train")[0]
-    assert first == {"inputs": "a=68\nb=(a+72)\nprint((b+52))", "targets": "192"}
+def test_the_first_rows_are_these_on_every_machine() -> None:
+    rows = Programs("programs", 1, length=2, nesting=2).records("train")[:3]
+    assert [(row["inputs"], row["targets"]) for row in rows] == [
+        ("print(((22-25) if 44<88 else 18))", "-3"),
+        ("a=(3*74)\nprint((a+16))", "238"),
+        ("a=(61 if 91<74 else 99)\nfor i in range(2):\n  a+=54\nprint(a)", "207"),
+    ]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -46,7 +50,7 @@ def test_every_operation_computes_what_it_writes(operation) -> None:
 
 
 def test_digits_are_copied_and_reversed() -> None:
-    assert Copying("c", 1, length=4).records("train")[0] == {"inputs": "copy: 8318", "targets": "8318"}
+    assert Copying("c", 1, length=4).records("train")[0] == {"inputs": "copy: 8867", "targets": "8867"}
     for row in Reversal("r", 1, length=9).records("validation"):
         assert row["inputs"] == f"reverse: {row['targets'][::-1]}" and len(row["targets"]) == 9
 
@@ -65,6 +69,7 @@ def test_a_fingerprint_names_the_rows() -> None:
     prints = [task.fingerprint() for task in TASKS]
     changed = [Copying("copying", 1, num_train=300, length=7), Copying("x", 1, num_train=301, length=6)]
     assert len({*prints, *(task.fingerprint() for task in changed)}) == 5
+    assert Copying("copying", 2, num_train=300, length=6).fingerprint() != prints[1]  # another grade
     assert Copying("other name", 1, num_train=300, length=6).fingerprint() == prints[1]
 
 

@@ -1,6 +1,7 @@
 """Scores to tables: the bold rule on the paper's own tables, then cells, captions and files."""
 
 import csv
+import dataclasses
 import io
 import os
 import shutil
@@ -172,6 +173,17 @@ Bold as printed there; in brackets, ours minus the paper's in the column that mi
 | None | 66.22 | 17.60 | 50.31 (−20.31) | 53.04 | 25.86 | **39.77** | 24.04 | Table 1 |
 | Baseline standard deviation | ± 0.235 | ± 0.065 | ± 0.343 | ± 0.416 | ± 0.112 | ± 0.090 | ± 0.108 | Table 1 |
 """  # noqa: E501
+
+
+def test_gains_over_the_starred_row_are_printed_where_they_are_asked_for() -> None:
+    made = dataclasses.replace(table(), relative=True)
+    assert made.gain(made.rows[2], "reading") == pytest.approx(100 * (30 / 70 - 1))
+    text = to_markdown(made)
+    assert "### Gain over the starred row, as a share of its score" in text
+    assert "| BERT\\_style | −2.9% | – |" in text and "| None | −57.1% | – |" in text
+    assert "None & $-$57.1\\% & -- \\\\\n\\bottomrule" in to_latex(made)
+    assert "<td>−57.1%</td>" in to_html(made)
+    assert "Gain over" not in to_markdown(table())
 
 
 def test_facts_stand_before_the_scores_and_beside_the_paper_s() -> None:

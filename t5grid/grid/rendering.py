@@ -152,20 +152,13 @@ def to_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex_grid(lines: Lines) -> str:
-    """Lines as a booktabs tabular, shrunk where the page is narrower; the last line stands below a rule."""
+def latex_grid(lines: Lines, apart: int = 1) -> str:
+    """Lines as a booktabs tabular, shrunk where the page is narrower; `apart` last ones stand below a rule."""
     body = [" & ".join(line) + r" \\" for line in lines]
     align = "l" + "r" * (len(lines[0]) - 1)
-    parts = [
-        rf"\begin{{tabular}}{{{align}}}",
-        r"\toprule",
-        body[0],
-        r"\midrule",
-        *body[1:-1],
-        r"\midrule",
-        body[-1],
-    ]
-    tabular = "\n".join([*parts, r"\bottomrule", r"\end{tabular}"])
+    head, split = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], r"\midrule"], len(body) - apart
+    last = [r"\midrule", *body[split:]] if apart else []
+    tabular = "\n".join([*head, *body[1:split], *last, r"\bottomrule", r"\end{tabular}"])
     return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"
 
 
@@ -181,7 +174,7 @@ def to_latex(table: Table) -> str:
     parts += [latex_grid(our_lines(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
     if relative := relative_lines(table, LATEX):
-        parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative)]
+        parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative, apart=0)]
     if paper := paper_lines(table, LATEX):
         parts += [rf"\par\medskip {LATEX.escape(f'{PAPER}. {BESIDE}')}\par\smallskip", latex_grid(paper)]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
