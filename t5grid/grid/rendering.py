@@ -153,7 +153,7 @@ def to_markdown(table: Table) -> str:
 
 
 def latex_grid(lines: Lines, apart: int = 1) -> str:
-    """Lines as a booktabs tabular, shrunk where the page is narrower; `apart` last ones stand below a rule."""
+    """Lines as a booktabs tabular, shrunk where the page is narrower; the `apart` last below a rule."""
     body = [" & ".join(line) + r" \\" for line in lines]
     align = "l" + "r" * (len(lines[0]) - 1)
     head, split = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], r"\midrule"], len(body) - apart
