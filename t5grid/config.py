@@ -158,6 +158,8 @@ class Runtime:
     results_dir: str
     num_nodes: Count = 1
     parallel: Literal["ddp", "fsdp"] = "ddp"
+    peak_tflops: Annotated[float, Above(0)] | None = None
+    mfu: Share = 0.4
 
 
 @dataclass(frozen=True)

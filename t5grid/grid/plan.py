@@ -1,42 +1,144 @@
-"""graph -> what it would cost: stages by kind, distinct and shared, done and to run."""
+"""graph -> what it would cost: stages by kind, distinct, shared, done, to run; what those to run would take.
 
+Nothing needs to have run: batches are taken to be full of tokens, and answers as long as they may get. The
+vocabulary and the encoding of a corpus are counted as stages only.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from t5grid.building import build
 from t5grid.grid.graph import Grid
+from t5grid.grid.speed import Speed, speed_of
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
+from t5grid.grid.workload import Estimate, estimate
+from t5grid.model.costs import Flops
+from t5grid.parts import ByObject
 
 KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
+COUNTS = ("asked for", "distinct", "shared", "done", "to run")
+COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")
+
+
+class Costs:
+    """What each stage of a graph takes on the machine of a cell."""
+
+    def __init__(self, grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> None:
+        cell = grids[0].baseline
+        self.executor, self.runtime, built = cell.executor, cell.runtime, ByObject(build)
+        self.todo = [stage for stage in stages if store.state(stage) != "done"]
+        self.estimates: dict[str, Estimate] = {}
+        for stage in stages:
+            work = stage.workload(built)
+            machine = self.executor.runtime_of(stage, self.runtime)
+            self.estimates[stage.identity] = estimate(work, machine) if work else Estimate()
+        self.num_parallel, self.outlook = self.executor.outlook(self.todo, self.runtime)
+        self.speed: Speed = speed_of(self.runtime, store, cell.config["size"], self.num_parallel)
+
+    def of(self, stages: Iterable[Stage]) -> list[Estimate]:
+        """The estimates of some stages."""
+        return [self.estimates[stage.identity] for stage in stages]
+
+    def hours(self, stage: Stage) -> float:
+        """Time a stage takes by itself, on the devices it gets."""
+        machine = self.executor.runtime_of(stage, self.runtime)
+        devices = machine.num_devices * machine.num_nodes if stage.trains else 1
+        return self.estimates[stage.identity].flops.total / self.speed.flops / devices / 3600
+
+    def chain(self) -> float:
+        """Hours of the longest chain of stages that wait for one another."""
+        until: dict[str, float] = {}
+        for stage in self.todo:
+            waited = max((until.get(parent.identity, 0.0) for parent in stage.parents), default=0.0)
+            until[stage.identity] = waited + self.hours(stage)
+        return max(until.values(), default=0.0)
 
 
 def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[str]:
-    """A table of counts: stages asked for by all cells, distinct ones, done, to run."""
-    asked = [
-        stage
-        for grid in grids
-        for row in grid.rows.values()
-        for _, cell in row
-        for stage in _of_cell(cell.values())
-    ]
-    head = f"{'stage':<12}{'asked for':>10}{'distinct':>10}{'shared':>10}{'done':>8}{'to run':>8}"
-    out = [head]
+    """The plan as text: a table by kind of stage, and sentences on what it assumes and comes to."""
+    costs = Costs(grids, stages, store)
+    todo = {stage.identity for stage in costs.todo}
+    asked = Counter(stage.identity for grid in grids for stage in _asked_for(grid))
+    out, saved = [_row("stage", COUNTS, COSTS)], []
     for kind in KINDS:
         distinct = [stage for stage in stages if stage.kind == kind]
-        wanted = sum(stage.kind == kind for stage in asked)
-        if kind in ("multitask", "import") and not wanted:
+        if not distinct and kind in ("multitask", "import"):
             continue
-        done = sum(store.state(stage) == "done" for stage in distinct)
-        numbers = (wanted, len(distinct), wanted - len(distinct), done)
-        out.append(
-            f"{kind:<12}{numbers[0]:>10}{numbers[1]:>10}{numbers[2]:>10}{done:>8}{len(distinct) - done:>8}"
-        )
+        wanted = sum(asked[stage.identity] for stage in distinct)
+        left = [stage for stage in distinct if stage.identity in todo]
+        counts = (wanted, len(distinct), wanted - len(distinct), len(distinct) - len(left), len(left))
+        out.append(_row(kind, [f"{count:,}" for count in counts], _of_kind(distinct, left, costs)))
+        saved.append(_saving(kind, distinct, asked, costs))
     cell = grids[0].baseline
     names = ", ".join(grid.experiment.name for grid in grids)
     out.append(f"{names}: size {cell.labels['size']}, budget {cell.budget.name}, suite {cell.suite.name}")
-    return out
+    return [*out, *filter(None, saved), *_sentences(costs)]
 
 
-def _of_cell(ends: Iterable[Stage]) -> list[Stage]:
-    """The stages one cell alone would run."""
-    return with_parents(list(ends))
+def _asked_for(grid: Grid) -> Iterable[Stage]:
+    """The stages that every cell alone would run."""
+    for row in grid.rows.values():
+        for _, ends in row:
+            yield from with_parents(list(ends.values()))
+
+
+def _row(kind: str, counts: Sequence[str], costs: Sequence[str]) -> str:
+    cells = [f"{text:>10}" for text in counts] + [f"{text:>11}" for text in costs]
+    return f"{kind:<11}{''.join(cells)}"
+
+
+def _of_kind(distinct: list[Stage], left: list[Stage], costs: Costs) -> Sequence[str]:
+    """What a kind of stage takes: the largest model and memory of all, and the sums of those to run."""
+    every, to_run = costs.of(distinct), costs.of(left)
+    if not any(each.parameters for each in every):
+        return "–" * len(COSTS)
+    return (
+        number(max(each.parameters for each in every)),
+        number(sum(each.flops.total for each in to_run)),
+        number(sum(each.tokens for each in to_run)),
+        size(max(each.memory for each in every)),
+        f"{sum(map(costs.hours, left)):,.1f}",
+        size(sum(each.disk for each in to_run)),
+    )
+
+
+def _saving(kind: str, distinct: list[Stage], asked: Counter[str], costs: Costs) -> str:
+    """What sharing spares of a kind; empty if nothing."""
+    whole = sum(asked[stage.identity] * costs.estimates[stage.identity].flops.total for stage in distinct)
+    once = sum(each.flops.total for each in costs.of(distinct))
+    if whole == once:
+        return ""
+    share = f"{1 - once / whole:.0%} of the {kind} stages' operations"
+    return f"sharing saves {share}: {number(whole - once)} FLOPs"
+
+
+def _sentences(costs: Costs) -> list[str]:
+    """What the stages to run come to, and the speed that is taken for granted."""
+    total = sum((each.flops for each in costs.of(costs.todo)), Flops())
+    hours, longest = sum(map(costs.hours, costs.todo)), costs.chain()
+    wall = max(longest, hours / max(costs.num_parallel, 1))
+    speed = f"{number(costs.speed.flops)} FLOP/s a device ({costs.speed.source})"
+    flops = f"to run: {number(total.forward)} FLOPs forward, {number(total.backward)} backward"
+    return [
+        f"{flops}; {number(total.attention)} of them attention's own products",
+        f"hours: of one stage at a time, at {speed}",
+        f"{costs.outlook}: about {wall:,.1f} hours, {longest:,.1f} the longest chain",
+    ]
+
+
+def number(value: float) -> str:
+    """222,903,552 -> `222.9 M`; from 1e15 on with an exponent."""
+    for unit, size in (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)):
+        if value < 999.5 * size:
+            return f"{value / size:.{0 if size == 1 else 1}f} {unit}".rstrip()
+    return f"{value:.2e}"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes as MiB, GiB or TiB."""
+    for unit, scale in (("MiB", 2**20), ("GiB", 2**30)):
+        if num_bytes < 1000 * scale:
+            return f"{num_bytes / scale:.1f} {unit}"
+    return f"{num_bytes / 2**40:,.1f} TiB"

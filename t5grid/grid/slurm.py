@@ -95,6 +95,18 @@ class Slurm:
             outcome.submitted = todo
         return outcome
 
+    def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
+        """The machine a stage's job gets."""
+        return self.resources.get(stage.kind, self.resources["other"]).machine(stage, runtime)[0]
+
+    def outlook(self, todo: list[Stage], runtime: Runtime) -> tuple[int, str]:
+        """How many stages run at a time at most, and the jobs in words."""
+        number = sum(1 for _ in arrays_of(todo, set(), self.max_array_size))
+        return (
+            self.max_parallel,
+            f"{len(todo)} Slurm jobs in {number} arrays, up to {self.max_parallel} at a time",
+        )
+
     def _follow(self, todo: list[Stage], store: Store, outcome: Outcome) -> None:
         """Show the jobs until none waits or runs."""
         ended: dict[str, int] = {}

@@ -7,22 +7,20 @@ enter it.
 
 import hashlib
 import json
-import os
-import platform
 import re
-import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, ClassVar
 
 from t5grid.config import Column, Runtime, build
 from t5grid.files import write_whole
+from t5grid.grid.workload import Workload, of_evaluation, of_finetuning, of_pretraining, shape_of
 from t5grid.model.costs import mean_step
 
 Report = Callable[[dict[str, Any]], None]
+Built = Callable[..., Any]  # as `build`, perhaps remembering
 LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
 
 
@@ -69,6 +67,10 @@ class Stage:
     def work(self) -> float:
         """Relative cost, for ordering and for the overall progress bar."""
         return 1.0
+
+    def workload(self, built: Built) -> Workload | None:
+        """The sizes of what it computes; None where it is nothing of a model's."""
+        return None
 
     def run(self, context: Context) -> dict[str, Any]:
         """Do the work; the returned values go into the record."""
@@ -137,6 +139,9 @@ class PretrainStage(Stage):
         budget = self.config["budget"]
         return float(budget["num_steps"] * budget["num_rows"] * budget["inputs_length"])
 
+    def workload(self, built: Built) -> Workload:
+        return of_pretraining(self, built)
+
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.data.feeds import PretrainFeed
         from t5grid.data.tokens import Rows
@@ -187,6 +192,9 @@ class FinetuneStage(Stage):
     def work(self) -> float:
         budget = self.config["budget"]
         return float(budget["num_steps"] * budget["num_tokens"])
+
+    def workload(self, built: Built) -> Workload:
+        return of_finetuning(self, built)
 
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.data.feeds import FinetuneFeed, labelled
@@ -277,6 +285,9 @@ class EvaluateStage(Stage):
 
     kind = "evaluate"
 
+    def workload(self, built: Built) -> Workload:
+        return of_evaluation(self, built)
+
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.data.tasks.presence import standing
         from t5grid.evaluation.evaluate import choose, load_records, score
@@ -325,12 +336,6 @@ def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any
     return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * plan.num_steps)}
 
 
-def shape_of(batch: dict[str, Any]) -> tuple[int, int, int]:
-    """Rows, and the widths of inputs (0 where they stand in one row with the targets) and of targets."""
-    rows, targets = batch["targets"].shape
-    return rows, batch["inputs"].shape[1] if "inputs" in batch else 0, targets
-
-
 def num_parameters(model: Any) -> int:
     """Parameters of a model, shared ones once."""
     return sum(parameter.numel() for parameter in model.parameters())
@@ -342,36 +347,3 @@ def load_vocabulary(path: Path) -> Any:
     from t5grid.data.vocabulary import Vocabulary
 
     return Vocabulary(path.read_bytes())
-
-
-def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
-    """Machine, versions and commit, for the record: never part of an identity."""
-    packages = ("t5grid", "torch", "pytorch-lightning", "hydra-core", "numpy", "sentencepiece", "datasets")
-    return {
-        "runtime": asdict(runtime),
-        "num_threads": num_threads,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "python": platform.python_version(),
-        "versions": {name: _installed(name) for name in packages},
-        "commit": _commit(),
-    }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return installed(name)
-    except Exception:
-        return None
-
-
-@lru_cache(maxsize=1)
-def _commit() -> str | None:
-    """The commit of the checkout this code runs from; None for an installed wheel."""
-    here = Path(__file__).parent
-    try:
-        shown = subprocess.run(
-            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return shown.stdout.strip() or None

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from t5grid.config import Runtime
 from t5grid.grid import ranks
+from t5grid.grid.provenance import provenance
 from t5grid.grid.ranks import Node, one_line
-from t5grid.grid.stages import Context, Stage, provenance
+from t5grid.grid.stages import Context, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.watching import watching
 

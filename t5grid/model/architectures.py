@@ -114,13 +114,13 @@ class EncoderDecoder:
         self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int
     ) -> list[costs.Product]:
         """The matrix products of a forward pass over [rows, inputs] and [rows, targets] ids."""
-        layers = costs.Layers(size, rows)
+        layers, table = costs.Layers(size, rows), table_rows(vocab_size)
         return [
-            layers.embedding("encoded", inputs),
+            layers.embedding("encoded", inputs, table),
             *layers.stack("encoder", size.num_layers, "encoded", inputs),
-            layers.embedding("hidden", targets),
+            layers.embedding("hidden", targets, table),
             *layers.stack("decoder", size.decoder_layers, "hidden", targets, "encoded", inputs),
-            layers.softmax("hidden", targets, table_rows(vocab_size)),
+            layers.softmax("hidden", targets, table),
         ]
 
     def num_blocks(self, size: Size) -> int:
@@ -225,11 +225,11 @@ class LanguageModel:
         self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int
     ) -> list[costs.Product]:
         """The matrix products of a forward pass over joined rows of `inputs + targets` ids."""
-        layers, length = costs.Layers(size, rows), inputs + targets
+        layers, length, table = costs.Layers(size, rows), inputs + targets, table_rows(vocab_size)
         return [
-            layers.embedding("hidden", length),
+            layers.embedding("hidden", length, table),
             *layers.stack("decoder", size.num_layers, "hidden", length),
-            layers.softmax("hidden", length, table_rows(vocab_size)),
+            layers.softmax("hidden", length, table),
         ]
 
     def num_blocks(self, size: Size) -> int:

@@ -16,7 +16,8 @@ class Product:
     """One step of a forward pass: `writes` becomes (or is added to by) a product of `reads` and `parameter`.
 
     `flops` counts 2 a multiplication, once, and is 0 where a parameter enters by a sum or elementwise. `size`
-    is the number of elements written. `attention`: of activations with activations, not with weights.
+    is the number of elements written, `shape` the parameter's. `attention`: of activations with activations,
+    not with weights.
     """
 
     writes: str
@@ -25,6 +26,7 @@ class Product:
     flops: int = 0
     size: int = 0
     attention: bool = False
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,23 @@ def step(products: Iterable[Product], trained: Callable[[str], bool] | None = No
     return Flops(forward, backward, attention)
 
 
+def parameters(products: Iterable[Product]) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter, shared ones once."""
+    return {product.parameter: product.shape for product in products if product.parameter}
+
+
+def kept(products: Iterable[Product], trained: Callable[[str], bool]) -> int:
+    """Elements written on the way to the loss through anything trained: what the backward pass looks at."""
+    needing: set[str] = set()
+    total = 0
+    for product in products:
+        is_trained = product.parameter is not None and trained(product.parameter)
+        if is_trained or needing.intersection(product.reads):
+            needing.add(product.writes)
+        total += product.size * (product.writes in needing)
+    return total
+
+
 def forward_only(products: Iterable[Product]) -> Flops:
     """The operations of a forward pass from which nothing is learned."""
     return step(products, lambda name: False)
@@ -98,9 +117,10 @@ def _adapter(before: Product, name: str, d_model: int, d: int) -> Iterator[Produ
     x, normed, hidden = before.writes, f"{before.writes}.{name}.normed", f"{before.writes}.{name}.hidden"
     positions = before.size // d_model
     flops = 2 * positions * d_model * d
-    yield Product(normed, (x,), f"{name}.norm.scale", 0, before.size)
-    yield Product(hidden, (normed,), f"{name}.feed_forward.input.weight", flops, positions * d)
-    yield Product(x, (hidden,), f"{name}.feed_forward.output.weight", flops, before.size)
+    inside = f"{name}.feed_forward"
+    yield Product(normed, (x,), f"{name}.norm.scale", 0, before.size, shape=(d_model,))
+    yield Product(hidden, (normed,), f"{inside}.input.weight", flops, positions * d, shape=(d, d_model))
+    yield Product(x, (hidden,), f"{inside}.output.weight", flops, before.size, shape=(d_model, d))
 
 
 @dataclass(frozen=True)
@@ -113,11 +133,13 @@ class Layers:
     def linear(self, parameter: str, reads: str, writes: str, length: int, ins: int, outs: int) -> Product:
         """A matrix applied at every position."""
         positions = self.rows * length
-        return Product(writes, (reads,), parameter, 2 * positions * ins * outs, positions * outs)
+        flops = 2 * positions * ins * outs
+        return Product(writes, (reads,), parameter, flops, positions * outs, shape=(outs, ins))
 
-    def embedding(self, writes: str, length: int) -> Product:
+    def embedding(self, writes: str, length: int, table_rows: int) -> Product:
         """Rows of the id table."""
-        return Product(writes, (), "embedding.weight", 0, self.rows * length * self.size.d_model)
+        size, width = self.rows * length * self.size.d_model, self.size.d_model
+        return Product(writes, (), "embedding.weight", 0, size, shape=(table_rows, width))
 
     def softmax(self, reads: str, length: int, table_rows: int) -> Product:
         """Logits of every position."""
@@ -126,7 +148,8 @@ class Layers:
 
     def norm(self, parameter: str, reads: str, writes: str, length: int) -> Product:
         """A norm's scale."""
-        return Product(writes, (reads,), f"{parameter}.scale", 0, self.rows * length * self.size.d_model)
+        size, width = self.rows * length * self.size.d_model, self.size.d_model
+        return Product(writes, (reads,), f"{parameter}.scale", 0, size, shape=(width,))
 
     def attention(
         self, name: str, x: str, length: int, source: str, keys: int, bias: str | None
@@ -144,7 +167,7 @@ class Layers:
         yield self.linear(f"{name}.key.weight", source, key, keys, size.d_model, inner)
         yield self.linear(f"{name}.value.weight", source, value, keys, size.d_model, inner)
         if bias:
-            yield Product(weights, (), bias)
+            yield Product(weights, (), bias, shape=(size.num_heads, 32))
         flops, heads = 2 * pairs * inner, pairs * size.num_heads
         yield Product(weights, (query, key), None, flops, heads, attention=True)
         yield Product(attended, (weights, value), None, flops, self.rows * length * inner, attention=True)

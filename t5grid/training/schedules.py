@@ -1,5 +1,6 @@
 """step -> learning rate, and parameters -> optimizer: plain values; torch is imported by `build` only."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,13 @@ class AdafactorSpec:
     min_dim_size_to_factor: int = 128
     scale_by_parameter: bool = True
 
+    def num_moments(self, shape: tuple[int, ...]) -> int:
+        """Numbers kept for a parameter: of a large enough matrix its rows' and columns' means only."""
+        largest, second = [1, 1, *sorted(shape)][:-3:-1]
+        if len(shape) < 2 or second < self.min_dim_size_to_factor:
+            return math.prod(shape)
+        return math.prod(shape) // largest + math.prod(shape) // second
+
     def build(self, parameters: Iterable[Any], lr: float = 1e-2, step: int = 0) -> "Optimizer":
         """An optimizer whose step counter starts at `step` (in fine-tuning: where pre-training ended)."""
         from t5grid.training.optimizers import Adafactor
@@ -99,6 +107,10 @@ class AdamWSpec:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+
+    def num_moments(self, shape: tuple[int, ...]) -> int:
+        """Numbers kept for a parameter."""
+        return 2 * math.prod(shape)
 
     def build(self, parameters: Iterable[Any], lr: float = 1e-3, step: int = 0) -> "Optimizer":
         """An optimizer; `step` is accepted for the sake of the others, AdamW counts on its own."""

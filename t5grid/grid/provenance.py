@@ -1,0 +1,50 @@
+"""machine -> what a record says of where it was made: never part of an identity."""
+
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from t5grid.config import Runtime
+
+
+def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
+    """Machine, versions and commit, for the record: never part of an identity."""
+    packages = ("t5grid", "torch", "pytorch-lightning", "hydra-core", "numpy", "sentencepiece", "datasets")
+    return {
+        "runtime": asdict(runtime),
+        "num_threads": num_threads,
+        "machine": machine(),
+        "python": platform.python_version(),
+        "versions": {name: _installed(name) for name in packages},
+        "commit": _commit(),
+    }
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return installed(name)
+    except Exception:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _commit() -> str | None:
+    """The commit of the checkout this code runs from; None for an installed wheel."""
+    here = Path(__file__).parent
+    try:
+        shown = subprocess.run(
+            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip() or None

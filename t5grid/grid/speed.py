@@ -1,0 +1,72 @@
+"""machine + finished records -> operations a second of one stage: stated, recorded or tried out."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from t5grid.config import Runtime
+from t5grid.files import read_json
+from t5grid.grid.executors import num_cores
+from t5grid.grid.provenance import machine
+from t5grid.grid.store import Store
+
+ENOUGH = 40  # records of a kind that are looked at
+SHARE = 0.25  # of the rate of one large matrix product that training reaches on a CPU, roughly
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Operations a second of one device, and where that number is from."""
+
+    flops: float
+    source: str
+
+
+def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: int) -> Speed:
+    """Of the runtime's stated peak, else of the stages recorded here, else of a product tried out now.
+
+    Records of models of `size` come first. On a CPU a device is a worker's share of the cores.
+    """
+    if runtime.peak_tflops:
+        flops = runtime.peak_tflops * 1e12 * runtime.mfu
+        return Speed(flops, f"{runtime.mfu:.0%} of runtime.peak_tflops={runtime.peak_tflops:g}")
+    found = [record for record in _recorded(store) if _is_alike(record, runtime)]
+    alike = [record for record in found if record["config"]["size"] == size] or found
+    if alike:
+        flops = sum(record["flops"] for record in alike) / sum(record["seconds"] for record in alike)
+        return Speed(flops, f"as recorded of {len(alike)} stages here")
+    threads = min(int(os.environ.get("OMP_NUM_THREADS") or num_cores()), num_cores())
+    flops = SHARE * _product_rate() / threads * max(1, num_cores() // num_workers)
+    return Speed(flops, f"{SHARE:.0%} of a matrix product's rate here, there being no record yet")
+
+
+def _recorded(store: Store) -> Iterator[dict[str, Any]]:
+    """Some records of each kind that took a second at least to train, unbroken."""
+    for kind in store.root.glob("*/"):
+        with os.scandir(kind) as folders:
+            for folder, _ in zip(folders, range(ENOUGH), strict=False):
+                record = read_json(kind / folder.name / "record.json") or {}
+                if record.get("flops") and record.get("seconds", 0) > 1 and not record.get("resumed_at"):
+                    yield record
+
+
+def _is_alike(record: dict[str, Any], runtime: Runtime) -> bool:
+    """Whether a record was made on this machine, in the same way."""
+    keys = ("accelerator", "precision", "num_devices", "num_nodes")
+    same = all(record["runtime"].get(key, 1) == getattr(runtime, key) for key in keys)
+    return same and record["machine"] == machine()
+
+
+def _product_rate(width: int = 768, seconds: float = 0.05) -> float:
+    """Operations a second of a product of two matrices, on as many threads as numpy takes."""
+    matrix = np.ones((width, width), np.float32)
+    matrix @ matrix  # threads start once
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        matrix @ matrix
+        count += 1
+    return 2 * width**3 * count / (time.perf_counter() - started)

@@ -1,0 +1,221 @@
+"""sizes of what a stage computes -> operations, tokens, memory, disk; no torch, nothing needs to have run."""
+
+import math
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from t5grid.config import Column, Runtime
+from t5grid.data.stream import generator
+from t5grid.data.tasks.presence import standing
+from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
+from t5grid.parts import ByObject
+from t5grid.training.finetuning import AllParameters
+
+if TYPE_CHECKING:
+    from t5grid.grid.stages import Built, Stage
+
+# Bytes autograd keeps for an element that a product writes, in fp32: measured, without and with dropout
+# (whose masks and scaled copies it keeps as well). Under bf16 all but softmax and norms are half as large.
+KEPT, KEPT_WITH_DROPOUT = 4.4, 6.6
+BF16 = 0.6
+FIRST_ORDINARY_ID = 3
+EVERYTHING = AllParameters()
+LOGITS = 2  # copies of the logits beside them, at the start of the backward pass, in fp32
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Batches of [rows, inputs] and [rows, targets] ids through a model, `num_steps` times.
+
+    Without a `method` nothing is learned: each of `num_models` answers every batch.
+    """
+
+    architecture: Any
+    size: Any
+    vocab_size: int
+    rows: int
+    inputs: int
+    targets: int
+    num_steps: int
+    dropout: float = 0.0
+    method: Any = None
+    optimizer: Any = None
+    num_kept: int = 0
+    num_models: int = 1
+    starts_trained: bool = False  # its checkpoints leave out what is never trained
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage takes: `memory` in bytes at the peak of one device, `disk` in bytes left behind."""
+
+    parameters: int = 0
+    flops: Flops = field(default_factory=Flops)
+    tokens: int = 0
+    memory: float = 0.0
+    disk: float = 0.0
+
+
+def of_pretraining(stage: "Stage", built: "Built") -> Workload:
+    """Of a stage on unlabelled text."""
+    budget, objective = stage.config["budget"], built(stage.config["objective"], "objective")
+    architecture, size, vocab_size = _model_of(stage, built)
+    rows, length = budget["num_rows"], budget["inputs_length"]
+    return Workload(
+        architecture,
+        size,
+        vocab_size,
+        *batch_shape(objective, architecture.batching, rows, length, vocab_size),
+        budget["num_steps"],
+        dropout=size.dropout if size.pretrain_dropout is None else size.pretrain_dropout,
+        method=EVERYTHING,
+        optimizer=built(budget["optimizer"], "budget.pretrain.optimizer"),
+        num_kept=2,
+    )
+
+
+def of_finetuning(stage: "Stage", built: "Built") -> Workload:
+    """Of a stage on a column, its rows taken to be full of examples."""
+    budget, column = stage.config["budget"], stage.config["column"]
+    architecture, size, vocab_size = _model_of(stage, built)
+    return Workload(
+        architecture,
+        size,
+        vocab_size,
+        max(1, round(budget["num_tokens"] / column["inputs_length"])),
+        column["inputs_length"],
+        column["targets_length"],
+        budget["num_steps"],
+        dropout=size.dropout,
+        method=built(stage.config["finetune"], "finetune"),
+        optimizer=built(budget["optimizer"], "budget.finetune.optimizer"),
+        num_kept=_num_checkpoints(budget),
+        starts_trained=len(stage.parents) > 1,
+    )
+
+
+def of_mixture(stage: "Stage", built: "Built") -> Workload:
+    """Of a stage on several columns at once, at the lengths of pre-training."""
+    budget = stage.config["budget"]
+    architecture, size, vocab_size = _model_of(stage, built)
+    return Workload(
+        architecture,
+        size,
+        vocab_size,
+        budget["num_rows"],
+        budget["inputs_length"],
+        stage.config["targets_length"],
+        budget["num_steps"],
+        dropout=size.dropout,
+        method=EVERYTHING,
+        optimizer=built(budget["optimizer"], "budget.pretrain.optimizer"),
+        num_kept=_num_checkpoints(budget) if stage.config["keep_all"] else 2,
+    )
+
+
+def of_evaluation(stage: "Stage", built: "Built") -> Workload:
+    """Of a stage that answers every validation row of a column with every checkpoint, at full length."""
+    *trained, _ = stage.parents
+    column = built(stage.config["column"], "suite", Column)
+    rows = _num_scored(column, stage.config["evaluate"]["num_examples"])
+    num_steps = _num_checkpoints(trained[0].config["budget"])
+    lengths = (column.inputs_length, column.targets_length)
+    return Workload(*_model_of(stage, built), rows, *lengths, num_steps, num_models=len(trained))
+
+
+def _model_of(stage: "Stage", built: "Built") -> tuple[Any, Any, int]:
+    """Architecture, size and vocabulary size of a stage's model."""
+    vocabulary = next(parent for parent in stage.parents if parent.kind == "vocabulary")
+    vocab_size = built(vocabulary.config["vocabulary"], "vocabulary").size
+    config = stage.config
+    return built(config["architecture"], "architecture"), built(config["size"], "size"), vocab_size
+
+
+def _num_checkpoints(budget: dict[str, Any]) -> int:
+    return -(-budget["num_steps"] // budget["checkpoint_every"])
+
+
+@cache
+def batch_shape(
+    objective: Any, batching: Any, num_rows: int, length: int, vocab_size: int
+) -> tuple[int, int, int]:
+    """The shape of a pre-training batch, tried with pieces of nothing but one id."""
+    raw, targets_length = objective.lengths(length)
+    pieces = np.full((num_rows, raw), FIRST_ORDINARY_ID, np.int32)
+    inputs, targets = objective(pieces, generator(0, "noise", 0), vocab_size)
+    return shape_of(batching(inputs, targets, length, targets_length))
+
+
+def shape_of(batch: dict[str, Any]) -> tuple[int, int, int]:
+    """Rows, and the widths of inputs (0 where they stand in one row with the targets) and of targets."""
+    rows, targets = batch["targets"].shape
+    return rows, batch["inputs"].shape[1] if "inputs" in batch else 0, targets
+
+
+def num_scored(column: Any, limit: int | None) -> int:
+    """Rows a column is scored on, `limit` of each task; 0 for a task whose real size is not known."""
+    total = 0
+    for name, task in column.tasks.items():
+        sizes = standing({"": column}).get("", {}).get(name, {}).get("validation")
+        rows = task.num_validation if sizes is None else sizes["rows"]
+        total += min(rows or 0, limit or sys.maxsize)
+    return total
+
+
+_num_scored = ByObject(num_scored)
+
+
+@cache
+def estimate(work: Workload, runtime: Runtime) -> Estimate:
+    """What a workload takes on a machine; tokens count padding, as batches are taken to be full."""
+    products = _products(work, work.rows)
+    num_parameters = sum(map(math.prod, parameters(products).values()))
+    tokens = work.num_steps * work.rows * (work.inputs + work.targets)
+    if work.method is None:
+        flops = forward_only(products) * (work.num_steps * work.num_models)
+        return Estimate(num_parameters, flops, tokens, _answering(work, runtime, num_parameters))
+    flops = mean_step(products, work.method, work.num_steps) * work.num_steps
+    return Estimate(num_parameters, flops, tokens, _training(work, runtime), _left(work, products))
+
+
+def _products(work: Workload, rows: int) -> list[Product]:
+    products = work.architecture.products(work.size, work.vocab_size, rows, work.inputs, work.targets)
+    return work.method.products(products, work.size.d_model) if work.method else products
+
+
+def _training(work: Workload, runtime: Runtime) -> float:
+    """Peak bytes of one device: weights, gradients, the optimizer's numbers, and what a step keeps."""
+    num_devices = runtime.num_devices * runtime.num_nodes
+    products = _products(work, -(-work.rows // num_devices))
+    shapes = parameters(products)
+    everything = sum(map(math.prod, shapes.values()))
+    episodes = work.method.episodes(list(shapes), work.num_steps).values()
+    ever = frozenset().union(*episodes)
+    gradients = max(sum(math.prod(shapes[name]) for name in trained) for trained in episodes)
+    moments = sum(work.optimizer.num_moments(shapes[name]) for name in ever)
+    numbers = everything + gradients * (2 if num_devices > 1 else 1) + moments
+    half = runtime.precision == "bf16"
+    elements = max(kept(products, trained.__contains__) for trained in episodes)
+    activations = elements * (KEPT_WITH_DROPOUT if work.dropout else KEPT) * (BF16 if half else 1)
+    logits = sum(product.size for product in products if product.writes == "logits")
+    return 4 * numbers + (2 * everything if half else 0) + activations + 4 * LOGITS * logits
+
+
+def _answering(work: Workload, runtime: Runtime, num_parameters: int) -> float:
+    """Peak bytes while nothing is learned: the models, and the largest arrays of a pass."""
+    products = _products(work, min(work.rows, runtime.evaluation_batch))
+    return 4.0 * (num_parameters * work.num_models + 4 * max(product.size for product in products))
+
+
+def _left(work: Workload, products: list[Product]) -> float:
+    """Bytes of the checkpoints that stay: weights and the optimizer's numbers, in fp32."""
+    shapes = parameters(products)
+    ever = frozenset().union(*work.method.episodes(list(shapes), work.num_steps).values())
+    saved = ever if work.starts_trained else shapes.keys()
+    numbers = sum(math.prod(shapes[name]) for name in saved)
+    numbers += sum(work.optimizer.num_moments(shapes[name]) for name in ever)
+    return 4.0 * numbers * work.num_kept
