@@ -59,7 +59,7 @@ def test_what_is_frozen_costs_no_backward_pass_and_leaves_smaller_checkpoints() 
     )
     assert frozen.flops.forward == whole.flops.forward < adapters.flops.forward
     assert frozen.flops.backward < 0.5 * adapters.flops.backward < 0.25 * whole.flops.backward
-    assert frozen.disk < 0.2 * whole.disk and adapters.disk < 0.2 * whole.disk
+    assert frozen.disk < 0.25 * whole.disk and adapters.disk < 0.25 * whole.disk
     assert frozen.memory < whole.memory and adapters.parameters > whole.parameters
 
 
@@ -146,18 +146,8 @@ def test_a_plan_says_what_sharing_saves_and_what_the_rest_takes(tmp_path: Path) 
     for stage in merged([expand(name, words) for name in ("objectives", "span_length")]):
         store.finish(stage, {})
     done, sentences = table(["objectives", "span_length"], words, store)
-    assert done["pretrain"][3:] == [
-        "11",
-        "0",
-        "459.8",
-        "k",
-        "0",
-        "0",
-        *kinds["pretrain"][-7:-5],
-        "0.0",
-        "0.0",
-        "MiB",
-    ]
+    memory, nothing = kinds["pretrain"][-5:-3], ["0", "0"]
+    assert done["pretrain"][3:] == ["11", "0", "459.8", "k", *nothing, *memory, "0.0", "0.0", "MiB"]
     assert sentences[-3].startswith("to run: 0 FLOPs forward, 0 backward")
 
 
