@@ -37,8 +37,7 @@ def counted(architecture, size, trained) -> tuple[tuple[int, int], Flops]:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as forward:
         value = loss(model(batch), batch["targets"])
     with FlopCounterMode(display=False) as backward:
-        if value.requires_grad:  # of one block there is no second
-            value.backward()
+        value.backward()
     ours = step(architecture.products(size, 2048, *shape_of(arrays)), trained)
     return (forward.get_total_flops(), backward.get_total_flops()), ours
 
