@@ -61,6 +61,46 @@ def test_mixtures_have_the_lengths_of_the_authors_runs() -> None:
         assert (stage.config["budget"]["inputs_length"], stage.config["targets_length"]) == (512, 192)
 
 
+def test_the_papers_mixture_is_the_studys(shared: Path) -> None:
+    """At `suite=t5` the rates are the original's; the hub has three QQP rows fewer and another EnDe selection."""
+    import json
+
+    golden = json.loads((shared / "reference" / "golden" / "mixing_rates.json").read_text())["cases"]
+    expected = next(case for case in golden if case["kind"] == "all" and case.get("K") == 2**19)["rates"]
+    words = ["suite=t5", "size=base", "budget=paper", "strategy=multitask"]
+    cell = load_cell(words)
+    (stage,) = [
+        stage for stage in with_parents([*cell.strategy.stages(cell).values()]) if stage.kind == "multitask"
+    ]
+    parts = stage.parts(lambda each: Path("nowhere") / each.identity)
+    rates = {part.name: rate for part, rate in zip(parts, cell.mixing.rates(parts), strict=True)}
+    assert rates.pop("glue.qqp") == 363846
+    assert sorted(rates.values()) == sorted(
+        value for name, value in expected.items() if name != "glue_qqp_v002"
+    )
+    assert rates["unsupervised"] == 2**19 and rates["glue.rte"] == rates["super_glue.rte"] == 1245
+
+
+def test_a_run_begins_with_the_shares_of_its_mixture() -> None:
+    (stage,) = graph("strategy=multitask", "mixing=equal")["multitask"]
+    assert stage.preface(lambda each: Path("nowhere") / each.identity) == [
+        f"mixture of {stage.name}",
+        "part                   examples          rate     share",
+        "questions.questions       8,000             1    33.33%",
+        "to_tamiri.to_tamiri         600             1    33.33%",
+        "unsupervised             60,000             1    33.33%",
+    ]
+
+
+def test_one_model_a_column_trains_on_its_own_tasks() -> None:
+    found = graph("strategy=single_task")
+    assert {stage.name.split("-")[0]: list(stage.config["columns"]) for stage in found["multitask"]} == {
+        "questions": ["questions"],
+        "to_tamiri": ["to_tamiri"],
+    }
+    assert "tokens" not in found
+
+
 def test_leave_one_out_trains_on_all_other_columns_and_finetunes_on_the_one_left_out() -> None:
     for tuned in graph("strategy=leave_one_out")["finetune"]:
         (trained,) = [parent for parent in tuned.parents if parent.kind == "multitask"]

@@ -146,7 +146,8 @@ def table(parts: Sequence[Part], phases: Sequence[Phase]) -> list[str]:
     columns = [shares(phase.rates) for phase in phases]
     for i, part in enumerate(parts):
         size = "unknown" if part.num_examples is None else f"{part.num_examples:,}"
-        rates = f"{phases[-1].rates[i]:,.6g}"
+        last = phases[-1].rates[i]
+        rates = f"{last:,.0f}" if last >= 1000 else f"{last:,.6g}"
         lines.append(
             f"{part.name:<{width}}{size:>12}{rates:>14}"
             + "".join(f"{column[i]:>10.2%}" for column in columns)

@@ -28,12 +28,12 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
 
 
 def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
-    """A curve for each different pre-training among the rows' first seeds, under the row's title."""
+    """A curve for each different pre-training or multi-task training of the rows' first seeds, under its row."""
     found: dict[str, Curve] = {}
     seen = set()
     for key, ((_, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
-        trainings = [s for s in with_parents(list(columns.values())) if s.kind == "pretrain"]
+        trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
         for stage in trainings:
             if stage.identity not in seen and (curve := curve_of(stage, store, records)):
                 seen.add(stage.identity)
