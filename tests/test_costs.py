@@ -87,3 +87,29 @@ def test_a_method_that_trains_more_and_more_is_averaged_over_its_steps() -> None
     chain = [Product("x", (), "first"), Product("y", ("x",), "middle", 10), Product("z", ("y",), "last", 10)]
     assert mean_step(chain, HalfWay(), 1000) == Flops(20, (10 + 40) / 2, 0)
     assert mean_step(chain, HalfWay(), 1).backward == 40
+
+
+@pytest.mark.parametrize("option", options("finetune"))
+def test_products_are_those_torch_counts_whatever_a_method_adds_and_trains(option) -> None:
+    cell = load_cell([f"finetune={option}", "size.num_layers=3"])
+    model = cell.architecture.build(cell.size, 2048)
+    cell.finetune.prepare(model)
+    names = [name for name, _ in model.named_parameters()]
+    products = cell.finetune.products(
+        cell.architecture.products(cell.size, 2048, 2, 64, 24), cell.size.d_model
+    )
+    assert {p.parameter for p in products if p.parameter} | {"embedding.weight"} == set(names)
+    for trained in cell.finetune.episodes(names, 9).values():
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in trained)
+        assert step(products, trained.__contains__).total == operations(model, cell.architecture)
+
+
+def operations(model, architecture) -> int:
+    """Forward and backward by torch's counter."""
+    noise = generator(0, "ids", 0)
+    arrays = architecture.batching(noise.integers(3, 2000, (2, 63)), noise.integers(3, 2000, (2, 23)), 64, 24)
+    batch = {key: torch.from_numpy(value).long() for key, value in arrays.items()}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        loss(model(batch), batch["targets"]).backward()
+    return counter.get_total_flops()

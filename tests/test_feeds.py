@@ -2,14 +2,14 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from t5grid.data.batching import DecoderBatching, EncoderDecoderBatching, padding_share
-from t5grid.data.feeds import FinetuneFeed, PretrainFeed, padded
+from t5grid.data.feeds import FinetuneFeed, PretrainFeed, labelled, padded
 from t5grid.data.objectives import (
     BertStyle,
     Deshuffling,
@@ -245,3 +245,15 @@ def test_an_example_with_empty_sides_becomes_its_marks(vocabulary):
 def test_padded_rows_are_left_aligned():
     np.testing.assert_array_equal(padded([[5], [6, 7], []]), [[5, 0], [6, 7], [0, 0]])
     assert padded([]).shape == (0, 0) and padded([[], []]).shape == (2, 0)
+
+
+def test_a_share_of_the_labelled_rows_is_part_of_a_larger_share_and_chosen_by_the_seed():
+    rows = [{"inputs": str(i), "targets": ""} for i in range(200)]
+    shares = [labelled(rows, share, seed=0) for share in (0.001, 0.01, 0.03, 0.3, 1.0)]
+    assert [len(each) for each in shares] == [1, 2, 6, 60, 200]
+    numbers = [[int(row["inputs"]) for row in each] for each in shares]
+    assert all(set(less) <= set(more) for less, more in pairwise(numbers))
+    assert all(each == sorted(each) for each in numbers)
+    assert shares[-1] is rows
+    assert labelled(rows, 0.3, seed=1) != shares[3]
+    assert labelled(rows[:1], 0.01, seed=0) == rows[:1]

@@ -199,10 +199,9 @@ class FinetuneStage(Stage):
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.data.feeds import FinetuneFeed, labelled
         from t5grid.evaluation.evaluate import load_records
-        from t5grid.training.fit import Plan, fit
+        from t5grid.training.fit import fit
 
-        vocabulary, *pretrained = self.parents
-        vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
+        vocab = load_vocabulary(context.folder_of(self.parents[0]) / "vocabulary.model")
         column, budget = build(self.config["column"], "suite", Column), self.config["budget"]
         model, architecture = build_model(self.config, vocab.size)
         without = self.prepare(context, model)
@@ -218,19 +217,7 @@ class FinetuneStage(Stage):
             targets_length=column.targets_length,
             seed=self.config["seed"],
         )
-        plan = Plan(
-            num_steps=budget["num_steps"],
-            checkpoint_every=budget["checkpoint_every"],
-            keep=None,
-            optimizer=build(budget["optimizer"], "budget.finetune.optimizer"),
-            schedule=build(budget["schedule"], "schedule"),
-            seed=self.config["seed"],
-            method=self.method,
-            optimizer_from=_start(context, pretrained[0])
-            if pretrained and budget["continue_optimizer"]
-            else None,
-            without=without,
-        )
+        plan = self._plan(context, without)
         result = fit(
             model, feed, plan, context.folder_of(self), context.runtime, context.report, self.identity
         )
@@ -242,6 +229,23 @@ class FinetuneStage(Stage):
             "training_rows": {name: len(rows) for name, rows in tasks.items()},
         }
         return {**result, **costs, **counts}
+
+    def _plan(self, context: Context, without: frozenset[str]) -> Any:
+        from t5grid.training.fit import Plan
+
+        budget, (_, *pretrained) = self.config["budget"], self.parents
+        continued = pretrained and budget["continue_optimizer"]
+        return Plan(
+            num_steps=budget["num_steps"],
+            checkpoint_every=budget["checkpoint_every"],
+            keep=None,
+            optimizer=build(budget["optimizer"], "budget.finetune.optimizer"),
+            schedule=build(budget["schedule"], "schedule"),
+            seed=self.config["seed"],
+            method=self.method,
+            optimizer_from=_start(context, pretrained[0]) if continued else None,
+            without=without,
+        )
 
     @property
     def method(self) -> Any:

@@ -37,13 +37,14 @@ def add_adapters(model: nn.Module, width: Callable[[int], int], near_identity: b
     for block in [module for module in model.modules() if isinstance(module, Block)]:
         d_model = len(block.feed_forward_norm.scale)
         block.adapter = Adapter(d_model, width(d_model), block.dropout.rate, near_identity)
+    model.train(model.training)  # dropout of what was added as of the rest
 
 
 def add_head(model: nn.Module, width: Callable[[int], int]) -> None:
-    """An adapter, near the identity, between the decoder's output and the softmax."""
-    stack = model.decoder
-    d_model = len(stack.norm.scale)
-    stack.head = Adapter(d_model, width(d_model), stack.dropout.rate, near_identity=True)
+    """An adapter, near the identity, between the decoder's output and the softmax matrix."""
+    d_model, rate = model.embedding.weight.shape[1], model.decoder.dropout.rate
+    model.softmax.head = Adapter(d_model, width(d_model), rate, near_identity=True)
+    model.train(model.training)
 
 
 def untie(model: nn.Module) -> None:

@@ -108,11 +108,11 @@ def with_adapters(products: Iterable[Product], after: str, name: str, d_model: i
     for product in products:
         out.append(product)
         if product.parameter and product.parameter.endswith(after):
-            out += _adapter(product, product.parameter.removesuffix(after) + name, d_model, d)
+            out += adapter(product, product.parameter.removesuffix(after) + name, d_model, d)
     return out
 
 
-def _adapter(before: Product, name: str, d_model: int, d: int) -> Iterator[Product]:
+def adapter(before: Product, name: str, d_model: int, d: int) -> Iterator[Product]:
     """x += relu(norm(x) W_in) W_out, where x is what `before` writes."""
     x, normed, hidden = before.writes, f"{before.writes}.{name}.normed", f"{before.writes}.{name}.hidden"
     positions = before.size // d_model

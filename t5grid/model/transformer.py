@@ -113,7 +113,6 @@ class Stack(nn.Module):
         self.position_bias = RelativePositionBias(size.num_heads, bidirectional=not one_sided)
         self.blocks = nn.ModuleList(Block(size, dropout, attends_encoder) for _ in range(num_layers))
         self.norm = RMSNorm(size.d_model)
-        self.register_module("head", None)  # a fine-tuning method may set one
         self.dropout = LengthDropout(dropout)
 
     def forward(
@@ -132,8 +131,7 @@ class Stack(nn.Module):
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, bias, encoded, encoded_mask, memory[i] if memory else None)
-        x = self.dropout(self.norm(x))
-        return x if self.head is None else self.head(x)
+        return self.dropout(self.norm(x))
 
     def remember(
         self, rows: int, room: int, like: Tensor, encoded: Float[Tensor, "rows inputs width"] | None = None
@@ -162,9 +160,14 @@ class Embedding(nn.Module):
 class TiedSoftmax(nn.Module):
     """Logits by the id table itself, of hidden states times width^-0.5."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("head", None)  # a fine-tuning method may set one
+
     def forward(
         self, x: Float[Tensor, "rows length width"], table: Tensor
     ) -> Float[Tensor, "rows length table"]:
+        x = x if self.head is None else self.head(x)
         return F.linear(x * table.shape[1] ** -0.5, table)
 
 
@@ -174,6 +177,7 @@ class OwnSoftmax(nn.Module):
     def __init__(self, num_rows: int, width: int) -> None:
         super().__init__()
         std = width**-0.5
+        self.register_module("head", None)  # a fine-tuning method may set one
         self.weight = nn.Parameter(
             nn.init.trunc_normal_(torch.empty(num_rows, width), std=std, a=-2 * std, b=2 * std)
         )
@@ -181,7 +185,7 @@ class OwnSoftmax(nn.Module):
     def forward(
         self, x: Float[Tensor, "rows length width"], table: Tensor
     ) -> Float[Tensor, "rows length table"]:
-        return F.linear(x, self.weight)
+        return F.linear(x if self.head is None else self.head(x), self.weight)
 
 
 @dataclass

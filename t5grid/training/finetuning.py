@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from t5grid.building import AtLeast
-from t5grid.model.costs import Product, with_adapters
+from t5grid.model.costs import Product, adapter, with_adapters
 
 Names = Sequence[str]
 Episodes = dict[int, frozenset[str]]
@@ -180,7 +180,9 @@ class FrozenWithHead(Method):
         return scaled(self.d, self.at_d_model, d_model)
 
     def products(self, products: list[Product], d_model: int) -> list[Product]:
-        return with_adapters(products, "decoder.norm.scale", "decoder.head", d_model, self.width(d_model))
+        at = next(i for i, each in enumerate(products) if each.writes == "logits")
+        head = adapter(products[at - 1], "softmax.head", d_model, self.width(d_model))
+        return [*products[:at], *head, *products[at:]]
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if ".head." in name)}
