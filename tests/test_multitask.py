@@ -1,5 +1,6 @@
 """How the training strategies unroll, what they share, what a multi-task stage leaves and goes on from."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,7 @@ def test_mixtures_have_the_lengths_of_the_authors_runs() -> None:
 
 
 def test_the_papers_mixture_is_the_studys(shared: Path) -> None:
-    """At `suite=t5` the rates are the original's; the hub has three QQP rows fewer and another EnDe selection."""
-    import json
+    """At `suite=t5` the rates are the original's; the hub has three QQP rows fewer."""
 
     golden = json.loads((shared / "reference" / "golden" / "mixing_rates.json").read_text())["cases"]
     expected = next(case for case in golden if case["kind"] == "all" and case.get("K") == 2**19)["rates"]

@@ -28,7 +28,7 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
 
 
 def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
-    """A curve for each different pre-training or multi-task training of the rows' first seeds, under its row."""
+    """A curve for each different pre-training or multi-task training of the rows' first seeds."""
     found: dict[str, Curve] = {}
     seen = set()
     for key, ((_, columns), *_) in grid.rows.items():
