@@ -199,11 +199,11 @@ def test_the_cores_are_divided_among_the_workers(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, each: int
 ) -> None:
     monkeypatch.setattr(executors, "num_cores", lambda: cores)
-    stages = [make(Threads, str(i), diary) for i in range(workers)]
+    stages = [make(Threads, str(i), diary) for i in range(2)]
     before = {name: os.environ.get(name) for name in executors.THREAD_VARIABLES}
     Local(workers).run(stages, store, RUNTIME)
     records = [store.record(stage) or {} for stage in stages]
-    assert [(r["given"], r["torch"], r["num_threads"]) for r in records] == [(each, each, each)] * workers
+    assert [(r["given"], r["torch"], r["num_threads"]) for r in records] == [(each, each, each)] * 2
     assert {name: os.environ.get(name) for name in executors.THREAD_VARIABLES} == before
 
 
@@ -225,7 +225,7 @@ def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary
     todo = {stage.identity: stage for stage in stages}
     for share, num_processes in ((executors.GB, 1), (1, 2)):
         outcome = executors.Outcome()
-        executors._Run(dict(todo), outcome, store, RUNTIME, 1, share).to_the_end()
+        executors._Run(dict(todo), outcome, store, RUNTIME, 1, 1, share).to_the_end()
         assert names(outcome.ran) == ["a", "b"]
         assert len({(store.record(stage) or {})["pid"] for stage in stages}) == num_processes
         for stage in stages:

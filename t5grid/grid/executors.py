@@ -76,7 +76,8 @@ class Local:
         if todo:
             memory = self.memory * GB if self.memory else free_memory()
             num_workers = self._num_workers(todo.values(), runtime.num_devices, memory)
-            _Run(todo, outcome, store, runtime, num_workers, memory // num_workers).to_the_end()
+            threads = max(1, num_cores() // self._most_workers(runtime.num_devices))
+            _Run(todo, outcome, store, runtime, num_workers, threads, memory // num_workers).to_the_end()
         return outcome
 
     def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
@@ -90,8 +91,12 @@ class Local:
 
     def _num_workers(self, todo: Iterable[Stage], num_devices: int = 1, memory: int = sys.maxsize) -> int:
         """One a core (or as many as are asked for), fewer where stages or memory are scarcer."""
-        wanted = self.num_workers or max(1, num_cores() // num_devices)
+        wanted = self._most_workers(num_devices)
         return max(1, min(wanted, sum(1 for _ in todo), memory // (LEAST_MEMORY * num_devices)))
+
+    def _most_workers(self, num_devices: int) -> int:
+        """Those the cores are shared out to, however few are left to start: sums depend on the threads."""
+        return self.num_workers or max(1, num_cores() // num_devices)
 
 
 def num_cores() -> int:
@@ -125,10 +130,11 @@ class _Run:
         store: Store,
         runtime: Runtime,
         num_workers: int,
+        num_threads: int,
         share: int,
     ) -> None:
         self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
-        self.num_threads = max(1, num_cores() // num_workers)
+        self.num_threads = num_threads
         self.share = share  # bytes of memory that an idle worker may keep
         self.held: dict[str, float] = {}
         self.num_workers, self.workers = num_workers, list[_Worker]()
