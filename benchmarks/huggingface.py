@@ -1,6 +1,6 @@
 """A training step and greedy decoding, against Hugging Face's T5 with fused attention in the same run.
 
-    OMP_NUM_THREADS=1 python benchmarks/huggingface.py [SIZE ...]
+    OMP_NUM_THREADS=1 python benchmarks/huggingface.py [SIZE:IDS ...]
 
 Both hold the same weights, take the same batches (rows of different lengths) and use one thread. A training
 step is forward, loss, backward and one step of torch's fused AdamW, with dropout; decoding is 64 new ids for
@@ -31,20 +31,20 @@ from t5grid.model.decoding import greedy
 from t5grid.model.interop import write_checkpoint
 from t5grid.model.transformer import EncoderDecoder, loss
 
-NUM_IDS = 32_128
+MODELS = ("tiny:2048", "tiny:32128", "small:32128")  # size and ids: the default vocabulary's, and T5's
 TRAINING = {"rows": 8, "inputs": 128, "targets": 32}
 DECODING = {"rows": 32, "inputs": 64, "new": 64}
 EOS = 1
 
 
-def both(size: Size) -> tuple[EncoderDecoder, Any]:
+def both(size: Size, num_ids: int) -> tuple[EncoderDecoder, Any]:
     """The same weights twice; the end mark's row is zero, so that no row ends before it is full."""
     from transformers import T5ForConditionalGeneration
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    ours = EncoderDecoder(size, NUM_IDS)
+    ours = EncoderDecoder(size, num_ids)
     with torch.no_grad():
         ours.embedding.weight[EOS] = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -53,17 +53,17 @@ def both(size: Size) -> tuple[EncoderDecoder, Any]:
     return ours, theirs
 
 
-def batch(rows: int, inputs: int, **_: int) -> torch.Tensor:
-    """Random ids, from half of the length up, filled up with 0."""
-    ids = torch.randint(2, NUM_IDS, (rows, inputs))
+def batch(num_ids: int, rows: int, inputs: int, **_: int) -> torch.Tensor:
+    """Rows of random ids, from half of the length up, filled up with 0."""
+    ids = torch.randint(2, num_ids, (rows, inputs))
     lengths = torch.randint(inputs // 2, inputs + 1, (rows, 1))
     return ids * (torch.arange(inputs) < lengths)
 
 
 def training(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """One training step of each, on the same batch."""
-    ids = batch(**TRAINING)
-    targets = torch.randint(2, NUM_IDS, (TRAINING["rows"], TRAINING["targets"]))
+    ids = batch(ours.vocab_size, **TRAINING)
+    targets = torch.randint(2, ours.vocab_size, (TRAINING["rows"], TRAINING["targets"]))
     decoder_inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
     optimizers = [torch.optim.AdamW(each.parameters(), lr=1e-6, fused=True) for each in (ours, theirs)]
 
@@ -83,7 +83,7 @@ def training(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Call
 
 def decoding(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Greedy answers of each; they must be the same."""
-    ids, length = batch(**DECODING), DECODING["new"]
+    ids, length = batch(ours.vocab_size, **DECODING), DECODING["new"]
 
     def our_answers() -> torch.Tensor:
         return greedy(ours, {"inputs": ids}, length)
@@ -108,17 +108,18 @@ def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], round
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
     mine, other = (statistics.median(each) for each in zip(*pairs, strict=True))
     ratio = statistics.median(b / a for a, b in pairs)
-    print(f"{name:<24}{mine:9.3f} s{other:9.3f} s{ratio:8.2f}", flush=True)
+    print(f"{name:<30}{mine:9.3f} s{other:9.3f} s{ratio:8.2f}", flush=True)
 
 
 def main(names: list[str], rounds: int = 7) -> None:
     torch.set_num_threads(1)
-    print(f"{'':<24}{'t5grid':>11}{'theirs':>11}{'ratio':>8}")
-    for name in names or ["tiny", "small"]:
-        size = build(OmegaConf.to_container(compose([f"size={name}"]).size, resolve=True), "size")
-        ours, theirs = both(size)
-        compare(f"{name}: training step", *training(ours.train(), theirs.train()), rounds)
+    print(f"{'':<30}{'t5grid':>11}{'theirs':>11}{'ratio':>8}")
+    for name in names or MODELS:
+        option, _, num_ids = name.partition(":")
+        size = build(OmegaConf.to_container(compose([f"size={option}"]).size, resolve=True), "size")
+        ours, theirs = both(size, int(num_ids))
         compare(f"{name}: greedy decoding", *decoding(ours.eval(), theirs.eval()), rounds)
+        compare(f"{name}: training step", *training(ours.train(), theirs.train()), rounds)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,10 @@ class Stack(nn.Module):
         for block in self.blocks:
             attention = block.self_attention
             space = like.new_empty(2, rows, attention.num_heads, room, attention.d_kv)
-            others = None if encoded is None else block.cross_attention.key_values(encoded)
+            others = None
+            if encoded is not None:  # read at every step, so they are laid out head by head
+                keys, values = block.cross_attention.key_values(encoded)
+                others = (keys.contiguous(), values.contiguous())
             memories.append(BlockMemory(KeyValues(space[0], space[1], 0), others))
         return memories
 
