@@ -3,7 +3,9 @@ import json
 import pytest
 import torch
 
+from t5grid.model import layers
 from t5grid.model.layers import (
+    ONEDNN,
     Attention,
     FeedForward,
     GatedFeedForward,
@@ -112,3 +114,23 @@ def test_gated_feed_forward_multiplies_the_tanh_gelu_of_the_gate():
     for weight, value in [(layer.gate.weight, 1.0), (layer.input.weight, 3.0), (layer.output.weight, 2.0)]:
         weight.data.fill_(value)
     assert layer(torch.ones(1, 1, 1)).item() == pytest.approx(2 * 3 * 0.841192, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "length", "by_onednn"), [(256, 64, True), (256, 4, False), (64, 64, False)]
+)
+def test_large_products_go_to_onednn_in_inference_only(
+    outputs: int, length: int, by_onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(layers, "ONEDNN", lambda *given: asked.append(1) or ONEDNN(*given))
+    torch.manual_seed(0)
+    x, layer = torch.randn(2, length, 256), linear(256, outputs, 1.0)
+    trained = layer(x)
+    assert trained.requires_grad and asked == []
+    with torch.inference_mode():
+        assert torch.allclose(layer(x), trained, atol=1e-4)
+        assert len(asked) == by_onednn
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layer(x).dtype == torch.bfloat16
+    assert len(asked) == by_onednn

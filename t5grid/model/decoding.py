@@ -5,11 +5,12 @@ them.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 EOS = 1
@@ -55,12 +56,25 @@ def beam_max_length(longest_input: int, max_length: int = 128) -> int:
     return min(max_length, int(1.5 * longest_input) + 10)
 
 
-def _best(
-    scores: Float[Tensor, "rows candidates"], sequences: Tensor, number: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The `number` best candidates of each row: scores, sequences and their places."""
-    scores, places = scores.topk(number, dim=1)
-    return scores, sequences.gather(1, places[..., None].expand(-1, -1, sequences.shape[2])), places
+@dataclass(frozen=True)
+class Beams:
+    """Sequences of each row with their scores, best first; a beam that does not exist is all 0."""
+
+    ids: Int[Tensor, "rows beams length"]
+    scores: Float[Tensor, "rows beams"]
+
+    def best(self, number: int) -> tuple["Beams", Int[Tensor, "rows number"]]:
+        """The `number` best of each row, and the places they had."""
+        scores, places = self.scores.topk(number, dim=1)
+        return Beams(_of(self.ids, places), scores), places
+
+    def exist(self) -> Bool[Tensor, "rows beams"]:
+        return self.scores > WORST
+
+
+def _of(sequences: Tensor, places: Tensor) -> Tensor:
+    """The sequences at some places of each row."""
+    return sequences.gather(1, places[..., None].expand(-1, -1, sequences.shape[2]))
 
 
 @torch.inference_mode()
@@ -82,41 +96,57 @@ def beam_search(
     beam can still reach. A row without a finished sequence gives its alive beams and their log
     probabilities; missing beams are all 0 and score -1e7.
     """
-    alive = torch.zeros(num_rows, num_beams, max_length, dtype=torch.long, device=device)
-    alive_log_probs = torch.full((num_rows, num_beams), WORST, device=device)
-    alive_log_probs[:, 0] = 0.0
-    finished, scores = torch.zeros_like(alive), torch.full_like(alive_log_probs, WORST)
-    tokens = alive.new_zeros(num_rows * num_beams)
+    ids = torch.zeros(num_rows, num_beams, max_length, dtype=torch.long, device=device)
+    nothing = torch.full((num_rows, num_beams), WORST, device=device)
+    only_first = torch.where(torch.arange(num_beams, device=device) == 0, 0.0, nothing)
+    alive, finished = Beams(ids, only_first), Beams(ids, nothing)
+    tokens = ids.new_zeros(num_rows * num_beams)
     first_beam = torch.arange(num_rows, device=device)[:, None] * num_beams
     for position in range(max_length):
         log_probs, state = step(tokens, state)
-        candidates = log_probs.view(num_rows, num_beams, -1) + alive_log_probs[..., None]
-        top, places = candidates.flatten(1).topk(2 * num_beams, dim=1)
-        beams, ids = places // candidates.shape[2], places % candidates.shape[2]
-        sequences = alive.gather(1, beams[..., None].expand(-1, -1, max_length))
-        sequences[:, :, position] = ids
-        ended = ids == EOS
-
-        new_scores = top / length_penalty(position + 1, alpha) + WORST * ~ended
-        pool = torch.cat([finished, sequences * ended[..., None]], dim=1)
-        scores, finished, _ = _best(torch.cat([scores, new_scores], dim=1), pool, num_beams)
-        scores = scores.clamp(min=WORST)
-        finished = finished * (scores > WORST)[..., None]
-
-        ranked, alive, kept = _best(top + WORST * ended, sequences, num_beams)
-        alive_log_probs = ranked
-        beams = beams.gather(1, kept)
-        state = state.select((first_beam + beams).flatten())
-        tokens = alive[:, :, position].flatten()
-        reachable = alive_log_probs[:, 0] / length_penalty(max_length, alpha)
-        worst_finished = (scores * (scores > WORST)).amin(dim=1)
-        if bool(((worst_finished > reachable) & (scores[:, 0] > WORST)).all()):
+        extended, beams = _extended(alive, log_probs, position)
+        finished = _with_ended(finished, extended, position, length_penalty(position + 1, alpha))
+        ended = extended.ids[:, :, position] == EOS
+        alive, kept = Beams(extended.ids, extended.scores + WORST * ended).best(num_beams)
+        if _is_settled(finished, alive.scores[:, 0] / length_penalty(max_length, alpha)):
             break
-    any_finished = scores[:, :1] > WORST
+        state = state.select((first_beam + beams.gather(1, kept)).flatten())
+        tokens = alive.ids[:, :, position].flatten()
+    any_finished = finished.exist()[:, :1]
     return (
-        torch.where(any_finished[..., None], finished, alive),
-        torch.where(any_finished, scores, alive_log_probs),
+        torch.where(any_finished[..., None], finished.ids, alive.ids),
+        torch.where(any_finished, finished.scores, alive.scores),
     )
+
+
+def _extended(
+    alive: Beams, log_probs: Float[Tensor, "candidates vocab"], position: int
+) -> tuple[Beams, Int[Tensor, "rows doubled"]]:
+    """The best extensions by one id, twice as many as beams, with log probabilities; and of which beam."""
+    num_rows, num_beams = alive.scores.shape
+    candidates = log_probs.view(num_rows, num_beams, -1) + alive.scores[..., None]
+    top, places = candidates.flatten(1).topk(2 * num_beams, dim=1)
+    beams = places // candidates.shape[2]
+    sequences = _of(alive.ids, beams)
+    sequences[:, :, position] = places % candidates.shape[2]
+    return Beams(sequences, top), beams
+
+
+def _with_ended(finished: Beams, extended: Beams, position: int, penalty: float) -> Beams:
+    """The best finished sequences once those have joined them that end at this position."""
+    ended = extended.ids[:, :, position] == EOS
+    ids = torch.cat([finished.ids, extended.ids * ended[..., None]], dim=1)
+    scores = torch.cat([finished.scores, extended.scores / penalty + WORST * ~ended], dim=1)
+    best, _ = Beams(ids, scores).best(finished.scores.shape[1])
+    best = Beams(best.ids, best.scores.clamp(min=WORST))
+    return Beams(best.ids * best.exist()[..., None], best.scores)
+
+
+def _is_settled(finished: Beams, reachable: Float[Tensor, "rows"]) -> bool:
+    """Whether every row's worst finished sequence beats what its alive beams can still reach."""
+    exist = finished.exist()
+    worst = (finished.scores * exist).amin(dim=1)
+    return bool(((worst > reachable) & exist[:, 0]).all())
 
 
 def beam_decode(

@@ -22,6 +22,7 @@ from t5grid.model.layers import (
     LengthDropout,
     RelativePositionBias,
     RMSNorm,
+    product,
 )
 
 Batch = dict[str, Tensor]
@@ -171,7 +172,7 @@ class TiedSoftmax(nn.Module):
         self, x: Float[Tensor, "rows length width"], table: Tensor
     ) -> Float[Tensor, "rows length table"]:
         x = x if self.head is None else self.head(x)
-        return F.linear(x * table.shape[1] ** -0.5, table)
+        return product(x * table.shape[1] ** -0.5, table)
 
 
 class OwnSoftmax(nn.Module):
@@ -188,7 +189,7 @@ class OwnSoftmax(nn.Module):
     def forward(
         self, x: Float[Tensor, "rows length width"], table: Tensor
     ) -> Float[Tensor, "rows length table"]:
-        return F.linear(x if self.head is None else self.head(x), self.weight)
+        return product(x if self.head is None else self.head(x), self.weight)
 
 
 @dataclass

@@ -8,7 +8,8 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,32 +76,18 @@ def fit(
     """Train to `plan.num_steps`, going on from the newest sound checkpoint; returns what the record keeps."""
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()
-    where, rank = folder / "checkpoints", rank_of(runtime)
-    if rank.leads:
-        checkpoints.discard_damaged(where)
-    sound = checkpoints.steps(where)
-    first_step = max(sound, default=0)
-    resume = sound.get(first_step)
-    if resume:
-        checkpoints.load_model(resume, model, plan.without)
-    learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
-    learner.pretrained, learner.resumed = plan.optimizer_from, resume
+    rank = rank_of(runtime)
+    learner = _learner(model, plan, folder / "checkpoints", rank)
+    first_step = learner.first_step
     metrics = MetricsFile(
         folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps, rank.leads
     )
-    names = [name for name, _ in model.named_parameters()]
-    callbacks: list[pl.Callback] = [
-        TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
-        metrics,
-        Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
-    ]
-    if rank.leads:
-        callbacks.append(StatusReports(report, metrics, plan.num_steps))
     if first_step < plan.num_steps:
+        callbacks = _callbacks(model, plan, folder / "checkpoints", metrics)
+        if rank.leads:
+            callbacks.append(StatusReports(report, metrics, plan.num_steps))
         data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers, rank)
-        with warnings.catch_warnings():
-            for aside in ASIDES:
-                warnings.filterwarnings("ignore", aside)
+        with _without_asides():
             trainer = _trainer(plan, first_step, folder, runtime, run, callbacks)
             try:
                 trainer.fit(learner, datamodule=data)
@@ -147,6 +134,38 @@ class _Started(Learner):
             checkpoints.load_optimizer(self.pretrained, optimizer, places)
         if self.resumed:
             checkpoints.load_optimizer(self.resumed, optimizer)
+
+
+def _learner(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> _Started:
+    """The learner with the weights of the newest sound checkpoint, if there is one."""
+    if rank.leads:
+        checkpoints.discard_damaged(where)
+    sound = checkpoints.steps(where)
+    first_step = max(sound, default=0)
+    resume = sound.get(first_step)
+    if resume:
+        checkpoints.load_model(resume, model, plan.without)
+    learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
+    learner.pretrained, learner.resumed = plan.optimizer_from, resume
+    return learner
+
+
+def _callbacks(model: nn.Module, plan: Plan, where: Path, metrics: MetricsFile) -> list[pl.Callback]:
+    """What is done at steps, in this order."""
+    names = [name for name, _ in model.named_parameters()]
+    return [
+        TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
+        metrics,
+        Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
+    ]
+
+
+@contextmanager
+def _without_asides() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for aside in ASIDES:
+            warnings.filterwarnings("ignore", aside)
+        yield
 
 
 def _trainer(
