@@ -118,7 +118,6 @@ def _keep(source: Path, target: Path) -> None:
 def table_of(grid: Grid, store: Store, records: Path) -> Table:
     """The table of a grid as far as it is done; a pure function of records."""
     scores: dict[str, dict[str, Any]] = {}
-    prints: dict[str, str] = {}
     rows_used: dict[str, Any] = {}
     for key, cells in grid.rows.items():
         scores[key] = {}
@@ -131,7 +130,7 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
                 _reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r
             ]
             scores[key][column.key] = done or Hole(holes[0])
-    prints["corpus"] = _short(grid.baseline.corpus.fingerprint())
+    prints = _corpus_prints(grid)
     prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
     facts = Facts(
         suite=grid.baseline.suite.name,
@@ -176,6 +175,16 @@ def _short(fingerprint: str) -> str:
     import hashlib
 
     return hashlib.blake2b(fingerprint.encode(), digest_size=4).hexdigest()
+
+
+def _corpus_prints(grid: Grid) -> dict[str, str]:
+    """Fingerprints of the baseline's corpus and of every other that a row is pre-trained on."""
+    baseline = grid.baseline.corpus
+    prints = {"corpus": _short(baseline.fingerprint())}
+    for key, ((cell, _), *_) in grid.rows.items():
+        if cell.corpus != baseline:
+            prints[f"corpus of {grid.experiment.rows[key].title}"] = _short(cell.corpus.fingerprint())
+    return prints
 
 
 def _column_print(column: Any) -> str:
