@@ -106,7 +106,7 @@ def build(node: Any, key: str, hint: Any = None) -> Any:
         return tuple(build(item, f"{key}[{i}]") for i, item in enumerate(node))
     if not isinstance(node, Mapping):
         return node
-    cls = _locate(node["_target_"], key) if "_target_" in node else _plain(hint)
+    cls = located(node["_target_"], key) if "_target_" in node else plain_hint(hint)
     if dataclasses.is_dataclass(cls):
         return _construct(cls, node, key)
     inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
@@ -117,29 +117,13 @@ def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
     if not isinstance(node, Mapping):
         is_number = isinstance(node, int) and not isinstance(node, bool)
-        return float(node) if is_number and _plain(hint) is float else node
-    cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
+        return float(node) if is_number and plain_hint(hint) is float else node
+    cls = located(node["_target_"], "") if "_target_" in node else plain_hint(hint)
     if dataclasses.is_dataclass(cls):
         hints = type_hints(cls)
         return {name: canonical(value, hints.get(name)) for name, value in node.items()}
     inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
     return {name: canonical(value, inner) for name, value in node.items()}
-
-
-def essential(node: Any, hint: Any = None) -> Any:
-    """A canonical node without the keys that stand at their class's default: what identifies a stage.
-
-    So a key that a later version adds, with a default that changes nothing, leaves identities as they are.
-    """
-    if not isinstance(node, Mapping):
-        return node
-    cls = _locate(node["_target_"], "") if "_target_" in node else _plain(hint)
-    if not dataclasses.is_dataclass(cls):
-        return {name: essential(value) for name, value in node.items()}
-    hints = type_hints(cls)
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    kept = {name: value for name, value in node.items() if name not in defaults or value != defaults[name]}
-    return {name: essential(value, hints.get(name)) for name, value in kept.items()}
 
 
 @cache
@@ -148,7 +132,7 @@ def type_hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
 
 
-def _plain(hint: Any) -> Any:
+def plain_hint(hint: Any) -> Any:
     """A hint without its rules."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
 
@@ -191,7 +175,7 @@ def _placed(message: str, key: str) -> str:
     return f"{key}.{message}" if re.match(r"[\w.]+[=:]", message) else f"{key}: {message}"
 
 
-def _locate(target: Any, key: str) -> Any:
+def located(target: Any, key: str) -> Any:
     """The dataclass a `_target_` names; nothing else is called, and no unknown package is imported."""
     check_allowed(target, f"{key}._target_")
     module, _, name = str(target).rpartition(".")
@@ -222,7 +206,7 @@ def check_type(value: Any, hint: Any, key: str) -> Any:
         return {name: check_type(each, inner, f"{key}.{name}") for name, each in value.items()}
     if not _fits(value, hint):
         raise ValueError(f"{key}={_shown(value)}: {_wanted(hint)} is needed")
-    return float(value) if _plain(hint) is float else value
+    return float(value) if plain_hint(hint) is float else value
 
 
 def _fits(value: Any, hint: Any) -> bool:

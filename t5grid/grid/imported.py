@@ -17,11 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid import composing
-from t5grid.building import essential
 from t5grid.composing import compose
 from t5grid.config import Cell, build
 from t5grid.files import folder_whole, write_whole
 from t5grid.grid.stages import Context, Stage, build_model
+from t5grid.identity import essential
 from t5grid.model.architectures import EncoderDecoder, Size
 
 CONFIG, VOCABULARY = "config.yaml", "vocabulary.model"

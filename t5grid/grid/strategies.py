@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from t5grid.building import essential
 from t5grid.config import Cell, Column, FinetuneBudget, PretrainBudget
 from t5grid.data.tasks.presence import refuse_missing
 from t5grid.grid.imported import import_stage
@@ -17,6 +16,7 @@ from t5grid.grid.stages import (
     TokensStage,
     VocabularyStage,
 )
+from t5grid.identity import essential
 
 
 @dataclass(frozen=True)
@@ -199,17 +199,16 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
+    training = {
+        **{group: cell.config[group] for group in ("architecture", "size", "finetune")},
+        "budget": {**cell.config["budget"]["finetune"], "schedule": schedule},
+        "seed": cell.seed,
+    }
+    content = essential(training) | {"budget": essential(training["budget"], FinetuneBudget)}
     stages: dict[str, Stage] = {}
-    start = _start(cell, pretrained)
+    start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
     for key in keys or cell.suite.chosen():
-        training = {
-            **{group: cell.config[group] for group in ("architecture", "size", "finetune")},
-            "budget": {**cell.config["budget"]["finetune"], "schedule": schedule},
-            "seed": cell.seed,
-        }
-        content = essential(training) | {"budget": essential(training["budget"], FinetuneBudget)}
         config = {**training, "column": cell.config["suite"]["columns"][key]}
-        parents = (vocabulary, *pretrained)
         name = _name(cell, key, start, _distinction(cell))
         tuned = FinetuneStage(name, config, content | _data(cell, key), parents)
         stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
