@@ -81,6 +81,41 @@ columns:
       one: {_target_: mine.Unscorable, name: b, num_train: 9, num_validation: 4, seed: 0}
 """
 FORMATS = ("md", "csv", "tex", "html")
+COLUMNS = ("GLUE", "CNN/DailyMail", "SQuAD", "SuperGLUE", "WMT EnDe", "WMT EnFr", "WMT EnRo")
+KEPT = {
+    "glue": {
+        "cola": "step matthews",
+        "sst2": "step accuracy",
+        "mrpc": "step f1 accuracy",
+        "stsb": "step pearson spearman",
+        "qqp": "step f1 accuracy",
+        "mnli": "step accuracy_matched",
+        "qnli": "step accuracy",
+        "rte": "step accuracy",
+    },
+    "cnn_dailymail": {"cnn_dailymail": "step rouge1 rouge2 rougeLsum"},
+    "squad": {"squad": "step em f1"},
+    "super_glue": {
+        "boolq": "step accuracy",
+        "cb": "step mean_3class_f1 accuracy",
+        "copa": "step accuracy",
+        "multirc": "step f1 exact_match",
+        "record": "step em f1",
+        "rte": "step accuracy",
+        "wic": "step accuracy",
+        "wsc": "step accuracy",
+    },
+    "wmt_ende": {"wmt_ende": "step bleu"},
+    "wmt_enfr": {"wmt_enfr": "step bleu"},
+    "wmt_enro": {"wmt_enro": "step bleu"},
+}
+MARKS = (
+    "NOT THE REAL DATA",
+    "cola (train 8551, validation 1043)",
+    "squad (train 5169 of 87599, validation 1082 of 10570)",
+    "Scored on the first 2 validation rows of each task.",
+    "squad da8e6139",
+)
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen:
@@ -265,3 +300,27 @@ def test_a_column_that_fails_leaves_its_reason_and_the_others_done(tmp_path: Pat
     )
     kinds = Counter(record["kind"] for record in records(tmp_path).values())
     assert kinds == {"vocabulary": 1, "tokens": 1, "pretrain": 1, "finetune": 2, "evaluate": 1}
+
+
+def test_the_papers_suite_fills_its_seven_columns_and_marks_what_is_not_the_real_data(
+    shared: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text(EXPERIMENT)
+    words = [*(word for word in SMALL if not word.startswith("suite.use")), "budget.evaluate.num_examples=2"]
+    code, out, err = run(tmp_path, "sweep", "mine", "suite=t5", f"suite.root={shared / 'mirror'}", *words)
+    assert code == 0, err
+    assert out.splitlines()[-1] == "17 stages: 17 run now, 0 done before, 0 failed, 0 blocked"
+    assert "gone without, as suite.root lacks them: nyu-mll/glue mnli validation_mismatched" in err
+    text = tables(tmp_path, "mine-t5-speck-smoke")
+    (row,) = [row for row in csv.DictReader(text["csv"].splitlines()) if row["row"]]
+    assert all(0 <= float(row[title]) <= 100 for title in COLUMNS) and not row["holes"]
+    kept = {
+        key.split("/")[1].split("-")[0]: {name: " ".join(each) for name, each in record["tasks"].items()}
+        for key, record in records(tmp_path).items()
+        if "tasks" in record
+    }
+    assert kept == KEPT
+    for ending in ("md", "tex", "html"):
+        for part in MARKS:
+            assert part in text[ending]
