@@ -8,6 +8,7 @@ import matplotlib
 import pytest
 
 from t5grid.grid.graph import expand, table_of
+from t5grid.grid.illustrations import costs_of
 from t5grid.grid.publishing import publish_all
 from t5grid.grid.rendering import write_table
 from t5grid.grid.store import Store
@@ -77,3 +78,14 @@ def test_the_committed_study_is_whole_and_tells_its_rows_apart(tmp_path: Path) -
     assert all(15 <= (table.starred.cells[column.key].mean or 0) <= 97 for column in table.columns)
     found = discrimination(table)
     assert found.columns == 7 and found.floor_below_best >= 5 and found.best_above_worst >= 4
+
+
+def test_operations_that_the_record_of_a_pretraining_lacks_are_planned(tmp_path: Path) -> None:
+    """Older ones lack them; that of random spans has them, and the plan finds the same number."""
+    grid = expand("objectives", ["budget=lab"])
+    stripped = shutil.copytree(RESULTS / "records", tmp_path / "records")
+    for path in stripped.glob("pretrain/*.json"):
+        path.write_text(re.sub(r'"flops": \d+,', "", path.read_text()))
+    recorded, planned = (costs_of(grid, Store(tmp_path), each) for each in (RESULTS / "records", stripped))
+    assert set(recorded) == set(planned) == set(grid.rows)
+    assert recorded["random_spans"] == planned["random_spans"]

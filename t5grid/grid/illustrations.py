@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from t5grid.building import build
+from t5grid.config import Runtime
 from t5grid.grid import figures
 from t5grid.grid.figures import Curve
 from t5grid.grid.graph import NOT_KEPT, Grid, record_of
@@ -11,6 +13,8 @@ from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
 from t5grid.grid.tables import Table
+from t5grid.grid.workload import estimate
+from t5grid.parts import ByObject
 
 MOST_POINTS = 200
 """Points drawn of a curve; a longer one is thinned evenly, its last point kept."""
@@ -42,17 +46,26 @@ def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
 
 
 def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, float]]:
-    """(seconds, FLOPs) of all training behind a row's first seed; rows without all records are left out."""
-    costs = {}
-    for key, ((_, columns), *_) in grid.rows.items():
+    """(seconds, FLOPs) of all training behind a row's first seed; rows without all records are left out.
+
+    FLOPs are those recorded; of a stage that recorded none, those planned.
+    """
+    costs, built = {}, ByObject(build)
+    for key, ((cell, columns), *_) in grid.rows.items():
         stages = [s for s in with_parents(list(columns.values())) if s.kind not in (*NOT_KEPT, "evaluate")]
         found = [record_of(stage, store, records) or {} for stage in stages]
-        if found and all("seconds" in record and "flops" in record for record in found):
-            costs[key] = (
-                sum(float(r["seconds"]) for r in found),
-                sum(float(r["flops"]) for r in found),
-            )
+        if found and all("seconds" in record for record in found):
+            flops = [
+                float(r["flops"]) if "flops" in r else _planned(s, cell.runtime, built)
+                for s, r in zip(stages, found, strict=True)
+            ]
+            costs[key] = (sum(float(r["seconds"]) for r in found), sum(flops))
     return costs
+
+
+def _planned(stage: Stage, runtime: Runtime, built: ByObject) -> float:
+    work = stage.workload(built)
+    return estimate(work, runtime).flops.total if work else 0.0
 
 
 def draw(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Any]:
