@@ -67,7 +67,7 @@ def test_every_kind_of_file_makes_the_same_records(name: str) -> None:
             "text\tscre\nx\t1\n",
             r"no column 'score' of task mine's targets \(did you mean 'scre'\?\); there are text",
         ),
-        ("text\tscore\nx\tabc\n", r"rows.tsv, row 1 of train: column 'score' is 'abc', expected a number"),
+        ("text\tscore\nx\tabc\n", r"rows.tsv, row 1: column 'score' is 'abc', expected a number"),
         ("text\tscore\n", r"no column|no rows for train"),
     ],
 )
@@ -80,11 +80,30 @@ def test_a_bad_file_is_refused_with_its_row(text: str, message: str) -> None:
 
 def test_an_empty_value_is_refused_with_its_row() -> None:
     Path("rows.jsonl").write_text('{"text": "a", "score": 1}\n{"text": null, "score": 2}\n')
-    with pytest.raises(ValueError, match=r"rows.jsonl, row 2 of train: column 'text' is empty"):
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 2: column 'text' is empty"):
         task("rows.jsonl").records("train")
     Path("rows.jsonl").write_text('{"text": "a"\n')
     with pytest.raises(ValueError, match=r"rows.jsonl, row 1: not JSON"):
         task("rows.jsonl").records("train")
+
+
+def test_a_row_is_called_by_its_place_in_the_file() -> None:
+    lines = [json.dumps({"text": "a", "score": None if row in (5, 8) else 1}) for row in range(1, 11)]
+    Path("rows.jsonl").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 8: column 'score' is empty"):
+        task("rows.jsonl", held_out=5, num_train=4).records("train")
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 5: column 'score' is empty"):
+        task("rows.jsonl", held_out=5).records("validation")
+
+
+def test_a_file_that_is_no_text_is_refused_with_its_line() -> None:
+    for name in ("rows.tsv", "rows.jsonl"):
+        Path(name).write_bytes(b'{"text": "a"}\n{"text": "sch\xf6n"}\n')
+        with pytest.raises(ValueError, match=rf"{name}, line 2: not UTF-8 \(byte 0xf6\)$"):
+            task(name).records("train")
+    Path("rows.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}\n' * 99)[:-9])
+    with pytest.raises(ValueError, match=r"rows.jsonl.gz: unreadable \("):
+        _ = task("rows.jsonl.gz").parts[0].rows
 
 
 def test_labels_give_classes_their_texts() -> None:
@@ -95,7 +114,7 @@ def test_labels_give_classes_their_texts() -> None:
     scores = mine.score(records, ["easy", "hard", "none"])
     assert scores == pytest.approx({"f1": 200 / 3, "accuracy": 200 / 3})
     Path("rows.csv").write_text("text,score\na,2\n")
-    with pytest.raises(ValueError, match=r"row 1 of validation: column 'score' is '2', expected one of 0, 1"):
+    with pytest.raises(ValueError, match=r"row 1: column 'score' is '2', expected one of 0, 1"):
         mine.records("validation")
 
 

@@ -132,6 +132,15 @@ def test_too_small_a_text_is_refused_in_one_line(texts, reason):
     one_line(error)
 
 
+def test_what_reading_a_document_raises_is_raised_as_it_is():
+    def broken():
+        yield "one document"
+        raise ValueError("corpus file a.txt, row 2: not UTF-8")
+
+    with pytest.raises(ValueError, match=r"^corpus file a.txt, row 2: not UTF-8$"):
+        Trained(num_pieces=40).make(broken())
+
+
 def test_too_few_pieces_are_refused():
     with pytest.raises(ValueError, match=r"^vocabulary.num_pieces=5: at least 32"):
         Trained(num_pieces=5)

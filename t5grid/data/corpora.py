@@ -226,7 +226,7 @@ def _json_text(line: bytes, key: str, number: int) -> str | BadRow:
     except UnicodeDecodeError:
         return BadRow(_bad_utf8([line], number))
     except (ValueError, RecursionError) as error:
-        return BadRow(f"not JSON ({_one_line(error)})")
+        return BadRow(f"not JSON, expected one object a line ({_one_line(error)})")
     if not isinstance(row, dict):
         return BadRow(f"a JSON {type(row).__name__}, expected one object a line")
     if key not in row:

@@ -102,13 +102,17 @@ class Trained:
         return self.num_pieces + NUM_SENTINELS
 
     def make(self, documents: Iterator[str]) -> bytes:
-        """Train on the first `num_documents` documents. Raises ValueError where the text is too small."""
+        """Train on the first `num_documents` documents.
+
+        Raises:
+            ValueError: the text is too small, or what reading the documents raised.
+        """
         from sentencepiece import SentencePieceTrainer
 
-        model = io.BytesIO()
+        model, reading = io.BytesIO(), Reading(itertools.islice(documents, self.num_documents))
         try:
             SentencePieceTrainer.train(
-                sentence_iterator=itertools.islice(documents, self.num_documents),
+                sentence_iterator=reading,
                 model_writer=model,
                 vocab_size=self.num_pieces,
                 model_type="unigram",
@@ -123,6 +127,8 @@ class Trained:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            if reading.failure is not None:
+                raise reading.failure from None
             reason = re.sub(r"^.*?\]", "", str(error).splitlines()[-1]).strip() or "there is no text"
             raise ValueError(
                 f"vocabulary.num_pieces={self.num_pieces}: cannot be trained: {reason}"
@@ -136,6 +142,26 @@ class Trained:
     def reads(self, corpus: Any) -> Any:
         """The corpus it is trained on, in a cell that pre-trains on `corpus`."""
         return self.corpus or corpus
+
+
+class Reading:
+    """An iterator that keeps what it raised: SentencePiece raises a RuntimeError of its own in its place."""
+
+    def __init__(self, documents: Iterator[str]) -> None:
+        self.documents = documents
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self.documents)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -63,7 +64,7 @@ def _read(path: Path) -> Any:
         if path.name.endswith(".parquet"):
             return pq.read_table(path)
         return pa.Table.from_pylist(_text_rows(path))
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
 
 
@@ -82,17 +83,30 @@ def _num_rows(path: Path) -> int:
 def _text_rows(path: Path) -> list[dict[str, Any]]:
     if path.name.endswith((".tsv", ".csv")):
         return _separated(path, "\t" if path.name.endswith(".tsv") else ",")
+    lines = enumerate(io.StringIO(_text(path), newline=None), start=1)
+    return [_json_row(path, number, line) for number, line in lines if line.strip()]
+
+
+def _text(path: Path) -> str:
+    """A file's text, unzipped where it is zipped, without a byte-order mark."""
     opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
-        rows = [(number, line) for number, line in enumerate(file, start=1) if line.strip()]
-    return [_json_row(path, number, line) for number, line in rows]
+    try:
+        with opener(path, "rb") as file:
+            data = file.read()
+        return data.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"{path}, row {number}: not JSON ({_one_line(error)})") from None
+        why = f"not JSON, expected one object a line ({_one_line(error)})"
+        raise ValueError(f"{path}, row {number}: {why}") from None
     if not isinstance(row, dict):
         raise ValueError(f"{path}, row {number}: a JSON {type(row).__name__}, expected one object a line")
     return row
@@ -100,9 +114,7 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _separated(path: Path, separator: str) -> list[dict[str, Any]]:
     """Rows of a file whose first line names the columns; every value is text, as it stands."""
-    reader = csv.reader(
-        io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), delimiter=separator, strict=True
-    )
+    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=separator, strict=True)
     rows: list[dict[str, Any]] = []
     try:
         columns = next(reader, [])

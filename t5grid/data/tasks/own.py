@@ -121,11 +121,12 @@ class OwnTask:
         if not len(rows):
             raise ValueError(f"{where}: no rows for {split}")
         made = []
-        for number, row in enumerate(Formatted(rows, dict), start=1):
+        for place, row in enumerate(Formatted(rows, dict)):
             try:
                 made.append(self.record(row))
             except ValueError as error:
-                raise ValueError(f"{where}, row {number} of {split}: {error}") from None
+                number = self.source.places(split)[place * len(table) // len(rows)] + 1
+                raise ValueError(f"{where}, row {number}: {error}") from None
         return made
 
     def record(self, row: Row) -> Record:
@@ -201,14 +202,15 @@ class OwnFiles:
     def table(self, split: str) -> Any:
         """The rows of a split."""
         table = read_table(self.files(split))
+        return table if self.held_out is None or split == "test" else table.take(self.places(split))
+
+    def places(self, split: str) -> list[int]:
+        """Where a split's rows stand in its file, from 0."""
+        every = range(num_rows(self.files(split)))
         if self.held_out is None or split == "test":
-            return table
-        kept = [
-            row
-            for row in range(table.num_rows)
-            if (row % self.held_out == self.held_out - 1) == (split == "validation")
-        ]
-        return table.take(kept)
+            return list(every)
+        last = self.held_out - 1
+        return [row for row in every if (row % self.held_out == last) == (split == "validation")]
 
     def rows(self, split: str) -> int | None:
         """Rows of a split, None where its file is absent."""
