@@ -106,7 +106,7 @@ def build(node: Any, key: str, hint: Any = None) -> Any:
         return tuple(build(item, f"{key}[{i}]") for i, item in enumerate(node))
     if not isinstance(node, Mapping):
         return node
-    cls = located(node["_target_"], key) if "_target_" in node else plain_hint(hint)
+    cls = located(node["_target_"], key) if "_target_" in node else _mapping_hint(hint)
     if dataclasses.is_dataclass(cls):
         return _construct(cls, node, key)
     inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
@@ -135,6 +135,14 @@ def type_hints(cls: Any) -> dict[str, Any]:
 def plain_hint(hint: Any) -> Any:
     """A hint without its rules."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+def _mapping_hint(hint: Any) -> Any:
+    """What a mapping may be: of a choice the one dataclass."""
+    plain = plain_hint(hint)
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        return next(filter(dataclasses.is_dataclass, typing.get_args(plain)), plain)
+    return plain
 
 
 def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:

@@ -32,6 +32,28 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def read_yaml(path: Path) -> Any:
+    """The plain values in a YAML file. Raises ValueError naming the file; a repeated key is an error."""
+    import yaml
+
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[valid-type, misc]
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value]
+            for name in names if len(set(names)) < len(names) else ():
+                if names.count(name) > 1:
+                    raise ValueError(f"{path}: found duplicate key {name}")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+
+
 def read_lines(path: Path | None) -> list[str]:
     """The lines of a UTF-8 text file, or of standard input. Raises ValueError naming the file."""
     try:

@@ -64,7 +64,11 @@ def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("    starred: true", "    starrd: true", "rows.rate_15.starrd: Key 'starrd' not in 'RowSpec'"),
+        (
+            "    starred: true",
+            "    starrd: true",
+            "rows.rate_15.starrd: no such key (did you mean 'starred'?)",
+        ),
         ("    starred: true\n", "", "rows: exactly one must be starred"),
         (
             "overrides: []",
@@ -75,8 +79,12 @@ def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
         ("title: 25%", "title: 10%", "rows: 2 rows have the title '10%'"),
         ("table: table06, row: 50%", "table: table66, row: 50%", "rows.rate_50.paper: paper table 'table66'"),
         ("table: table06, row: 50%", "table: table06, row: 40%", "whose rows are: 10%; 15%; 25%; 50%"),
-        ("first_column: Corruption rate", "", "missing mandatory value: first_column"),
-        ("overrides: []", "overrides: [{size: tiny}]", "rows.rate_15.overrides: a list of overrides such as"),
+        ("first_column: Corruption rate", "", "first_column: a value is needed"),
+        (
+            "overrides: []",
+            "overrides: [{size: tiny}]",
+            "overrides=[{size: tiny}]: a list, each text, is needed",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:

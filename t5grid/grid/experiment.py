@@ -4,10 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from t5grid.building import build
+from t5grid.files import read_yaml
 from t5grid.grid.paper import PaperReference, paper_row
 
 
@@ -23,10 +21,14 @@ class RowSpec:
     x: float | None = None
     series: str = ""
 
+    def __post_init__(self) -> None:
+        self.overrides = list(self.overrides)
+        self.x = None if self.x is None else float(self.x)
+
 
 @dataclass
 class Experiment:
-    """One experiment file, read with `OmegaConf.load` (which refuses a repeated row name).
+    """One experiment file; a repeated row name is refused.
 
         title: Corruption rate                    # head of the caption
         reproduces: Table 6 of Raffel et al.      # text
@@ -76,10 +78,6 @@ class Experiment:
 def _problem(experiment: Experiment) -> str:
     """What is wrong with the rows, as one line; empty if nothing is."""
     rows = experiment.rows
-    for key, row in rows.items():
-        for word in row.overrides:
-            if not isinstance(word, str):
-                return f"rows.{key}.overrides: a list of overrides such as size=tiny, got {word}"
     starred = [key for key, row in rows.items() if row.starred]
     if len(starred) != 1:
         return f"rows: exactly one must be starred (the baseline), got {starred or 'none'}"
@@ -101,17 +99,14 @@ def _sets(rows: dict[str, RowSpec]) -> list[str]:
 def load_experiment(path: Path | str) -> Experiment:
     """Read and check one experiment file; `ValueError` of one line names the file and the wrong key."""
     path = Path(path)
+    plain = read_yaml(path)
     try:
-        loaded = OmegaConf.merge(OmegaConf.structured(Experiment), OmegaConf.load(path))
-        experiment = OmegaConf.to_object(loaded)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        key = getattr(error, "full_key", None)
-        is_short = isinstance(error, OmegaConfBaseException)
-        message = str(error).splitlines()[0] if is_short else " ".join(str(error).split())
-        raise ValueError(f"{path}: {key + ': ' if key else ''}{message}") from error
-    assert isinstance(experiment, Experiment)
+        experiment = build(plain, "experiment", Experiment)
+    except ValueError as error:
+        raise ValueError(f"{path}: {str(error).replace('experiment.', '', 1)}") from None
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"{path}: a mapping with title, rows and more is needed")
+    experiment.common = list(experiment.common)
     if problem := _problem(experiment):
         raise ValueError(f"{path}: {problem}")
     for key, row in experiment.rows.items():
