@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from t5grid import __version__, exchange
 from t5grid.building import ALLOW
+from t5grid.files import FULL, is_full
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if not is_full(error):
+            raise
+        print(f"t5grid: {FULL}", file=sys.stderr)
+        return FAILURE
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
@@ -203,6 +209,7 @@ def sweep(options: Any, rest: list[str]) -> int:
         print(f"written: {path}")
     print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.found)} done before", end="")
     print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
+    print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
     print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
     return _report_failures(outcome, store)
 

@@ -1,5 +1,6 @@
 """files written whole or not at all: temporary name, fsync, rename."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+FULL = "no space is left on the disk; make room, and the same command goes on: what is done is kept"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that nothing more can be written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -11,7 +11,20 @@ from pathlib import Path
 
 import pytest
 from conftest import heed_interrupts
-from toy_stages import RUNTIME, Dying, Endless, Failing, Meeting, Threads, Toy, await_line, lines, make, note
+from toy_stages import (
+    RUNTIME,
+    Dying,
+    Endless,
+    Failing,
+    Meeting,
+    Moody,
+    Threads,
+    Toy,
+    await_line,
+    lines,
+    make,
+    note,
+)
 
 from t5grid.grid import executors
 from t5grid.grid.executors import Local, num_cores
@@ -129,6 +142,49 @@ def test_a_failed_or_killed_stage_blocks_its_children_only(store: Store, diary: 
     states = [store.state(stage) for stage in stages]
     assert states == ["failed", "failed", "missing", "missing", "missing", "done"]
     assert store.failure(dying)["error"] == "the worker was killed by signal 9"  # type: ignore[index]
+
+
+def test_after_a_failure_nothing_more_is_started_where_that_is_asked_for(store: Store, diary: Path) -> None:
+    bad, other = make(Failing, "bad", diary), make(Toy, "other", diary)
+    child, later = make(Toy, "child", diary, bad), make(Toy, "later", diary, other)
+    outcome = Local(1, on_failure="stop").run([bad, other, child, later], store, RUNTIME)
+    assert list(outcome.failed) == [bad.identity] and outcome.blocked == {child.identity: bad.identity}
+    assert (outcome.ran, names(outcome.left)) == ([], ["later", "other"])
+    assert lines(diary) == ["start bad"]
+
+
+def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, diary: Path) -> None:
+    moody = make(Moody, "moody", diary)
+    child = make(Toy, "child", diary, moody)
+    outcome = Local(1, retries=1).run([moody, child], store, RUNTIME)
+    assert (outcome.failed, list(outcome.blocked)) == ({moody.identity: "not yet"}, [child.identity])
+    outcome = Local(1, retries=1).run([moody, child], store, RUNTIME)
+    assert (names(outcome.ran), outcome.failed) == (["child", "moody"], {})
+    assert lines(diary).count("start moody") == 3 and store.failure(moody) is None
+
+
+def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
+        "if __name__ == '__main__':\n"
+        "    from test_executors import twenty; from toy_stages import RUNTIME\n"
+        "    from t5grid.grid.executors import Local; from t5grid.grid.store import Store\n"
+        "    here = pathlib.Path(sys.argv[1])\n"
+        "    outcome = Local(1).run(twenty(here / 'diary'), Store(here / 'runs'), RUNTIME)\n"
+        "    assert len(outcome.ran) + len(outcome.found) == 20, outcome\n"
+    )
+    (tmp_path / "two.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "two.py"), str(tmp_path), str(HERE)]
+    commands = [subprocess.Popen(command) for _ in range(2)]
+    assert [command.wait(120) for command in commands] == [0, 0]
+    assert sorted(lines(diary)) == sorted(f"{w} {s.name}" for s in twenty(diary) for w in ("start", "end"))
+    assert {store.state(stage) for stage in twenty(diary)} == {"done"}
+
+
+def twenty(diary: Path) -> list[Toy]:
+    """Two roots with nine children each."""
+    roots = [make(Toy, name, diary) for name in "ab"]
+    return [*roots, *(make(Toy, f"{root.name}{i}", diary, root) for root in roots for i in range(9))]
 
 
 def test_an_idle_worker_that_vanished_is_replaced(

@@ -15,7 +15,7 @@ from t5grid.grid.multitask import parts_of
 from t5grid.grid.stages import Context, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import with_parents
-from t5grid.grid.work import work_on
+from t5grid.grid.work import DONE, work_on
 
 TWO = "suite.use=[questions,to_tamiri]"
 
@@ -217,7 +217,7 @@ def run_all(cell: Cell, root: Path) -> dict[str, dict[str, Any]]:
     store = Store(root)
     stages = with_parents(list(cell.strategy.stages(cell).values()))
     for stage in stages:
-        assert work_on(stage, store, RUNTIME, 1) == "done", store.failure(stage)
+        assert work_on(stage, store, RUNTIME, 1) == DONE, store.failure(stage)
     return {stage.kind: store.record(stage) or {} for stage in stages}
 
 

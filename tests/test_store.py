@@ -1,5 +1,6 @@
 """Stages on disk: locks, states, and files that are whole or not there; and the work on one stage."""
 
+import errno
 import json
 import os
 import subprocess
@@ -303,7 +304,7 @@ def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path
         "import pathlib, toy_stages as t; from t5grid.grid.store import Store;"
         "from t5grid.grid.work import work_on;"
         "stage = t.make(t.Chatty, 'chatty', pathlib.Path('diary')); store = Store('runs');"
-        "print(work_on(stage, store, t.RUNTIME, 1)); print(store.folder(stage))"
+        "print(work_on(stage, store, t.RUNTIME, 1).word); print(store.folder(stage))"
     )
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -316,6 +317,30 @@ def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path
         timeout=60,
     )
     result, folder = done.stdout.splitlines()
-    assert (result, done.stderr) == (DONE, "")
+    assert (result, done.stderr) == ("done", "")
     log = (Path(folder) / "log.txt").read_text().splitlines()
     assert sorted(log) == ["a line of Python", "a line of a child", "a line of trouble"]
+
+
+# --- a full disk
+
+FULL = "no space is left on the disk; make room, and the same command goes on: what is done is kept"
+
+
+def test_a_full_disk_ends_a_stage_with_a_message_and_leaves_the_store_as_it_was(
+    store: Store, stage: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First while the stage writes; then not even its lock, or its failure, can be written."""
+    store.finish(stage, {"score": 1.0})
+    filling = make(toy_stages.Filling, "filling", tmp_path / "diary")
+    result = work_on(filling, store, RUNTIME, 1)
+    assert (result, result.reason) == (FAILED, FULL)
+    assert (store.failure(filling) or {})["error"] == FULL and locks(store, filling) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        result = work_on(make(toy_stages.Failing, "bad", tmp_path / "diary"), store, RUNTIME, 1)
+        assert (result, result.reason) == (FAILED, FULL)
+        assert store.record(stage) == {**stage.describe(), "score": 1.0}
+    assert work_on(make(Toy, "bad", tmp_path / "diary"), store, RUNTIME, 1) == DONE
+    left = [path for path in store.root.rglob("*") if "lock" in path.name or "partial" in path.name]
+    assert [path.name for path in left] == [".half.partial"]  # cleared when the stage begins again

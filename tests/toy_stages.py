@@ -1,5 +1,6 @@
 """Stages without training for the tests of store, work and executors; spawned workers import them here."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -55,6 +56,24 @@ class Failing(Toy):
 
     def act(self, context: Context) -> dict[str, Any]:
         raise ValueError("rate=2: at most 1\n  is possible")
+
+
+class Moody(Toy):
+    """Fails until it has been started three times."""
+
+    def act(self, context: Context) -> dict[str, Any]:
+        if lines(Path(self.config["diary"])).count(f"start {self.name}") < 3:
+            raise ValueError("not yet")
+        return {}
+
+
+class Filling(Toy):
+    """Meets a disk that is full, in the middle of writing a file."""
+
+    def act(self, context: Context) -> dict[str, Any]:
+        with open(context.folder_of(self) / ".half.partial", "w") as file:
+            file.write("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Breaking(Toy):

@@ -43,7 +43,9 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
         print(f"{len(outcome.submitted)} stages submitted")
     for identity, reason in outcome.failed.items():
         print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
-    return 1 if outcome.failed else 0
+    for identity, culprit in outcome.blocked.items():
+        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
+    return 1 if outcome.failed or outcome.blocked else 0
 
 
 def multirun(overrides: Sequence[str]) -> int:

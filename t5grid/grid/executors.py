@@ -7,20 +7,22 @@ its share after a stage, from whatever libraries keep, is replaced by a fresh on
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from t5grid.building import AtLeast
 from t5grid.config import Runtime
 from t5grid.grid.progress import Progress
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, FAILED, FOUND, HELD, worker
+from t5grid.grid.work import DONE, FAILED, FOUND, HELD, Result, worker
 
 GB = 2**30
 LEAST_MEMORY = GB  # what a worker takes with everything imported and a small model
@@ -33,7 +35,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class Outcome:
     """What a sweep did: stages run now, found done, failed with their error, blocked by a failed parent.
 
-    An executor that does not wait has `submitted` the rest.
+    An executor that does not wait has `submitted` the rest; one that stops at a failure has `left` it.
     """
 
     ran: list[Stage] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
     submitted: list[Stage] = field(default_factory=list)
+    left: list[Stage] = field(default_factory=list)
 
 
 @dataclass
@@ -56,6 +59,8 @@ class Local:
 
     num_workers: int | None = None
     memory: int | None = None  # GB for all of them; None is what is free when they start
+    on_failure: Literal["continue", "stop"] = "continue"  # stop: start nothing more, end what runs
+    retries: Annotated[int, AtLeast(0)] = 0  # how often a failed stage is tried again
 
     def __post_init__(self) -> None:
         if self.num_workers is not None and self.num_workers < 1:
@@ -77,7 +82,8 @@ class Local:
             memory = self.memory * GB if self.memory else free_memory()
             num_workers = self._num_workers(todo.values(), runtime.num_devices, memory)
             threads = max(1, num_cores() // self._most_workers(runtime.num_devices))
-            _Run(todo, outcome, store, runtime, num_workers, threads, memory // num_workers).to_the_end()
+            share = memory // num_workers
+            _Run(todo, outcome, store, runtime, num_workers, threads, share, self).to_the_end()
         return outcome
 
     def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
@@ -132,10 +138,12 @@ class _Run:
         num_workers: int,
         num_threads: int,
         share: int,
+        settings: Local = Local(),
     ) -> None:
         self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
         self.num_threads = num_threads
         self.share = share  # bytes of memory that an idle worker may keep
+        self.settings, self.failures = settings, Counter[str]()
         self.held: dict[str, float] = {}
         self.num_workers, self.workers = num_workers, list[_Worker]()
 
@@ -162,12 +170,17 @@ class _Run:
                     self.workers.append(self._start())
                 while self.todo or self._busy():
                     self._hand_out()
-                    if not self._busy() and not self._waiting_for_others():
+                    if not self._busy() and (self._stopped() or not self._waiting_for_others()):
                         break
                     self._collect(progress)
                     progress.show(self._running(), self.outcome)
             finally:
                 self._stop()
+        self.outcome.left = list(self.todo.values())
+
+    def _stopped(self) -> bool:
+        """Whether nothing more is to be started."""
+        return self.settings.on_failure == "stop" and bool(self.outcome.failed)
 
     def _busy(self) -> list[_Worker]:
         return [each for each in self.workers if each.stage is not None]
@@ -187,6 +200,8 @@ class _Run:
                 self.outcome.blocked[identity] = self.outcome.blocked.get(culprit, culprit)
                 gone = gone | {identity}
                 del self.todo[identity]
+        if self._stopped():
+            return []
         now = time.monotonic()
         for identity in [identity for identity, until in self.held.items() if until < now]:
             del self.held[identity]
@@ -232,17 +247,21 @@ class _Run:
         time.sleep(POLL)
         return []
 
-    def _note(self, stage: Stage, result: str, progress: Progress) -> None:
+    def _note(self, stage: Stage, result: Result, progress: Progress) -> None:
         if result == HELD:
             self.todo[stage.identity] = stage
             self.held[stage.identity] = time.monotonic() + 4 * POLL
         elif result in (DONE, FOUND):
             (self.outcome.ran if result == DONE else self.outcome.found).append(stage)
             progress.finished(stage)
-        elif result == FAILED:
-            failure = self.store.failure(stage) or {}
-            self.outcome.failed[stage.identity] = failure.get("error", "no reason was left")
-            progress.failed(stage, self.outcome.failed[stage.identity])
+        else:
+            self.failures[stage.identity] += 1
+            again = self.failures[stage.identity] <= self.settings.retries
+            progress.failed(stage, result.reason + ("; it is tried again" if again else ""))
+            if again:
+                self.todo[stage.identity] = stage
+            else:
+                self.outcome.failed[stage.identity] = result.reason
 
     def _replace_if_large(self, each: _Worker) -> None:
         if memory_of(each.process.pid) > self.share:
@@ -252,7 +271,7 @@ class _Run:
             fresh = self._start()
             each.process, each.connection = fresh.process, fresh.connection
 
-    def _bury(self, stage: Stage, dead: _Worker) -> str:
+    def _bury(self, stage: Stage, dead: _Worker) -> Result:
         """A worker that vanished fails its stage, unless that was just done, and is replaced."""
         dead.process.join()
         self.workers[self.workers.index(dead)] = self._start()
@@ -262,7 +281,7 @@ class _Run:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         with suppress(OSError):  # a full disk may be what killed it
             self.store.fail(stage, f"the worker {how}", "no traceback: see log.txt")
-        return FAILED
+        return replace(FAILED, reason=f"the worker {how}")
 
     def _stop(self) -> None:
         """Close the connections: idle workers return, busy ones end at once, a deaf one is killed."""

@@ -99,7 +99,7 @@ def _of_kind(distinct: list[Stage], left: list[Stage], costs: Costs) -> Sequence
         number(sum(each.flops.total for each in to_run)),
         number(sum(each.tokens for each in to_run)),
         size(max(each.memory for each in every)),
-        f"{sum(map(costs.hours, left)):,.1f}",
+        hours(sum(map(costs.hours, left))),
         size(sum(each.disk for each in to_run)),
     )
 
@@ -117,14 +117,14 @@ def _saving(kind: str, distinct: list[Stage], asked: Counter[str], costs: Costs)
 def _sentences(costs: Costs) -> list[str]:
     """What the stages to run come to, and the speed that is taken for granted."""
     total = sum((each.flops for each in costs.of(costs.todo)), Flops())
-    hours, longest = sum(map(costs.hours, costs.todo)), costs.chain()
-    wall = max(longest, hours / max(costs.num_parallel, 1))
+    every, longest = sum(map(costs.hours, costs.todo)), costs.chain()
+    wall = max(longest, every / max(costs.num_parallel, 1))
     speed = f"{number(costs.speed.flops)} FLOP/s a device ({costs.speed.source})"
     flops = f"to run: {number(total.forward)} FLOPs forward, {number(total.backward)} backward"
     return [
         f"{flops}; {number(total.attention)} of them attention's own products",
         f"hours: of one stage at a time, at {speed}",
-        f"{costs.outlook}: about {wall:,.1f} hours, {longest:,.1f} the longest chain",
+        f"{costs.outlook}: about {hours(wall)} hours, {hours(longest)} the longest chain",
     ]
 
 
@@ -134,6 +134,11 @@ def number(value: float) -> str:
         if value < 999.5 * size:
             return f"{value / size:.{0 if size == 1 else 1}f} {unit}".rstrip()
     return f"{value:.2e}"
+
+
+def hours(value: float) -> str:
+    """Hours, with a decimal where that says anything."""
+    return f"{value:,.{0 if value >= 1000 else 1}f}"
 
 
 def size(num_bytes: float) -> str:

@@ -66,6 +66,7 @@ class Slurm:
     max_timeouts: Annotated[int, AtLeast(0)] = 100
     signal_delay: Count = 60
     setup: list[str] = field(default_factory=list)
+    retries: Annotated[int, AtLeast(0)] = 0
 
     def __post_init__(self) -> None:
         if "other" not in self.resources:
@@ -184,7 +185,8 @@ class Submission:
                 "executor=slurm: no srun here; give this command on a node of the cluster"
             ) from None
         executor.update_parameters(**self._parameters(stage, resources, runtime, gpus, dependency))
-        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), os.environ.get(ALLOW, ""))
+        allowed = os.environ.get(ALLOW, "")
+        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), allowed, settings.retries)
         tasks = [StageJob(each.identity, *where) for each in array.stages]
         try:
             with executor.batch():
@@ -232,6 +234,7 @@ class StageJob:
     num_threads: int
     folder: str
     allowed: str
+    retries: int = 0
 
     def __call__(self) -> str:
         """Run the stage to its end; wait for it where somebody else is at it."""
@@ -243,11 +246,12 @@ class StageJob:
         stage, node = handover.read(self.identity, store), _node()
         if node.number:
             return self._help(stage, store, node)
-        while (result := work_on(stage, store, self.runtime, self.num_threads, node)) == HELD:
-            time.sleep(HELD_POLL)
-        if result == FAILED:
-            raise StageFailed((store.failure(stage) or {}).get("error", "no reason was left"))
-        return result
+        for _ in range(1 + self.retries):
+            while (result := work_on(stage, store, self.runtime, self.num_threads, node)) == HELD:
+                time.sleep(HELD_POLL)
+            if result != FAILED:
+                return result.word
+        raise StageFailed(result.reason)
 
     def _help(self, stage: Stage, store: Store, node: Node) -> str:
         """Run this node's ranks; the first node holds the lock and writes the record."""

@@ -150,8 +150,12 @@ def _take(folder: Path) -> Path | None:
         handle = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return None
-    with os.fdopen(handle, "w") as file:
-        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}, file)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump({"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}, file)
+    except OSError:  # a full disk
+        mine.unlink(missing_ok=True)
+        raise
     for dead in found.values():
         dead.unlink(missing_ok=True)
     return mine

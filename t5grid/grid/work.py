@@ -11,10 +11,12 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from t5grid.config import Runtime
+from t5grid.files import FULL, is_full
 from t5grid.grid import ranks
 from t5grid.grid.provenance import provenance
 from t5grid.grid.ranks import Node, one_line
@@ -22,31 +24,55 @@ from t5grid.grid.stages import Context, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.watching import watching
 
-DONE, FOUND, FAILED, HELD = "done", "found", "failed", "held"
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a stage in a word, and why it failed."""
+
+    word: str
+    reason: str = field(default="", compare=False)
 
 
-def work_on(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None = None) -> str:
+DONE, FOUND, FAILED, HELD = map(Result, ("done", "found", "failed", "held"))
+
+
+def work_on(
+    stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None = None
+) -> Result:
     """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else."""
-    with store.lock(stage) as mine:
-        if not mine:
-            return HELD
-        if store.record(stage) is not None:
-            return FOUND
-        context = Context(store.folder, runtime, num_threads, lambda progress: store.report(stage, progress))
-        started = time.time()
-        try:
-            store.begin(stage)
-            with _output_to(store.folder(stage) / "log.txt"):
-                if several_ranks(stage, runtime):
-                    result = ranks.run(stage, store, runtime, num_threads, node or Node())
-                else:
-                    result = stage.run(context)
-            seconds = {"wall_seconds": round(time.time() - started, 2)}
-            store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
-        except Exception as error:
-            store.fail(stage, one_line(error), traceback.format_exc())
-            return FAILED
-        return DONE
+    try:
+        with store.lock(stage) as mine:
+            if not mine:
+                return HELD
+            if store.record(stage) is not None:
+                return FOUND
+            return _run(stage, store, runtime, num_threads, node)
+    except OSError as error:  # neither a record nor a failure can be written
+        return replace(FAILED, reason=_said(error))
+
+
+def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None) -> Result:
+    """Run a stage whose lock is held."""
+    context = Context(store.folder, runtime, num_threads, lambda progress: store.report(stage, progress))
+    started = time.time()
+    try:
+        store.begin(stage)
+        with _output_to(store.folder(stage) / "log.txt"):
+            if several_ranks(stage, runtime):
+                result = ranks.run(stage, store, runtime, num_threads, node or Node())
+            else:
+                result = stage.run(context)
+        seconds = {"wall_seconds": round(time.time() - started, 2)}
+        store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
+    except Exception as error:
+        store.fail(stage, _said(error), traceback.format_exc())
+        return replace(FAILED, reason=_said(error))
+    return DONE
+
+
+def _said(error: Exception) -> str:
+    """An error in a line; what to do where the disk is full."""
+    return FULL if is_full(error) else one_line(error)
 
 
 def several_ranks(stage: Stage, runtime: Runtime) -> bool:
@@ -66,8 +92,9 @@ def _output_to(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # the disk is full
+                sys.stdout.flush()
+                sys.stderr.flush()
             for target, source in enumerate(saved, start=1):
                 os.dup2(source, target)
                 os.close(source)
