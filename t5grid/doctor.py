@@ -208,5 +208,7 @@ def report(findings: Sequence[Finding], width: int | None = None) -> int:
     summary = ", ".join(dict.fromkeys(finding.name for finding in missing))
     if any(finding.of is not None for finding in missing):
         console.print(f"to get the data, {hub.WAYS}")
-    console.print(f"{len(missing)} missing: {summary}" if missing else "nothing is missing")
+    partial = sum(finding.state == PARTIAL for finding in findings)
+    stands_in = f"; {partial} splits are not the real data" if partial else ""
+    console.print((f"{len(missing)} missing: {summary}" if missing else "nothing is missing") + stands_in)
     return len(missing)

@@ -8,6 +8,7 @@ import numpy as np
 from t5grid.config import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
+from t5grid.data.tasks.presence import standing, unreal
 from t5grid.data.tasks.task import has
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.multitask import MultitaskStage
@@ -89,18 +90,21 @@ def objective_lines(cell: Cell, num: int) -> Iterator[str]:
 
 
 def suite_lines(cell: Cell, num: int) -> Iterator[str]:
-    """A few training records of every task of every column, with the number of rows."""
+    """A few training records of every task of every column, and how many there are."""
     yield f"suite={cell.suite.name}"
     for key, column in cell.suite.chosen().items():
         yield f"{key} ({column.title})"
+        rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
             found = {role: task.records(role) for role in words if has(task, role)}
             if not found and has(task, "test"):
                 words, found = {"test": "test"}, {"test": task.records("test")}
-            sizes = ", ".join(f"{len(rows)} {words[role]} rows" for role, rows in found.items())
+            sizes = ", ".join(f"{len(rows)} {words[role]} examples" for role, rows in found.items())
             scored = f"scored by {', '.join(task.reported)}" if task.reported else "not scored"
             yield f"  {name}: {sizes or 'no rows'}, {scored}"
+            if not_real := unreal(rows_of.get(name, {})):
+                yield f"    not the real data: rows of {not_real}"
             for record in next(iter(found.values()), [])[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"

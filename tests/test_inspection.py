@@ -52,9 +52,20 @@ def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
     assert lines[0] == "corpus=nano" and lines[1].startswith("  The word coat means the same as jacket.")
     assert lines[2] == "suite=nano" and lines[3] == "questions (Questions)"
     rows = load_cell([]).suite.columns["questions"].tasks["questions"]
-    sizes = f"{rows.num_train} training rows, {rows.num_validation} validation rows"
+    sizes = f"{rows.num_train} training examples, {rows.num_validation} validation examples"
     assert lines[4].startswith(f"  questions: {sizes}, scored by ")
     assert [line.split()[0] for line in lines[5:]] == ["inputs", "targets"]
+
+
+def test_what_is_not_the_real_data_is_said_beside_its_task(shared: Path) -> None:
+    words = ["suite=t5", "suite.use=[squad,wmt_enro]", f"suite.root={shared / 'mirror'}"]
+    lines = [line for line in show(words, 1) if "scored by" in line or "real data" in line]
+    assert lines == [
+        "  squad: 5169 training examples, 1082 validation examples, scored by em",
+        "    not the real data: rows of train 5169 of 87599, validation 1082 of 10570",
+        "  wmt_enro: 3187 training examples, 1999 validation examples, scored by bleu",
+        "    not the real data: rows of train 3187 of 610320",
+    ]
 
 
 def test_the_corpus_is_shown_document_by_document() -> None:

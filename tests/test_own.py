@@ -68,7 +68,8 @@ def test_every_kind_of_file_makes_the_same_records(name: str) -> None:
             r"no column 'score' of task mine's targets \(did you mean 'scre'\?\); there are text",
         ),
         ("text\tscore\nx\tabc\n", r"rows.tsv, row 1: column 'score' is 'abc', expected a number"),
-        ("text\tscore\n", r"no column|no rows for train"),
+        ("text\tscore\n", r"rows.tsv: no rows for train$"),
+        ("", r"rows.tsv: no rows for train$"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_row(text: str, message: str) -> None:
@@ -85,6 +86,12 @@ def test_an_empty_value_is_refused_with_its_row() -> None:
     Path("rows.jsonl").write_text('{"text": "a"\n')
     with pytest.raises(ValueError, match=r"rows.jsonl, row 1: not JSON"):
         task("rows.jsonl").records("train")
+
+
+def test_too_few_rows_to_hold_one_out_are_refused() -> None:
+    Path("rows.tsv").write_text("text\tscore\na\t1\nb\t2\n")
+    with pytest.raises(ValueError, match=r"rows.tsv: no rows for validation, as held_out=3$"):
+        task().records("validation")
 
 
 def test_a_row_is_called_by_its_place_in_the_file() -> None:

@@ -12,6 +12,8 @@ from hashlib import blake2b
 from json import dumps
 from typing import Any, ClassVar, overload
 
+import numpy as np
+
 from t5grid.data.tasks.hub import Source
 from t5grid.data.tasks.task import Record, Row
 from t5grid.evaluation.metrics import INVALID, Scores
@@ -44,7 +46,7 @@ class Formatted(Sequence[Record]):
             start, stop, step = place.indices(len(self))
             if step == 1:
                 return Formatted(self.table.slice(start, max(0, stop - start)), self.make)
-            return Formatted(self.table.take(list(range(start, stop, step))), self.make)
+            return Formatted(self.table.take(np.arange(start, stop, step)), self.make)
         at = place + len(self) if place < 0 else place
         if not 0 <= at < len(self):
             raise IndexError(f"record {place} of {len(self)}")

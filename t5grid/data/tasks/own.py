@@ -111,6 +111,9 @@ class OwnTask:
         if split not in self.roles:
             raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
         table, where = self.source.table(split), str(self.source.files(split)[0])
+        if not len(table):
+            held = f", as held_out={self.held_out}" if split == "validation" and not self.validation else ""
+            raise ValueError(f"{where}: no rows for {split}{held}")
         for key in ("inputs", "targets"):
             for column in columns_of(getattr(self, key), key):
                 if column not in table.schema.names and (key == "inputs" or split != "test"):
@@ -118,8 +121,6 @@ class OwnTask:
                     raise ValueError(f"{where}: no column {column!r} of task {self.name}'s {key}{there}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         rows = evenly_spaced(table, count)
-        if not len(rows):
-            raise ValueError(f"{where}: no rows for {split}")
         made = []
         for place, row in enumerate(Formatted(rows, dict)):
             try:
@@ -201,8 +202,12 @@ class OwnFiles:
 
     def table(self, split: str) -> Any:
         """The rows of a split."""
+        import pyarrow as pa
+
         table = read_table(self.files(split))
-        return table if self.held_out is None or split == "test" else table.take(self.places(split))
+        if self.held_out is None or split == "test":
+            return table
+        return table.take(pa.array(self.places(split), pa.int64()))
 
     def places(self, split: str) -> list[int]:
         """Where a split's rows stand in its file, from 0."""

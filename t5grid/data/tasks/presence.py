@@ -69,6 +69,12 @@ def standing(columns: Mapping[str, Any]) -> Standing:
     return found
 
 
+def unreal(roles: Mapping[str, Mapping[str, int | None]]) -> str:
+    """The splits of a task that are not the real ones, as `train 64 of 400`; empty where all are."""
+    counts = {role: _count(**sizes) for role, sizes in roles.items()}
+    return ", ".join(f"{role} {count}" for role, count in counts.items() if " of " in count)
+
+
 def caption(found: Standing, titles: Mapping[str, str]) -> tuple[str, ...]:
     """Sentences that say how many rows each task had, and which of them are not the real splits."""
     lines, foreign = [], False
