@@ -2,7 +2,7 @@
 
 import pytest
 
-from t5grid.grid import figures
+from t5grid.grid import figures, illustrations
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.paper import PaperReference
 from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
@@ -88,4 +88,11 @@ def test_the_same_numbers_draw_the_same_bytes() -> None:
     for render in (figures.svg, figures.png):
         assert render(figures.curve_plot("Two", curves)) == render(figures.curve_plot("Two", curves))
     text = figures.svg(figures.curve_plot("Two", curves)).decode()
-    assert "Verdana" in text and "Two: pre-training" in text and "<dc:date>" not in text
+    assert "Verdana" in text and "Two: training loss" in text and "<dc:date>" not in text
+
+
+def test_trainings_of_one_row_are_told_apart_by_what_is_their_own() -> None:
+    names = ["without_a-spans-nano-seed0", "without_b-spans-nano-seed0"]
+    assert illustrations._own_parts(names) == ["without_a", "without_b"]
+    assert illustrations._own_parts(names[:1]) == [""]
+    assert illustrations._own_parts([]) == []

@@ -158,7 +158,7 @@ def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
 
 
 def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
-    """Training loss over steps, a line a pre-training (as the paper's Figure 6); None without curves."""
+    """Training loss over steps, a line a training (as the paper's Figure 6); None without curves."""
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return None
@@ -169,9 +169,9 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
             steps, losses = zip(*curve, strict=True)
             dash = DASHES[k // len(COLOURS) % len(DASHES)]
             panel.plot(steps, losses, dash, color=COLOURS[k % len(COLOURS)], linewidth=1.4, label=name)
-        panel.set_xlabel("pre-training step")
-        panel.set_ylabel("training loss (nats a target token)")
-        panel.set_title(f"{title}: pre-training")
+        panel.set_xlabel("step")
+        panel.set_ylabel("nats a target token")
+        panel.set_title(f"{title}: training loss")
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
         return figure
 

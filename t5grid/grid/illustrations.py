@@ -1,6 +1,7 @@
 """grid + records -> the figures of one table: dots, ranks, curves, an axis, costs."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,27 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
 
 
 def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
-    """A curve for each different pre-training or multi-task training of the rows' first seeds."""
+    """A curve for each different pre-training or multi-task training of the rows' first seeds.
+
+    It bears the row's title; where a row has several, also what tells their names apart.
+    """
     found: dict[str, Curve] = {}
     seen = set()
     for key, ((_, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
         trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
-        for stage in trainings:
+        for stage, own in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
             if stage.identity not in seen and (curve := curve_of(stage, store, records)):
                 seen.add(stage.identity)
-                found[title if len(trainings) == 1 else f"{title}: {stage.name}"] = curve
+                found[f"{title}: {own}" if own else title] = curve
     return found
+
+
+def _own_parts(names: Sequence[str]) -> list[str]:
+    """Of each name the parts between hyphens that not all have: a-b_c-s0, a-d-s0 -> b_c, d."""
+    parts = [name.split("-") for name in names]
+    shared = set(parts[0]).intersection(*parts) if parts else set()
+    return [", ".join(part for part in each if part not in shared) for each in parts]
 
 
 def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, float]]:
