@@ -74,9 +74,13 @@ class FinetuneBudget:
 
 @dataclass(frozen=True)
 class EvaluateBudget:
-    """How many validation rows a task is scored on; null is all."""
+    """How many validation rows a task is scored on (null is all), and the beams of columns of long texts.
+
+    One beam is greedy decoding, as in the study; its final models had four (paper, section 3.7).
+    """
 
     num_examples: Count | None
+    num_beams: Count = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ class Budget:
 class Column:
     """One column of a table: its tasks and the lengths its pairs are trimmed to (EOS included).
 
-    `mirrors` is the study's column that it stands for; it changes nothing that is trained or scored.
+    `mirrors` is the study's column that it stands for; it changes nothing that is trained or scored. Answers
+    of a column of `long_texts` are searched for with as many beams as the budget says, others are greedy.
+    `num_tokens` and `checkpoint_every` are the column's own in fine-tuning; None is the budget's.
     """
 
     title: str
@@ -106,6 +112,9 @@ class Column:
     targets_length: Annotated[int, AtLeast(2)]
     tasks: dict[str, Task]
     mirrors: Literal["GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo"] | None = None
+    long_texts: bool = False
+    num_tokens: Count | None = None
+    checkpoint_every: Count | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

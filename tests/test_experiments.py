@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.config import load_cell
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.paper import paper_row
 
@@ -59,6 +60,33 @@ def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
         load_experiment(folder / f"{name}.yaml") for name in ("span_length", "objectives")
     )
     assert of_spans.rows["span_3"].overrides == of_objectives.rows["random_spans"].overrides
+
+
+@pytest.mark.parametrize(
+    ("row", "width", "unlabelled"),
+    [
+        ("small", (512, 2048, 64, 8, 6), 710_000),
+        ("base", (768, 3072, 64, 12, 12), 2_620_000),
+        ("large", (1024, 4096, 64, 16, 24), 8_660_000),
+        ("xl_3b", (1024, 16384, 128, 32, 24), 33_500_000),
+        ("xxl_11b", (1024, 65536, 128, 128, 24), 133_000_000),
+    ],
+)
+def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...], unlabelled: int) -> None:
+    """Paper, section 3.7; a million steps of 2^11 rows are 2^20 here, 32 times the baseline's text."""
+    spec = load_experiment(FILES[0].parent / "final.yaml").rows[row]
+    cell = load_cell(["budget=paper", "suite=t5_tasks", *spec.overrides])
+    size, pretrain = cell.size, cell.budget.pretrain
+    assert (size.d_model, size.d_ff, size.d_kv, size.num_heads, size.num_layers) == width
+    assert (pretrain.num_steps, pretrain.num_rows, pretrain.inputs_length) == (2**20, 2**11, 512)
+    assert (cell.objective.rate, cell.objective.mean_span_length) == (0.15, 3)
+    assert (cell.mixing.limit, cell.mixing.unlabelled_limit) == (1_000_000, unlabelled)
+    assert cell.budget.evaluate.num_beams == 4
+    columns = cell.suite.chosen()
+    searched = [key for key, column in columns.items() if column.long_texts]
+    assert searched == ["cnn_dailymail", "wmt_ende", "wmt_enfr", "wmt_enro"]
+    small = [key for key, column in columns.items() if column.num_tokens == 8 * 512]
+    assert len(small) == 16 and all(columns[key].checkpoint_every == 1000 for key in small)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,16 @@ def test_a_limit_is_scaled_to_the_suite() -> None:
     assert ExamplesProportional(2**19, limit_scale=1 / 256).rates(SMALL) == (10, 500, 2048, 2048)
 
 
+def test_unlabelled_text_may_have_a_limit_of_its_own() -> None:
+    assert ExamplesProportional(1000, unlabelled_limit=200).rates(SMALL) == (10, 500, 1000, 200)
+    assert ExamplesProportional(None, unlabelled_limit=200, limit_scale=0.5).rates(SMALL) == (
+        10,
+        500,
+        9000,
+        100,
+    )
+
+
 def test_a_task_in_two_columns_counts_once_in_all_unless_told_otherwise() -> None:
     twice = [Part("x.rte", 2490, copies=2), Part("y.rte", 2490, copies=2)]
     assert ExamplesProportional(None).rates(twice) == (1245, 1245)

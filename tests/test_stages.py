@@ -124,6 +124,24 @@ def test_every_science_key_changes_the_stage_that_reads_it_and_all_that_stand_on
     assert [kind for kind in KINDS if changed[kind] != plain[kind]] == list(KINDS[KINDS.index(first) :])
 
 
+def test_beams_change_the_evaluation_of_columns_of_long_texts_alone(plain: dict[str, str]) -> None:
+    assert identities("budget.evaluate.num_beams=4") == plain
+    cells = [load_cell(["suite.use=[to_norvin]", *more]) for more in ([], ["budget.evaluate.num_beams=4"])]
+    greedy, searched = (cell.strategy.stages(cell)["to_norvin"] for cell in cells)
+    assert searched.hash != greedy.hash and searched.parents[0].hash == greedy.parents[0].hash
+    assert [stage.config["evaluate"].get("num_beams") for stage in (greedy, searched)] == [None, 4]
+
+
+def test_a_column_may_have_a_batch_and_checkpoints_of_its_own(plain: dict[str, str]) -> None:
+    own = ["+suite.columns.questions.num_tokens=512", "+suite.columns.questions.checkpoint_every=50"]
+    changed = graph(*own)
+    assert changed["pretrain"].identity == plain["pretrain"]
+    assert (
+        changed["finetune"].identity
+        == identities("budget.finetune.num_tokens=512", "budget.finetune.checkpoint_every=50")["finetune"]
+    )
+
+
 @pytest.mark.parametrize("cls", [PretrainStage, FinetuneStage])
 def test_a_raised_version_changes_the_stage_and_all_that_stand_on_it(
     plain: dict[str, str], monkeypatch: pytest.MonkeyPatch, cls: type[Stage]

@@ -96,6 +96,13 @@ def test_a_published_row_is_named_by_two_cells_where_one_repeats() -> None:
     assert (row.scores["GLUE"], row.bold, row.starred) == ("79.68", frozenset(), False)
 
 
+def test_the_final_models_scores_are_read_under_the_studys_columns() -> None:
+    row = paper_row(PaperReference("table14", "T5-11B"))
+    assert list(row.scores.values()) == ["90.3", "21.55", "91.26", "88.9", "32.1", "43.4", "28.1"]
+    assert row.bold == {"GLUE", "CNNDM", "SQuAD", "SGLUE"}
+    assert row.facts["CoLA Matthew's"] == "71.6" and "SQuAD EM" not in row.facts
+
+
 def test_titles_of_published_tables() -> None:
     assert table_title("table04") == "Table 4"
     assert table_title("table10_corrected") == "Table 10 (corrected)"

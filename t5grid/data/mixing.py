@@ -11,6 +11,9 @@ from typing import Annotated, ClassVar
 
 from t5grid.building import AtLeast
 
+UNSUPERVISED = "unsupervised"
+"""Name of the part that is unlabelled text."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -77,12 +80,15 @@ class ExamplesProportional:
             number of examples.
         halve_repeated: whether a task that is in several columns counts once in all, as the two RTEs do in
             the study's mixtures.
+        unlabelled_limit: a limit of the unlabelled text alone, as the final models had (paper, section 3.7);
+            None is `limit`.
     """
 
     limit: Annotated[int, AtLeast(1)] | None
     limit_scale: float = 1.0
     limit_parts: bool = True
     halve_repeated: bool = True
+    unlabelled_limit: Annotated[int, AtLeast(1)] | None = None
     temperature: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -108,13 +114,19 @@ class ExamplesProportional:
         return (Phase(1.0, self.rates(parts)),)
 
     def _rate(self, part: Part) -> float:
-        size: float | None = self.scaled_limit if part.num_examples is None else part.num_examples
+        limit = self._limit(part)
+        size: float | None = limit if part.num_examples is None else part.num_examples
         if size is None:
             raise ValueError("mixing.limit=null: the number of documents is known once they are encoded")
         scale = 1 / part.copies if self.halve_repeated else 1.0
         if part.of_benchmark and not self.limit_parts:
             return size * scale
-        return rate(size, self.scaled_limit, self.temperature, scale)
+        return rate(size, limit, self.temperature, scale)
+
+    def _limit(self, part: Part) -> float | None:
+        if part.name == UNSUPERVISED and self.unlabelled_limit is not None:
+            return self.unlabelled_limit * self.limit_scale
+        return self.scaled_limit
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,18 @@ NUM_SAMPLES = 3
 
 
 def score(
-    model: nn.Module, vocabulary: Vocabulary, column: Column, records: dict[str, Sequence[Record]], batch: int
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    column: Column,
+    records: dict[str, Sequence[Record]],
+    batch: int,
+    num_beams: int = 1,
 ) -> tuple[Scores, dict[str, list[dict[str, str]]]]:
     """Every metric of every task of a column, and a few decoded examples a task."""
     scores, samples = {}, {}
     for name, task in scored(column).items():
         rows = records[name]
-        predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch)
+        predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch, num_beams)
         scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
         samples[name] = [
             {"input": row["inputs"], "target": row["targets"], "prediction": answer}

@@ -12,7 +12,6 @@ from t5grid.files import read_json
 from t5grid.grid.stages import Built, Context, Stage, build_model, load_vocabulary, measured, num_parameters
 from t5grid.grid.workload import Workload, of_mixture
 
-UNSUPERVISED = "unsupervised"
 FolderOf = Callable[[Stage], Path]
 
 
@@ -51,7 +50,7 @@ class MultitaskStage(Stage):
         """The data sets in order: every task of every column, then the unlabelled text."""
         num_documents = self.num_documents(folder_of)
         parts = parts_of(self.columns(), sizes)
-        return parts + ([mixing.Part(UNSUPERVISED, num_documents)] if self.tokens else [])
+        return parts + ([mixing.Part(mixing.UNSUPERVISED, num_documents)] if self.tokens else [])
 
     def preface(self, folder_of: FolderOf) -> list[str]:
         """The mixture as a table."""

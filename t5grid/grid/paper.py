@@ -12,6 +12,17 @@ from pathlib import Path
 COLUMNS = ("GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo")
 """The seven columns of the study's tables (paper, section 3.1.5)."""
 
+_IN_TABLE_14 = {
+    "GLUE Average": "GLUE",
+    "CNN/DM ROUGE-2": "CNNDM",
+    "SQuAD EM": "SQuAD",
+    "SuperGLUE Average": "SGLUE",
+    "WMT EnDe BLEU": "EnDe",
+    "WMT EnFr BLEU": "EnFr",
+    "WMT EnRo BLEU": "EnRo",
+}
+"""The same in the table that has a column for every metric."""
+
 _PLACES = (Path(__file__).parents[1] / "paper", Path(__file__).parents[2] / "results" / "paper")
 """Where the published tables lie: in an installed wheel, in a checkout."""
 
@@ -58,14 +69,15 @@ def _read(path: Path) -> tuple[PaperRow, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         header, rows = list(reader.fieldnames or ()), list(reader)
-    columns = [column for column in COLUMNS if column in header]
-    facts = [column for column in header[1:] if column not in (*COLUMNS, "starred", "bold")]
+    columns = {_IN_TABLE_14.get(name, name): name for name in header}
+    columns = {column: columns[column] for column in COLUMNS if column in columns}
+    facts = [name for name in header[1:] if name not in (*columns.values(), "starred", "bold")]
     return tuple(
         PaperRow(
             table=path.stem,
             label=label,
-            scores={column: row[column] for column in columns},
-            bold=frozenset(row["bold"].split(";")) & frozenset(columns),
+            scores={column: row[name] for column, name in columns.items()},
+            bold=frozenset(column for column, name in columns.items() if name in row["bold"].split(";")),
             starred=row["starred"] == "1",
             facts={column: row[column] for column in facts},
         )

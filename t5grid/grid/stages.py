@@ -299,12 +299,12 @@ class EvaluateStage(Stage):
 
         restored = restore(self, context)
         column, vocab = restored.column, restored.vocabulary
-        records = load_records(column, "validation", self.config["evaluate"]["num_examples"])
+        evaluate = self.config["evaluate"]
+        records = load_records(column, "validation", evaluate["num_examples"])
+        how = {"batch": context.runtime.evaluation_batch, "num_beams": evaluate.get("num_beams", 1)}
         by_step, samples = {}, {}
         for done, step in enumerate(restored.steps, start=1):
-            by_step[step], samples[step] = score(
-                restored.at(step), vocab, column, records, context.runtime.evaluation_batch
-            )
+            by_step[step], samples[step] = score(restored.at(step), vocab, column, records, **how)
             context.report({"step": done, "num_steps": len(restored.steps)})
         chosen = choose(column, by_step)
         rows = {name: len(each) for name, each in records.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from t5grid.config import Cell, Column, FinetuneBudget, PretrainBudget
+from t5grid.config import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.tasks.presence import refuse_missing
 from t5grid.grid.imported import import_stage
 from t5grid.grid.multitask import MultitaskStage, parts_of
@@ -199,20 +199,27 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
-    training = {
-        **{group: cell.config[group] for group in ("architecture", "size", "finetune")},
-        "budget": {**cell.config["budget"]["finetune"], "schedule": schedule},
-        "seed": cell.seed,
+    model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
+        "seed": cell.seed
     }
-    content = essential(training) | {"budget": essential(training["budget"], FinetuneBudget)}
+    content = essential(model)
     stages: dict[str, Stage] = {}
     start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
     for key in keys or cell.suite.chosen():
-        config = {**training, "column": cell.config["suite"]["columns"][key]}
+        budget = {**_finetune_budget(cell, key), "schedule": schedule}
+        identified = content | {"budget": essential(budget, FinetuneBudget)} | _data(cell, key)
+        config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
         name = _name(cell, key, start, _distinction(cell))
-        tuned = FinetuneStage(name, config, content | _data(cell, key), parents)
+        tuned = FinetuneStage(name, config, identified, parents)
         stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
     return stages
+
+
+def _finetune_budget(cell: Cell, key: str) -> dict[str, Any]:
+    """The budget of a column's fine-tuning, with what the column has of its own."""
+    column = cell.suite.columns[key]
+    own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
+    return cell.config["budget"]["finetune"] | {name: value for name, value in own.items() if value}
 
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
@@ -224,7 +231,10 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    evaluate = {"evaluate": cell.config["budget"]["evaluate"], "seed": cell.seed}
+    budget = essential(cell.config["budget"]["evaluate"], EvaluateBudget)
+    if not cell.suite.columns[key].long_texts:
+        budget = {name: value for name, value in budget.items() if name != "num_beams"}
+    evaluate = {"evaluate": budget, "seed": cell.seed}
     model = {group: cell.config[group] for group in ("architecture", "size")}
     config = {**model, **evaluate, "column": cell.config["suite"]["columns"][key]}
     content = {**evaluate, **_data(cell, key)}

@@ -118,10 +118,13 @@ def of_mixture(stage: "Stage", built: "Built") -> Workload:
 
 
 def of_evaluation(stage: "Stage", built: "Built") -> Workload:
-    """Of a stage that answers every validation row of a column with every checkpoint, at full length."""
+    """Of a stage that answers every validation row of a column with every checkpoint, at full length.
+
+    A beam is counted as a row, though all beams of a row read its inputs once.
+    """
     *trained, _ = stage.parents
-    column = built(stage.config["column"], "suite", Column)
-    rows = _num_scored(column, stage.config["evaluate"]["num_examples"])
+    column, evaluate = built(stage.config["column"], "suite", Column), stage.config["evaluate"]
+    rows = _num_scored(column, evaluate["num_examples"]) * evaluate.get("num_beams", 1)
     num_steps = _num_checkpoints(trained[0].config["budget"])
     lengths = (column.inputs_length, column.targets_length)
     return Workload(*_model_of(stage, built), rows, *lengths, num_steps, num_models=len(trained))
