@@ -11,7 +11,7 @@ import pytest
 
 from t5grid import identity
 from t5grid.building import ALLOW
-from t5grid.config import FinetuneBudget, PretrainBudget, load_cell
+from t5grid.config import EvaluateBudget, FinetuneBudget, PretrainBudget, load_cell
 from t5grid.grid.stages import PretrainStage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
@@ -25,6 +25,7 @@ MODULES = (
     "t5grid.training.finetuning",
     "t5grid.training.schedules",
 )
+BUDGETS = (PretrainBudget, FinetuneBudget, EvaluateBudget)
 OBJECTIVE = """
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -52,7 +53,7 @@ def forget() -> Any:
 
 def test_every_default_of_ours_is_registered() -> None:
     """A new key at its class default is left out of identities: write that into neutral.json, for good."""
-    found = {f"t5grid.config.{cls.__name__}": defaults(cls) for cls in (PretrainBudget, FinetuneBudget)}
+    found = {f"t5grid.config.{cls.__name__}": defaults(cls) for cls in BUDGETS}
     for name in MODULES:
         module = importlib.import_module(name)
         every = [each for each in vars(module).values() if dataclasses.is_dataclass(each)]
