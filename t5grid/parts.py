@@ -108,9 +108,7 @@ class Parts:
             if not _is_plain(override) or top not in default.raw:
                 raise _Further
             if override.key_or_group in GROUPS:
-                if choices[top] is not default.choices[top]:  # given twice
-                    raise _Further
-                choices[top] = override.value()
+                choices[top] = override.value()  # given twice, the last one counts
             else:
                 values.setdefault(top, []).append(word)
         raw = {}

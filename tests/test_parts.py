@@ -48,6 +48,7 @@ def test_every_option_is_what_hydra_makes_of_it(group: str) -> None:
     ("words", "put_together"),
     [
         (["objective.rate=0.2", "seed=3"], True),
+        (["size=base", "size.d_model=64", "size=small"], True),
         (["suite.use=[questions,sentences]", "suite.columns.questions.title='A, b'"], True),
         (["budget=lab", "budget.note=null", "budget.pretrain.num_steps=${budget.finetune.num_steps}"], True),
         (["+objective.x=3"], False),
