@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from t5grid import __version__
-from t5grid.cli import main, split_names
+from t5grid.cli import main
+from t5grid.commands.grids import split_names
 
 HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "sklearn", "wandb", "sacrebleu")
 SMALL = ("budget=smoke", "suite.use=[questions]")

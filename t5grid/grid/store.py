@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,24 +85,28 @@ class Store:
         }
         write_whole(self.folder(stage) / "failed.json", json.dumps(failure, indent=1))
 
-    @contextmanager
-    def lock(self, stage: Stage) -> Iterator[bool]:
-        """Hold the stage's lock, heart beating; yields False if somebody alive holds it."""
-        folder = self.folder(stage)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = _take(folder)
-        if path is None:
-            yield False
-            return
-        stop = threading.Event()
-        beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
-        beat.start()
-        try:
-            yield True
-        finally:
-            stop.set()
-            beat.join()
-            path.unlink(missing_ok=True)
+    def lock(self, stage: Stage) -> AbstractContextManager[bool]:
+        """Hold the stage's lock, heart beating; False if somebody alive holds it."""
+        return locked(self.folder(stage))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a stage's folder, heart beating; yields False if somebody alive holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _take(folder)
+    if path is None:
+        yield False
+        return
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+    beat.start()
+    try:
+        yield True
+    finally:
+        stop.set()
+        beat.join()
+        path.unlink(missing_ok=True)
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""the sub-commands of `t5grid`, each beside its options; nothing here imports torch before it runs."""

@@ -1,0 +1,96 @@
+"""`t5grid doctor`, `inspect`, `clean` and `predict`: what a cell needs, reads and answers."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+FAILURE = 1
+
+
+def add_commands(commands: Any) -> None:
+    """Add the sub-commands to those of the parser."""
+    text = "what a cell needs and what of it is missing: data, packages, GPU, Slurm"
+    add = commands.add_parser("doctor", help=text)
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.set_defaults(command=doctor)
+    text = "what an objective, a corpus or a suite really produces, as text"
+    add = commands.add_parser("inspect", help=text)
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
+    add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
+    add.set_defaults(command=inspect)
+    add = commands.add_parser("clean", help="C4's cleaning rules over a corpus: what each of them drops")
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.add_argument("--to", metavar="DIR", type=Path, help="write the clean text there, as jsonl.gz")
+    add.set_defaults(command=clean)
+    _add_predict(commands.add_parser("predict", help="answers of a fine-tuned model to lines of text"))
+
+
+def _add_predict(add: Any) -> None:
+    add.add_argument("names", nargs="+", metavar="COLUMN|STAGE|OVERRIDE")
+    add.add_argument("--input", type=Path, metavar="FILE", help="a text a line; standard input if not given")
+    add.add_argument("--output", type=Path, metavar="FILE", help="an answer a line; else standard output")
+    add.add_argument("--task", help="which of the column's tasks the lines are of")
+    add.add_argument("--raw", action="store_true", help="take lines as they are, without the task's words")
+    add.add_argument("--step", type=int, help="which checkpoint; the one that is reported if not given")
+    text = "width of a beam search (the study's: 4); 1: greedy"
+    add.add_argument("--beams", type=int, default=1, help=text)
+    add.set_defaults(command=predict)
+
+
+def doctor(options: Any, rest: list[str]) -> int:
+    """List what a cell needs and whether it is here; 1 where anything is missing."""
+    from t5grid.composing import check_repeats
+    from t5grid.config import load_cell
+    from t5grid.doctor import examine, report
+
+    check_repeats(options.overrides)
+    width = None if sys.stdout.isatty() else 150
+    return FAILURE if report(list(examine(load_cell(options.overrides))), width) else 0
+
+
+def inspect(options: Any, rest: list[str]) -> int:
+    """Show what the axis values of a cell produce."""
+    from t5grid.inspection import show
+
+    print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+def clean(options: Any, rest: list[str]) -> int:
+    """Count what each of C4's rules drops of a cleaned corpus; write what is left."""
+    from collections import Counter
+
+    from t5grid.config import load_cell
+    from t5grid.data.cleaning import Cleaned, clean_whole
+
+    chosen = any(word.startswith("corpus=") for word in options.overrides)
+    corpus = load_cell([*([] if chosen else ["corpus=cleaned"]), *options.overrides]).corpus
+    if not isinstance(corpus, Cleaned):
+        raise ValueError("clean: corpus=cleaned or corpus=cleaned_v3, with corpus.source.path=DIR")
+    if options.to is not None and options.to.exists() and any(options.to.iterdir()):
+        raise ValueError(f"clean: --to {options.to}: is not empty")
+    counts: Counter[str] = Counter()
+    for done, _ in enumerate(clean_whole(corpus, counts, options.to), start=1):
+        pages = f"{counts['pages kept']} of {counts['pages read']} pages"
+        print(f"\r{done} shards, {pages}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    print("\n".join(f"{count:>12,}  {what}" for what, count in sorted(counts.items()) if count))
+    return 0
+
+
+def predict(options: Any, rest: list[str]) -> int:
+    """Answer each line of a file or of standard input."""
+    from t5grid.files import read_lines, write_whole
+    from t5grid.grid.predicting import answers
+
+    if options.beams < 1:
+        raise ValueError(f"--beams {options.beams}: at least 1")
+    lines = read_lines(options.input)
+    how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
+    found = answers(options.names, lines, **how)
+    text = "".join(answer.replace("\n", " ") + "\n" for answer in found)
+    if options.output:
+        write_whole(options.output, text)
+    else:
+        sys.stdout.write(text)
+    return 0

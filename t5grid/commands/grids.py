@@ -1,0 +1,173 @@
+"""`t5grid run`, `sweep`, `plan`, `status`, `logs` and `cancel`: cells and whole tables, run and watched."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+FAILURE = 1
+
+
+def add_commands(commands: Any) -> None:
+    """Add the sub-commands to those of the parser."""
+    add = commands.add_parser("run", help="one cell; -m is a Hydra multirun over cells")
+    add.add_argument("overrides", nargs="*")
+    add.set_defaults(command=run, hydra=True)
+    for name, command, text in (
+        ("sweep", sweep, "the tables named: run what is missing, then write them"),
+        ("plan", plan, "what a sweep would do and cost: stages, shared, done, to run"),
+        ("status", status, "the state of every stage of the tables named"),
+        ("logs", logs, "the end of a stage's log (kind/part of its name), or of a table's unfinished ones"),
+        ("cancel", cancel, "end stages (kind/part of a name), or a table's, where they run or wait"),
+    ):
+        add = commands.add_parser(name, help=text)
+        add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
+        add.set_defaults(command=command)
+    commands.choices["logs"].add_argument("-n", "--num", type=int, default=20, help="how many lines of each")
+    for name in ("run", "sweep"):
+        text = "stay until jobs that were submitted have ended"
+        commands.choices[name].add_argument("--wait", action="store_true", help=text)
+
+
+def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Experiment names and overrides. Raises ValueError where no name is given."""
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    if not names:
+        raise ValueError("name at least one experiment, such as: objectives")
+    return names, [word for word in words if word not in names]
+
+
+def grids_of(options: Any) -> tuple[list[Any], Any]:
+    """The grids named, all composed and validated, and the store of their runtime."""
+    from t5grid.composing import check_repeats
+    from t5grid.config import Cells
+    from t5grid.grid.graph import expand
+    from t5grid.grid.store import Store
+
+    names, overrides = split_names(options.names)
+    check_repeats(overrides)
+    loader = Cells()
+    grids = [expand(name, overrides, loader) for name in names]
+    for grid in grids:
+        _refuse_equal_rows(grid)
+    return grids, Store(grids[0].baseline.runtime.runs_dir)
+
+
+def _refuse_equal_rows(grid: Any) -> None:
+    """An override of what the rows themselves vary would print one cell under two names."""
+    seen: dict[str, str] = {}
+    for key, ((cell, _), *_) in grid.rows.items():
+        other = seen.setdefault(repr(cell.config), key)
+        if other != key:
+            where = f"experiments/{grid.experiment.name}.yaml"
+            rows = f"{where}, rows {other} and {key}"
+            raise ValueError(f"{rows}: one and the same cell; override only what no row varies")
+
+
+def sweep(options: Any, rest: list[str]) -> int:
+    """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.data.tasks.presence import fetch
+    from t5grid.grid.graph import merged
+    from t5grid.grid.publishing import publish
+
+    grids, store = grids_of(options)
+    cell = grids[0].baseline
+    stages = merged(grids)
+    if any(store.record(stage) is None for stage in stages):
+        fetch(cell.suite.chosen())
+    try:
+        executor = cell.executor.waiting() if options.wait else cell.executor
+        outcome = executor.run(stages, store, cell.runtime)
+    finally:
+        written = [publish(grid, store, redraw=False) for grid in grids]
+    for text, path in written:
+        print(text)
+        print(f"written: {path}")
+    print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.found)} done before", end="")
+    print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
+    print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
+    print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
+    return _report_failures(outcome, store)
+
+
+def _report_failures(outcome: Any, store: Any) -> int:
+    for identity, reason in outcome.failed.items():
+        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
+    for identity, culprit in outcome.blocked.items():
+        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
+    return FAILURE if outcome.failed or outcome.blocked else 0
+
+
+def plan(options: Any, rest: list[str]) -> int:
+    """Count the stages of the tables named, by kind."""
+    from t5grid.grid.graph import merged
+    from t5grid.grid.plan import lines
+
+    grids, store = grids_of(options)
+    print("\n".join(lines(grids, merged(grids), store)))
+    return 0
+
+
+def status(options: Any, rest: list[str]) -> int:
+    """One line a stage that is neither done nor missing, and the counts."""
+    from t5grid.grid.graph import merged
+    from t5grid.grid.watch import status
+
+    grids, store = grids_of(options)
+    print("\n".join(status(merged(grids), store)))
+    return 0
+
+
+def logs(options: Any, rest: list[str]) -> int:
+    """The end of the logs of stages, or of those of the tables named that are running or failed."""
+    from t5grid.grid.watch import logs
+
+    identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
+    print("\n".join(logs(identities, store, options.num)))
+    return 0
+
+
+def cancel(options: Any, rest: list[str]) -> int:
+    """End stages, or all of the tables named that run or wait in a queue."""
+    from t5grid.grid.watch import cancel
+
+    identities, store = _stages_named(options.names, ("running", "queued"))
+    lines = list(cancel(identities, store))
+    print("\n".join(lines) if lines else "nothing of these runs or waits")
+    return 0
+
+
+def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
+    """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
+    from t5grid.config import load_cell
+    from t5grid.grid import jobs
+    from t5grid.grid.graph import merged
+    from t5grid.grid.store import Store
+    from t5grid.grid.watch import matching
+
+    overrides = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word and "/" not in word]
+    parts = [word for word in words if "=" not in word and "/" in word]
+    if names:
+        grids, store = grids_of(argparse.Namespace(names=[*names, *overrides]))
+        seen = jobs.states(merged(grids), store)
+        found = [identity for identity, state in seen.items() if state.word in states]
+    else:
+        found, store = [], Store(load_cell(overrides).runtime.runs_dir)
+    return [*found, *(each for part in parts for each in matching(part, store))], store
+
+
+def run(options: Any, rest: list[str]) -> int:
+    """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
+    from t5grid.composing import check_repeats
+    from t5grid.grid.cells import multirun, run_overrides
+
+    words = [*options.overrides, *rest]
+    check_repeats(words)
+    if "-m" in words or "--multirun" in words:
+        if options.wait:
+            raise ValueError("run -m --wait: for jobs of executor=slurm write executor.wait=true")
+        return multirun([word for word in words if word not in ("-m", "--multirun")])
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ValueError(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
+    return run_overrides(words, options.wait)

@@ -1,0 +1,65 @@
+"""`t5grid explain` and `t5grid records merge`: what stages are, and those of another machine."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+FAILURE = 1
+
+
+def add_commands(commands: Any) -> None:
+    """Add the sub-commands to those of the parser."""
+    add = commands.add_parser("explain", help="why two stages (kind/part of a name) are not one, key by key")
+    text = "two stages; experiments and overrides whose stages count too, run or not"
+    add.add_argument("names", nargs="+", metavar="STAGE|NAME|OVERRIDE", help=text)
+    add.set_defaults(command=explain)
+    parts = commands.add_parser("records", help="move records between machines").add_subparsers(
+        required=True, metavar="ACTION", dest="action"
+    )
+    add = parts.add_parser(
+        "merge", help="bring in what another store has; conflicts are shown, nothing is overwritten"
+    )
+    add.add_argument("names", nargs="+", metavar="OTHER_STORE|OVERRIDE")
+    add.set_defaults(command=merge)
+
+
+def explain(options: Any, rest: list[str]) -> int:
+    """Say why two stages are different."""
+    import argparse
+
+    from t5grid.commands.grids import grids_of
+    from t5grid.config import load_cell
+    from t5grid.grid.explain import Known, explain
+    from t5grid.grid.graph import merged
+    from t5grid.grid.store import Store
+
+    overrides = [word for word in options.names if "=" in word]
+    parts = [word for word in options.names if "=" not in word and "/" in word]
+    names = [word for word in options.names if "=" not in word and "/" not in word]
+    if len(parts) != 2:
+        raise ValueError(f"explain: two stages are needed, such as pretrain/bert_style, not {len(parts)}")
+    runtime = load_cell(overrides).runtime
+    stages = merged(grids_of(argparse.Namespace(names=[*names, *overrides]))[0]) if names else ()
+    known = Known(Store(runtime.runs_dir), Path(runtime.results_dir) / "records", stages)
+    print("\n".join(explain(*map(known.named, parts), known)))
+    return 0
+
+
+def merge(options: Any, rest: list[str]) -> int:
+    """Bring in the finished stages of another store, and show what disagrees."""
+    from t5grid.config import load_cell
+    from t5grid.grid.merging import merge
+    from t5grid.grid.store import Store
+
+    overrides = [word for word in options.names if "=" in word]
+    others = [word for word in options.names if "=" not in word]
+    runtime = load_cell(overrides).runtime
+    store, counts = Store(runtime.runs_dir), Counter[str]()
+    for other in others:
+        for each in merge(Path(other), store, Path(runtime.results_dir) / "records"):
+            counts[each.word] += 1
+            if each.detail:
+                print(f"{each.word}: {each.identity}: {each.detail}")
+    words = ("taken", "same", "conflict", "held", "refused")
+    print(", ".join(f"{counts[word]} {word}" for word in words if counts[word] or word == "taken"))
+    return FAILURE if counts["conflict"] or counts["refused"] or counts["held"] else 0

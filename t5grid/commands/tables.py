@@ -1,0 +1,71 @@
+"""`t5grid table`, `report` and `findings`: what the records say, written again."""
+
+from pathlib import Path
+from typing import Any
+
+from t5grid.commands.grids import grids_of
+
+
+def add_commands(commands: Any) -> None:
+    """Add the sub-commands to those of the parser."""
+    add = commands.add_parser("table", help="write the tables again from the records")
+    add.add_argument("names", nargs="*", metavar="NAME|OVERRIDE")
+    add.add_argument("--all", action="store_true", help="every experiment that has records, and the findings")
+    add.set_defaults(command=table)
+    add = commands.add_parser("report", help="one HTML page of the whole study")
+    add.add_argument(
+        "names", nargs="*", metavar="NAME|OVERRIDE", help="experiments (default: all), overrides"
+    )
+    add.add_argument("-o", "--output", help="where to write (default: results/report-<scale>.html)")
+    add.add_argument("--serve", action="store_true", help="serve it live on 127.0.0.1 while a sweep runs")
+    add.add_argument("--port", type=int, default=8321, help="of --serve; 0 takes any free port")
+    add.add_argument("--open", action="store_true", help="open a browser on --serve")
+    add.add_argument("--wandb", action="store_true", help="log tables and figures to a run too")
+    add.set_defaults(command=report)
+    add = commands.add_parser("findings", help="the paper's claims, each with our evidence")
+    add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
+    add.set_defaults(command=findings)
+
+
+def table(options: Any, rest: list[str]) -> int:
+    """Write the tables again from the records, part-done ones too."""
+    from t5grid.grid.publishing import publish, publish_all
+    from t5grid.grid.study import load_study
+
+    if options.all:
+        if named := [word for word in options.names if "=" not in word]:
+            raise ValueError(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
+        print("\n".join(publish_all(load_study(options.names))))
+        return 0
+    grids, store = grids_of(options)
+    for grid in grids:
+        text, path = publish(grid, store)
+        print(text)
+        print(f"written: {path}")
+    return 0
+
+
+def report(options: Any, rest: list[str]) -> int:
+    """Write the page of the whole study, or serve it live, or log it."""
+    from t5grid.grid.publishing import log_report, serve_report, write_report
+    from t5grid.grid.study import load_study
+
+    names = [word for word in options.names if "=" not in word]
+    study = load_study([word for word in options.names if "=" in word], names)
+    if options.serve:
+        serve_report(study, options.port, options.open)
+    else:
+        path = Path(options.output or study.results / f"report-{study.stem}.html")
+        write_report(study, path)
+        print(f"written: {path}")
+        if options.wandb:
+            log_report(study)
+    return 0
+
+
+def findings(options: Any, rest: list[str]) -> int:
+    """Test the paper's claims on our records, and on the paper's own numbers; write the page."""
+    from t5grid.grid.study import write_findings
+
+    print(write_findings(options.overrides))
+    return 0

@@ -1,0 +1,105 @@
+"""two stages -> why they are not one, key by key, down through their parents."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from t5grid.files import read_json
+from t5grid.grid.stages import Stage
+from t5grid.grid.store import Store
+
+LEFT_OUT = "(left out: neutral)"
+Description = dict[str, Any]
+
+
+class Known:
+    """Descriptions of the stages of a store, of kept records and of grids that may not have run."""
+
+    def __init__(self, store: Store, records: Path, stages: Iterable[Stage] = ()) -> None:
+        self.store, self.records = store, records
+        self.planned = {stage.identity: stage for stage in stages}
+
+    def identities(self, kind: str) -> list[str]:
+        """Every stage of a kind."""
+        found = {identity for identity in self.planned if identity.startswith(f"{kind}/")}
+        if kind not in ("", ".", ".."):
+            found |= {f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/config.yaml")}
+            found |= {f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/record.json")}
+            found |= {f"{kind}/{path.stem}" for path in (self.records / kind).glob("*.json")}
+        return sorted(found)
+
+    def named(self, part: str) -> str:
+        """The one stage that `kind/part` is a part of. Raises ValueError for none or several."""
+        kind, _, name = part.partition("/")
+        found = [each for each in self.identities(kind) if name in each.partition("/")[2]]
+        if part in found:
+            return part
+        if len(found) != 1:
+            several = f"{len(found)} stages have it in their name: {', '.join(found[:5])}; say more of it"
+            none = f"no stage in {self.store.root} or {self.records} has it in its name"
+            raise ValueError(f"{part}: {several if found else none}")
+        return found[0]
+
+    def describe(self, identity: str) -> Description | None:
+        """What a stage is; None of one that nobody knows."""
+        if identity in self.planned:
+            return self.planned[identity].describe()
+        folder = self.store.root / identity
+        if (folder / "config.yaml").exists():
+            plain = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            assert isinstance(plain, dict)
+            return {str(key): value for key, value in plain.items()}
+        return read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
+
+
+def explain(a: str, b: str, known: Known) -> Iterator[str]:
+    """Lines: what differs between two stages, first their own content, then their parents'."""
+    if a == b:
+        yield f"one and the same stage: {a}"
+        return
+    yield f"A: {a}"
+    yield f"B: {b}"
+    found = list(_differences(a, b, known.describe, "  "))
+    yield from found or ["  nothing but the name: the same content under two labels"]
+
+
+def _differences(a: str, b: str, describe: Callable[[str], Description | None], indent: str) -> Iterator[str]:
+    one, other = describe(a), describe(b)
+    if one is None or other is None:
+        yield f"{indent}of {a if one is None else b} nothing is known here"
+        return
+    for key in ("kind", "version"):
+        if one[key] != other[key]:
+            yield f"{indent}{key}: {one[key]} | {other[key]}"
+    ours, theirs = dict(_flat(one["content"])), dict(_flat(other["content"]))
+    for key in dict.fromkeys([*ours, *theirs]):
+        if ours.get(key, LEFT_OUT) != theirs.get(key, LEFT_OUT):
+            yield f"{indent}{key}: {ours.get(key, LEFT_OUT)} | {theirs.get(key, LEFT_OUT)}"
+    yield from _of_parents(one["parents"], other["parents"], describe, indent)
+
+
+def _of_parents(
+    ours: list[str], theirs: list[str], describe: Callable[[str], Description | None], indent: str
+) -> Iterator[str]:
+    """Parents are compared kind by kind, in order."""
+    for kind in dict.fromkeys(each.partition("/")[0] for each in [*ours, *theirs]):
+        pair = [[each for each in some if each.startswith(f"{kind}/")] for some in (ours, theirs)]
+        for i in range(max(map(len, pair))):
+            a, b = (some[i] if i < len(some) else None for some in pair)
+            if a == b:
+                continue
+            yield f"{indent}parent: {a or '(none)'} | {b or '(none)'}"
+            if a and b:
+                yield from _differences(a, b, describe, indent + "  ")
+
+
+def _flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every value with its dotted key, as JSON writes it."""
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, json.dumps(node, ensure_ascii=False)

@@ -1,0 +1,135 @@
+"""another store -> this one: brings in what another machine did; what disagrees is shown, never overwritten.
+
+    OTHER/<kind>/<name>-<hash>/record.json    a store: the stage's files come too: others go on from it
+    OTHER/<kind>/<name>-<hash>.json           kept records, as in results/records: they join the kept ones
+
+Records of others are data: one whose place is not what its content hashes to is refused, and no link is
+followed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from t5grid.files import read_json, write_whole
+from t5grid.grid.store import Store, locked
+
+MADE = {
+    "config": "where its data lie",
+    **dict.fromkeys(("seconds", "wall_seconds", "resumed_at"), "when"),
+    **dict.fromkeys(("machine", "python", "versions", "commit", "runtime", "num_threads"), "by what"),
+}
+"""What of a record may differ between two that agree."""
+
+LEFT = ("lock.", ".", "status.json", "failed.json", "record.json")
+"""Files that do not come along, or not with the others."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of one record: taken, same, conflict, held (somebody is at it here) or refused; and why."""
+
+    identity: str
+    word: str
+    detail: str = ""
+
+
+def merge(other: Path, store: Store, records: Path) -> Iterator[Merged]:
+    """Bring in every finished stage of `other`. Raises ValueError where there is none."""
+    found = sorted([*other.glob("*/*/record.json"), *other.glob("*/*.json")])
+    if not found:
+        raise ValueError(f"{other}: no records; a store (runs/) or kept records (results/records/) is needed")
+    for path in found:
+        is_stage = path.name == "record.json"
+        identity = (
+            f"{path.parent.parent.name}/{path.parent.name}" if is_stage else f"{path.parent.name}/{path.stem}"
+        )
+        theirs = read_json(path)
+        if reason := _distrust(identity, theirs, path):
+            yield Merged(identity, "refused", reason)
+            continue
+        assert theirs is not None
+        ours = read_json(store.root / identity / "record.json") or read_json(records / f"{identity}.json")
+        if ours is not None and (detail := disagreement(ours, theirs)):
+            yield Merged(identity, "conflict", detail)
+        elif is_stage:
+            yield _take_stage(path.parent, identity, store)
+        else:
+            yield _take_record(path, identity, ours, records)
+
+
+def disagreement(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """The values that differ in two records of a stage, apart from when and by what it was made."""
+    keys = [key for key in dict.fromkeys([*ours, *theirs]) if key not in MADE]
+    return "; ".join(
+        f"{key}: {_short(ours.get(key))} here, {_short(theirs.get(key))} there"
+        for key in keys
+        if ours.get(key) != theirs.get(key)
+    )
+
+
+def _distrust(identity: str, record: dict[str, Any] | None, path: Path) -> str:
+    """Why a record is not what it says; empty if it is."""
+    if record is None or path.is_symlink() or path.parent.is_symlink():
+        return "not a record"
+    try:
+        parts = [record[key] for key in ("kind", "version", "content", "parents")]
+        is_its_own = record["identity"] == identity and identity.startswith(f"{record['kind']}/")
+    except (KeyError, TypeError):
+        return "not a record"
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    if not is_its_own or not identity.endswith(f"-{digest}"):
+        return f"its content belongs to another stage ({digest})"
+    return ""
+
+
+def _take_stage(source: Path, identity: str, store: Store) -> Merged:
+    """All files of a stage, its record last; what an unfinished run left here makes way."""
+    target = store.root / identity
+    with locked(target) as mine:
+        if not mine:
+            return Merged(identity, "held", "it runs here")
+        if (target / "record.json").exists():
+            return Merged(identity, "same")
+        shutil.rmtree(target / "checkpoints", ignore_errors=True)
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and not path.is_symlink() and not path.name.startswith(LEFT):
+                _bring(path, target / path.relative_to(source))
+        (target / "failed.json").unlink(missing_ok=True)
+        write_whole(target / "record.json", (source / "record.json").read_bytes())
+    return Merged(identity, "taken")
+
+
+def _take_record(path: Path, identity: str, ours: dict[str, Any] | None, records: Path) -> Merged:
+    """A kept record and its curve."""
+    if ours is not None:
+        return Merged(identity, "same")
+    curve = path.with_suffix(".csv")
+    if curve.is_file() and not curve.is_symlink():
+        write_whole(records / f"{identity}.csv", curve.read_bytes())
+    write_whole(records / f"{identity}.json", path.read_bytes())
+    return Merged(identity, "taken")
+
+
+def _bring(source: Path, target: Path) -> None:
+    """A copy, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        shutil.copyfile(source, partial)
+        os.replace(partial, target)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
