@@ -215,3 +215,10 @@ def test_numbers_are_short(value: float, text: str) -> None:
 )
 def test_sizes_are_short(num_bytes: float, text: str) -> None:
     assert plan.size(num_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.04, "0.0"), (999.94, "999.9"), (1234.5, "1,234"), (138_907_305, "138.9 M")]
+)
+def test_hours_are_short(value: float, text: str) -> None:
+    assert plan.hours(value) == text

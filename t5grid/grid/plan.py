@@ -137,8 +137,8 @@ def number(value: float) -> str:
 
 
 def hours(value: float) -> str:
-    """Hours, with a decimal where that says anything."""
-    return f"{value:,.{0 if value >= 1000 else 1}f}"
+    """Hours, with a decimal where that says anything; from a million on in short."""
+    return number(value) if value >= 1e6 else f"{value:,.{0 if value >= 1000 else 1}f}"
 
 
 def size(num_bytes: float) -> str:
