@@ -1,11 +1,12 @@
-"""The token cache: tokens a second read from it against copying as many, and memory while it is written.
+"""The token cache: tokens a second read from it against what memory gives, and memory while it is written.
 
     python benchmarks/tokens.py
 
 Reading: batches of 128 pieces of 511 tokens at shuffled places of a cache of 2^27 ids (256 MiB), as
-pre-training asks for them; the other side copies and widens as many ids that lie side by side, which is what
-the machine's memory gives. Sides take turns batch by batch; figures are of medians. Writing: peak memory of
-a process that encodes a text file into a cache, for files of three sizes.
+pre-training asks for them. Against it, as many ids copied and widened from memory: in one call of numpy's out
+of one plain array, at places shuffled alike; and lying side by side, which no shuffled reading can reach, as
+every piece is another page. Sides take turns batch by batch, each at places of its own; figures are of
+medians. Writing: peak memory of a process that encodes a text file into a cache, for files of three sizes.
 """
 
 import os
@@ -30,7 +31,7 @@ from t5grid.data.tokens import Rows
 ROOT = Path(__file__).resolve().parent.parent
 NUM_IDS, SHARDS, PIECE, BATCH = 1 << 27, 8, 511, 128
 WRITE = """
-import resource, sys
+import sys
 from pathlib import Path
 from t5grid.data.corpora import TextCorpus
 from t5grid.data.tokens import encode_corpus
@@ -39,7 +40,8 @@ corpus = TextCorpus(sys.argv[2], txt_documents="line")
 folder = Path(sys.argv[2] + ".tokens")
 folder.mkdir()
 counts = encode_corpus(corpus, model, folder, 1, lambda done, total: None)
-print(counts["num_tokens"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = Path("/proc/self/status").read_text()  # getrusage's peak would count the parent's memory too
+print(counts["num_tokens"], int(status.split("VmHWM:")[1].split()[0]) / 1024)
 """
 
 
@@ -66,17 +68,23 @@ def reading(folder: Path, rounds: int = 15, batches: int = 100) -> None:
     print(f"opened: {len(rows):,} rows in {time.perf_counter() - start:.2f} s")
     places = np.arange(batches * BATCH).reshape(batches, BATCH)
     asked = [shuffled(batch, len(rows), "benchmark") for batch in places]
-    flat = np.fromfile(folder / "shard-00000.bin", np.uint16)
-    times = [
-        [
-            seconds(lambda: rows.pieces(each)),  # noqa: B023
-            seconds(lambda: flat[first : first + BATCH * PIECE].astype(np.int32)),  # noqa: B023
-        ]
-        for _ in range(rounds)
-        for first, each in zip(range(0, batches * BATCH * PIECE, BATCH * PIECE), asked, strict=True)
+    flat = np.concatenate([np.fromfile(path, np.uint16) for path in sorted(folder.glob("*.bin"))])
+    windows = np.lib.stride_tricks.sliding_window_view(flat, PIECE)
+    others = np.random.default_rng(1).integers(0, len(windows), (batches, BATCH))
+    sides: list[Callable[[int], object]] = [
+        lambda batch: rows.pieces(asked[batch]),
+        lambda batch: windows[others[batch]].astype(np.int32),
+        lambda batch: flat[batch * BATCH * PIECE : (batch + 1) * BATCH * PIECE].astype(np.int32),
     ]
-    read, plain = BATCH * PIECE / np.median(times, axis=0)
-    print(f"read {read:,.0f} tokens/s, copied {plain:,.0f} tokens/s, ratio {read / plain:.2f}")
+    times = [
+        [seconds(lambda: side(batch)) for side in sides]  # noqa: B023
+        for _ in range(rounds)
+        for batch in range(batches)
+    ]
+    read, gathered, copied = BATCH * PIECE / np.median(times, axis=0)
+    print(f"read {read:,.0f} tokens/s")
+    print(f"memory, shuffled places {gathered:,.0f} tokens/s, ratio {read / gathered:.2f}")
+    print(f"memory, side by side {copied:,.0f} tokens/s, ratio {read / copied:.2f}")
 
 
 def writing(folder: Path) -> None:
