@@ -151,6 +151,12 @@ def test_a_bad_file_is_always_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_an_empty_file_among_others_is_named_before_any_is_read(tmp_path: Path) -> None:
+    _write(tmp_path, a__txt="good", b__txt="")
+    with pytest.raises(ValueError, match=r"corpus file .*b\.txt: empty file$"):
+        TextCorpus(str(tmp_path)).shards()
+
+
 def test_a_parquet_file_without_the_column_names_those_it_has(tmp_path: Path) -> None:
     _parquet(tmp_path / "a.parquet", body=["x"], id=[1])
     with pytest.raises(ValueError, match=r"no column 'text' .* it has body, id"):

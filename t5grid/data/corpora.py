@@ -120,6 +120,9 @@ class TextCorpus:
         files = [file for file in found if file.name.endswith(tuple(READERS)) and file.is_file()]
         if not files:
             raise ValueError(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
+        for file in files:
+            if not file.stat().st_size:
+                raise ValueError(f"corpus file {file}: empty file")
         return files
 
 
