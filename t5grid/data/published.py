@@ -125,14 +125,16 @@ def _place(corpus: HubCorpus) -> str:
     if not folder.is_dir():
         found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
         holds = ", ".join(found) or "no repository"
-        raise ValueError(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
+        raise ValueError(
+            f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}"
+        )
     return str(folder)
 
 
 def _unreachable(corpus: HubCorpus) -> str:
     return (
-        f"{corpus} is out of reach: run with network access to the Hugging Face hub, or set root=DIR to a"
-        " folder with a copy of the repository"
+        f"{corpus} is out of reach: run with network access to the Hugging Face hub, or set its root=DIR"
+        " (corpus.root, vocabulary.corpus.root) to a folder with a copy of the repository"
     )
 
 
