@@ -125,9 +125,7 @@ def _place(corpus: HubCorpus) -> str:
     if not folder.is_dir():
         found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
         holds = ", ".join(found) or "no repository"
-        raise ValueError(
-            f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}"
-        )
+        raise ValueError(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
     return str(folder)
 
 
