@@ -23,7 +23,7 @@ TABLES = [path for path in sorted(RESULTS.glob("tables/*.md")) if not path.stem.
 
 @pytest.mark.parametrize("path", TABLES, ids=[path.stem for path in TABLES])
 def test_a_committed_table_is_made_again_from_its_records(path: Path, tmp_path: Path) -> None:
-    name, budget = path.stem.split("-")
+    name, *_, budget = path.stem.split("-")
     grid = expand(name, [f"budget={budget}"])
     made = write_table(
         table_of(grid, Store(tmp_path / "runs"), RESULTS / "records"), tmp_path / "tables", path.stem
