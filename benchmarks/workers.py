@@ -2,8 +2,8 @@
 
     python benchmarks/workers.py objectives budget=smoke
 
-One worker is timed on both cores (its torch takes a thread for each) and on one core alone; the ratio is to
-the quicker of the two. Linux only.
+One worker is timed on both cores (its torch takes a thread for each) and on one core alone, with a ratio to
+either. Linux only.
 """
 
 import os
@@ -33,11 +33,11 @@ def main() -> None:
     cores = set(sorted(os.sched_getaffinity(0))[:2])
     print(f"t5grid sweep {' '.join(words)}; load before {os.getloadavg()[0]:.1f}")
     two = seconds(words, 2, cores)
-    print(f"two workers on two cores   {two:8.1f} s")
-    one = {"two cores": seconds(words, 1, cores), "one core ": seconds(words, 1, {min(cores)})}
-    for where, spent in one.items():
-        print(f"one worker on {where}    {spent:8.1f} s")
-    print(f"ratio to the quicker       {two / min(one.values()):8.2f}   load after {os.getloadavg()[0]:.1f}")
+    print(f"two workers on two cores   {two:8.1f} s", flush=True)
+    for where, of_one in (("two cores", cores), ("one core", {min(cores)})):
+        spent = seconds(words, 1, of_one)
+        print(f"one worker on {where:9}    {spent:8.1f} s, ratio {two / spent:.2f}", flush=True)
+    print(f"load after {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

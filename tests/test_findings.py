@@ -62,6 +62,15 @@ def test_better_needs_two_deviations_in_enough_columns() -> None:
     assert both(evidence(b=(53, 50))).verdict == NOT_RUN
 
 
+def test_better_is_contradicted_by_most_columns_whatever_it_asks_for() -> None:
+    columns = ["GLUE", "SQuAD", "EnDe"]
+    found = Evidence(
+        {"a": dict.fromkeys(columns, 50.0), "b": {"GLUE": 55, "SQuAD": 55, "EnDe": 50}},
+        dict.fromkeys(columns, 1.0),
+    )
+    assert Better(higher=["a"], lower=["b"], columns=columns, at_least=3)(found).verdict == CONTRADICTS
+
+
 def test_better_says_columns_points_and_deviations() -> None:
     found = Better(higher=["a"], lower=["b"], columns=["GLUE", "SQuAD"])(evidence(a=(54, 52), b=(50, 50)))
     assert found.numbers == "a against b: above in 2 of 2, below in 0; median +3.00 (+4.0 sd)"
@@ -74,6 +83,18 @@ def test_close_is_a_relative_loss_and_contradicts_beyond_noise_only() -> None:
     assert close(evidence(a=(40, 40), b=(50, 50))).verdict == CONTRADICTS
     assert close(evidence(a=(60, 60), b=(50, 50))).verdict == AGREES
     assert close(evidence(b=(50, 50))).verdict == NOT_RUN
+
+
+def test_alike_is_judged_for_gains_as_for_losses() -> None:
+    alike = Close(row="a", to="b", at_most=2, columns=["GLUE", "SQuAD"], alike=True)
+    assert alike(evidence(a=(50.5, 50.5), b=(50, 50))).verdict == AGREES
+    assert alike(evidence(a=(51, 52), b=(50, 50))).verdict == NOISE
+    gained = alike(evidence(a=(60, 60), b=(50, 50)))
+    assert gained.verdict == CONTRADICTS
+    assert gained.numbers.startswith(
+        "a gains 20.0 % against b (either way at most 2 %); beyond two deviations in 2 of 2"
+    )
+    assert alike(evidence(a=(40, 40), b=(50, 50))).verdict == CONTRADICTS
 
 
 def test_best_counts_the_columns_no_other_row_beats() -> None:

@@ -59,7 +59,7 @@ class Answer:
 class Better:
     """Every row of `higher` beats every row of `lower` by more than two standard deviations.
 
-    In at least `at_least` columns (default: more than half); the other way round in as many contradicts.
+    In at least `at_least` columns (default: more than half); below in more than half contradicts.
     """
 
     higher: list[str]
@@ -84,8 +84,10 @@ class Better:
             return Answer(NOT_RUN, f"{high} or {low}: {len(columns) - len(gaps)} of {len(columns)} missing")
         above = evidence.beyond(gaps)
         below = evidence.beyond({c: -gap for c, gap in gaps.items()})
-        needed = self.at_least or len(columns) // 2 + 1
-        verdict = AGREES if len(above) >= needed else CONTRADICTS if len(below) >= needed else NOISE
+        most = len(columns) // 2 + 1
+        verdict = (
+            AGREES if len(above) >= (self.at_least or most) else CONTRADICTS if len(below) >= most else NOISE
+        )
         where = f"above in {len(above)} of {len(columns)}, below in {len(below)}"
         return Answer(verdict, f"{high} against {low}: {where}; median {evidence.effect(gaps)}")
 
@@ -95,12 +97,14 @@ class Close:
     """`row` loses at most `at_most` per cent of the score of `to`, on the mean over the columns.
 
     More than that contradicts where `to` is also above by two standard deviations in more than half of them.
+    With `alike` it must not gain more either, and is judged likewise where it does.
     """
 
     row: str
     to: str
     at_most: float
     columns: list[str] | None = None
+    alike: bool = False
 
     @property
     def rows(self) -> list[str]:
@@ -108,7 +112,7 @@ class Close:
         return [self.row, self.to]
 
     def __call__(self, evidence: Evidence) -> Answer:
-        """The verdict and the mean relative loss."""
+        """The verdict and the mean relative loss or gain."""
         columns = self.columns or list(COLUMNS)
         gaps = evidence.gaps(self.to, self.row, columns)
         if len(gaps) < len(columns):
@@ -117,14 +121,14 @@ class Close:
             )
         reference = evidence.scores[self.to]
         loss = 100 * fmean(gap / max(reference[c], 1.0) for c, gap in gaps.items())
-        beyond = evidence.beyond(gaps)
-        lost = 2 * len(beyond) > len(columns)
-        verdict = AGREES if loss <= self.at_most else CONTRADICTS if lost else NOISE
-        numbers = f"{self.row} loses {loss:.1f} % of {self.to} (at most {self.at_most:g} %)"
-        where = f"beyond two deviations in {len(beyond)} of {len(columns)}"
-        return Answer(
-            verdict, f"{numbers}; {where}; median {evidence.effect({c: -g for c, g in gaps.items()})}"
-        )
+        limit = f"either way at most {self.at_most:g} %" if self.alike else f"at most {self.at_most:g} %"
+        change = f"gains {-loss:.1f} %" if loss < 0 else f"loses {loss:.1f} %"
+        up = {c: -gap for c, gap in gaps.items()}
+        beyond = evidence.beyond(up if self.alike and loss < 0 else gaps)
+        near = (abs(loss) if self.alike else loss) <= self.at_most
+        verdict = AGREES if near else CONTRADICTS if 2 * len(beyond) > len(columns) else NOISE
+        where = f"beyond two deviations in {len(beyond)} of {len(columns)}; median {evidence.effect(up)}"
+        return Answer(verdict, f"{self.row} {change} against {self.to} ({limit}); {where}")
 
 
 @dataclass(frozen=True)
