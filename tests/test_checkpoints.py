@@ -144,12 +144,21 @@ def test_a_damaged_file_is_passed_over_for_the_one_before(tmp_path, kind):
         checkpoints.newest(tmp_path)
 
 
-def test_damaged_files_are_discarded_and_no_others(tmp_path):
+def test_sound_files_are_kept_and_no_others(tmp_path):
     paths = [checkpoints.save(tmp_path, step, toy(step), None) for step in (1, 2, 3)]
     paths[1].write_bytes(b"half")
-    checkpoints.discard_damaged(tmp_path)
+    checkpoints.discard_others(tmp_path, checkpoints.unbroken(tmp_path, ()).values())
     assert sorted(tmp_path.iterdir()) == [paths[0], paths[2]]
-    checkpoints.discard_damaged(tmp_path / "absent")
+    checkpoints.discard_others(tmp_path / "absent", ())
+
+
+def test_checkpoints_after_one_that_is_wanted_and_damaged_do_not_count(tmp_path):
+    paths = [checkpoints.save(tmp_path, step, toy(step), None) for step in (2, 4, 5)]
+    assert checkpoints.steps_made(2, 5) == [2, 4, 5] and checkpoints.steps_made(2, 4) == [2, 4]
+    assert checkpoints.unbroken(tmp_path, [2, 4, 5]) == dict(zip((2, 4, 5), paths, strict=True))
+    paths[1].write_bytes(b"half")
+    assert checkpoints.unbroken(tmp_path, [2, 4, 5]) == {2: paths[0]}
+    assert checkpoints.unbroken(tmp_path, ()) == {2: paths[0], 5: paths[2]}
 
 
 def test_steps_are_listed_from_the_first_and_unfinished_files_are_none(tmp_path):

@@ -13,7 +13,7 @@ from torch import nn
 
 from t5grid.config import Runtime, load_cell
 from t5grid.grid.graph import Grid, expand
-from t5grid.grid.stages import Context, EvaluateStage, FinetuneStage, num_parameters
+from t5grid.grid.stages import Context, EvaluateStage, FinetuneStage, num_parameters, refuse_gaps
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import (
@@ -327,7 +327,7 @@ def test_only_the_trained_part_is_saved_and_loaded_on_top_of_the_pretrained_weig
     cell = load_cell(["size.d_model=16", "size.d_ff=32"])
     fresh = lambda seed: initialise(lambda: cell.architecture.build(cell.size, 300), seed)  # noqa: E731
     start = fresh(7)
-    checkpoints.save(tmp_path / "pretrain" / "checkpoints", 5, start, None)
+    checkpoints.save(tmp_path / "pretrain" / "checkpoints", cell.budget.pretrain.num_steps, start, None)
     model, again = fresh(0), fresh(1)
     without = tuned.prepare(context, model)
     with torch.no_grad():
@@ -350,6 +350,32 @@ def test_whole_checkpoints_are_evaluated_without_the_pretrained_weights(tmp_path
     assert tuned.prepare(context, model, evaluating=True) == frozenset()
     with pytest.raises(ValueError, match="absent: no sound checkpoint"):
         tuned.prepare(context, model)
+
+
+def test_a_finished_pretraining_whose_last_checkpoint_is_damaged_is_not_started_from(tmp_path):
+    tuned, _ = stages_of("finetune=frozen")
+    context = Context(lambda stage: tmp_path / stage.kind, CPU, 1, lambda told: None)
+    cell = load_cell([])
+    model = cell.architecture.build(cell.size, 300)
+    steps = cell.budget.pretrain.num_steps
+    _, last = (checkpoints.save(tmp_path / "pretrain/checkpoints", s, model, None) for s in (5, steps))
+    tuned.prepare(context, model)
+    last.write_bytes(last.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=rf"^pretrain/\S+: its checkpoint of step {steps} is damaged or"):
+        tuned.prepare(context, model)
+
+
+def test_a_finished_finetuning_that_lost_a_checkpoint_is_not_scored_by_the_others(tmp_path):
+    budget = {"checkpoint_every": 2, "num_steps": 5}
+    stage = FinetuneStage("toy", {"budget": budget}, {})
+    context = Context(lambda stage: tmp_path / stage.kind, CPU, 1, lambda told: None)
+    folder, model = tmp_path / "finetune/checkpoints", nn.Linear(2, 2)
+    paths = [checkpoints.save(folder, step, model, None) for step in (2, 4, 5)]
+    refuse_gaps(context, stage, [2, 4, 5])
+    refuse_gaps(context, stage, [2, 5])  # another member of an ensemble lost it
+    paths[1].write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"^finetune/toy-\w+: its checkpoint of step 4 is damaged or gone"):
+        refuse_gaps(context, stage, [2, 5])
 
 
 def test_without_pretraining_the_frozen_part_is_saved_too(tmp_path):

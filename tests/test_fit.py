@@ -133,6 +133,20 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     assert last(tmp_path / "hurt") == last(tmp_path / "whole")
 
 
+def test_where_all_checkpoints_are_kept_a_damaged_one_is_made_again(tmp_path):
+    for name in ("whole", "hurt"):
+        train(tmp_path / name, plan(num_steps=8, keep=None))
+    (tmp_path / "hurt/checkpoints").joinpath(sorted_files(tmp_path / "hurt")[1]).write_bytes(b"half")
+    resumed = train(tmp_path / "hurt", plan(num_steps=8, keep=None))
+    assert resumed["resumed_at"] == 2
+    assert sorted_files(tmp_path / "hurt") == sorted_files(tmp_path / "whole")
+    assert len(checkpoints.steps(tmp_path / "hurt/checkpoints")) == 4
+
+
+def sorted_files(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
 def test_a_run_that_lost_all_checkpoints_starts_anew_and_keeps_its_own(tmp_path):
     train(tmp_path / "whole")
     train(tmp_path / "hurt")

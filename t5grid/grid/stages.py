@@ -8,7 +8,7 @@ enter it.
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -298,6 +298,8 @@ class EvaluateStage(Stage):
         from t5grid.grid.restore import restore
 
         restored = restore(self, context)
+        for stage in self.parents[:-1]:
+            refuse_gaps(context, stage, restored.steps)
         column, vocab = restored.column, restored.vocabulary
         evaluate = self.config["evaluate"]
         records = load_records(column, "validation", evaluate["num_examples"])
@@ -313,10 +315,33 @@ class EvaluateStage(Stage):
 
 
 def _start(context: Context, stage: Stage) -> Path:
-    """The checkpoint of a stage that training starts from."""
+    """The checkpoint of a stage that training starts from: its last. Raises ValueError if that is damaged."""
     from t5grid.training import checkpoints
 
-    return checkpoints.newest(context.folder_of(stage) / "checkpoints")
+    newest = checkpoints.newest(context.folder_of(stage) / "checkpoints")
+    if "budget" in stage.config:
+        _refuse_lost(context, stage, stage.config["budget"]["num_steps"], {checkpoints.step_of(newest)})
+    return newest
+
+
+def refuse_gaps(context: Context, stage: Stage, steps: Collection[int]) -> None:
+    """Raise ValueError where `steps`, those to be scored, lack one that this stage has lost."""
+    from t5grid.training import checkpoints
+
+    budget = stage.config["budget"]
+    made = checkpoints.steps_made(budget["checkpoint_every"], budget["num_steps"])
+    if lost := [step for step in made if step not in steps]:  # of this one, or of another member
+        sound = checkpoints.steps(context.folder_of(stage) / "checkpoints")
+        for step in lost:
+            _refuse_lost(context, stage, step, sound)
+
+
+def _refuse_lost(context: Context, stage: Stage, step: int, sound: Collection[int]) -> None:
+    """A finished stage whose checkpoint was lost since must not pass for another one's scores."""
+    if step not in sound:
+        record = context.folder_of(stage) / "record.json"
+        again = f"delete {record}, and the same command makes it again"
+        raise ValueError(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")
 
 
 def build_model(config: dict[str, Any], vocab_size: int, pretraining: bool = False) -> tuple[Any, Any]:

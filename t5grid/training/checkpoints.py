@@ -7,6 +7,7 @@ altered file is found on load and the one before it is used. Nothing is pickled.
 """
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -60,9 +61,25 @@ def steps(folder: Path) -> dict[int, Path]:
     return found
 
 
-def discard_damaged(folder: Path) -> None:
-    """Delete the files that `steps` leaves out, lest they count among those that `keep_last` keeps."""
-    sound = set(steps(folder).values())
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name says."""
+    return int(path.stem.split("-")[1])
+
+
+def steps_made(checkpoint_every: int, num_steps: int) -> list[int]:
+    """The steps of which a whole run leaves a checkpoint: every 2 of 5 -> 2, 4, 5."""
+    return [*range(checkpoint_every, num_steps, checkpoint_every), num_steps]
+
+
+def unbroken(folder: Path, wanted: Sequence[int]) -> dict[int, Path]:
+    """Sound checkpoints by step, up to the first step `wanted` that none is left of."""
+    found = steps(folder)
+    gap = next((step for step in wanted if step not in found), math.inf)
+    return {step: path for step, path in found.items() if step < gap}
+
+
+def discard_others(folder: Path, sound: Collection[Path]) -> None:
+    """Delete all files but `sound`, lest they count among those that `keep_last` keeps."""
     for path in folder.glob("step-*.safetensors"):
         if path not in sound:
             path.unlink()

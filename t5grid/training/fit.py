@@ -137,10 +137,14 @@ class _Started(Learner):
 
 
 def _learner(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> _Started:
-    """The learner with the weights of the newest sound checkpoint, if there is one."""
+    """The learner with the weights of the newest sound checkpoint, if there is one.
+
+    Where all are kept it is the newest before the first that is missing, which is then made again.
+    """
+    kept = checkpoints.steps_made(plan.checkpoint_every, plan.num_steps) if plan.keep is None else ()
+    sound = checkpoints.unbroken(where, kept)
     if rank.leads:
-        checkpoints.discard_damaged(where)
-    sound = checkpoints.steps(where)
+        checkpoints.discard_others(where, sound.values())
     first_step = max(sound, default=0)
     resume = sound.get(first_step)
     if resume:
