@@ -85,6 +85,12 @@ def test_temperature_one_is_proportional_and_a_high_one_nearly_equal() -> None:
     assert shares(TemperatureScaled(1000, temperature=1e9).rates(SMALL)) == pytest.approx([0.25] * 4)
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 0.009737])  # a rate that is too large, and a sum that is
+def test_a_temperature_too_low_for_any_number_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match=rf"^mixing\.temperature={temperature:g}: too low, no number holds"):
+        TemperatureScaled(1000, temperature=temperature).rates(SMALL)
+
+
 def test_a_limit_is_scaled_to_the_suite() -> None:
     assert ExamplesProportional(2**19, limit_scale=1 / 256).rates(SMALL) == (10, 500, 2048, 2048)
 

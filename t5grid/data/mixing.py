@@ -5,6 +5,7 @@ over their sum (paper, section 3.5.2). The rule and its order, `(min(n * scale, 
 the original code.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -142,6 +143,16 @@ class TemperatureScaled(ExamplesProportional):
         super().__post_init__()
         if self.temperature <= 0:
             raise ValueError(f"mixing.temperature={self.temperature:g}: above 0 is needed")
+
+    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+        """The rate of each part. Raises ValueError where they leave what a number can hold."""
+        try:
+            rates = super().rates(parts)
+        except OverflowError:
+            rates = ()
+        if not 0 < sum(rates) < math.inf:
+            raise ValueError(f"mixing.temperature={self.temperature:g}: too low, no number holds the rates")
+        return rates
 
 
 def shares(rates: Sequence[float]) -> tuple[float, ...]:
