@@ -9,6 +9,7 @@ import pytest
 from t5grid import __version__
 from t5grid.cli import main
 from t5grid.commands.grids import split_names
+from t5grid.files import write_whole
 
 HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "sklearn", "wandb", "sacrebleu")
 SMALL = ("budget=smoke", "suite.use=[questions]")
@@ -83,6 +84,20 @@ def test_a_row_of_two_tables_is_one_set_of_stages(capsys: pytest.CaptureFixture[
 def test_status_of_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "objectives", *SMALL]) == 0
     assert capsys.readouterr().out == "0 done, 0 running, 0 failed, 28 missing\n"
+
+
+def test_logs_are_of_stages_named_as_they_are_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["logs", "objectives"]) == 0
+    assert capsys.readouterr().out == ""
+    stage = "pretrain/encoder_decoder-replace_spans,rate=0.1-nano"
+    (folder / "runs" / f"{stage}-seed0-0123456789ab").mkdir(parents=True)
+    write_whole(folder / "runs" / f"{stage}-seed0-0123456789ab" / "log.txt", "one\ntwo\nthree\n")
+    assert main(["logs", stage, "-n", "2"]) == 0
+    assert capsys.readouterr().out == f"==> {stage}-seed0-0123456789ab\ntwo\nthree\n"
+    assert main(["cancel", stage]) == 0
+    assert capsys.readouterr().out == "nothing of these runs or waits\n"
+    assert main(["logs", stage, "-n", "0"]) == 2
+    assert capsys.readouterr().err == "t5grid: logs: --num 0: at least 1\n"
 
 
 def test_a_table_of_nothing_is_all_holes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

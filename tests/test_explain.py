@@ -71,6 +71,9 @@ def test_the_command_knows_what_has_not_run(
     stages = ["pretrain/encoder_decoder-bert_style", "pretrain/encoder_decoder-mass_style"]
     assert main(["explain", *stages, "objectives", *WORDS]) == 0
     assert capsys.readouterr().out.splitlines()[2].startswith("  objective._target_: ")
+    stages = [f"pretrain/encoder_decoder-random_spans,mean_span_length={mean}-" for mean in (5, 10)]
+    assert main(["explain", *stages, "span_length", *WORDS]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["  objective.mean_span_length: 5.0 | 10.0"]
     assert main(["explain", stages[0]]) == 2
     assert capsys.readouterr().err == (
         "t5grid: explain: two stages are needed, such as pretrain/bert_style, not 1\n"

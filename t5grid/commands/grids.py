@@ -37,6 +37,13 @@ def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return names, [word for word in words if word not in names]
 
 
+def sort_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Stages (kind/name, with whatever `=` in the name), experiment names and overrides."""
+    parts = [word for word in words if "/" in word.partition("=")[0]]
+    overrides = [word for word in words if word not in parts and "=" in word]
+    return parts, [word for word in words if word not in parts and word not in overrides], overrides
+
+
 def grids_of(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
     from t5grid.composing import check_repeats
@@ -122,8 +129,11 @@ def logs(options: Any, rest: list[str]) -> int:
     """The end of the logs of stages, or of those of the tables named that are running or failed."""
     from t5grid.grid.watch import logs
 
+    if options.num < 1:
+        raise ValueError(f"logs: --num {options.num}: at least 1")
     identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
-    print("\n".join(logs(identities, store, options.num)))
+    for line in logs(identities, store, options.num):
+        print(line)
     return 0
 
 
@@ -145,9 +155,7 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
     from t5grid.grid.store import Store
     from t5grid.grid.watch import matching
 
-    overrides = [word for word in words if "=" in word]
-    names = [word for word in words if "=" not in word and "/" not in word]
-    parts = [word for word in words if "=" not in word and "/" in word]
+    parts, names, overrides = sort_words(words)
     if names:
         grids, store = grids_of(argparse.Namespace(names=[*names, *overrides]))
         seen = jobs.states(merged(grids), store)

@@ -27,15 +27,13 @@ def explain(options: Any, rest: list[str]) -> int:
     """Say why two stages are different."""
     import argparse
 
-    from t5grid.commands.grids import grids_of
+    from t5grid.commands.grids import grids_of, sort_words
     from t5grid.config import load_cell
     from t5grid.grid.explain import Known, explain
     from t5grid.grid.graph import merged
     from t5grid.grid.store import Store
 
-    overrides = [word for word in options.names if "=" in word]
-    parts = [word for word in options.names if "=" not in word and "/" in word]
-    names = [word for word in options.names if "=" not in word and "/" not in word]
+    parts, names, overrides = sort_words(options.names)
     if len(parts) != 2:
         raise ValueError(f"explain: two stages are needed, such as pretrain/bert_style, not {len(parts)}")
     runtime = load_cell(overrides).runtime
