@@ -1,11 +1,13 @@
 """figures: the right numbers at the right places, the same bytes twice, nothing where nothing has run."""
 
+from dataclasses import replace
+
 import pytest
 
 from t5grid.grid import figures, illustrations
 from t5grid.grid.experiment import Experiment, RowSpec
-from t5grid.grid.paper import PaperReference
-from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+from t5grid.grid.paper import PaperReference, PaperRow
+from t5grid.grid.tables import Column, Facts, Hole, Row, Table, build_table
 
 COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
 SCORES = {
@@ -50,6 +52,21 @@ def test_ranks_are_the_papers_and_the_correlation_is_spearmans() -> None:
     assert "ρ = +0.50" in panel.get_title()
 
 
+def printed(row: Row, score: str) -> Row:
+    return replace(row, paper=PaperRow("table05", row.title, {"SQuAD": score}, frozenset(), row.starred))
+
+
+def test_tied_ranks_are_labelled_and_whole_ones_stay_whole_numbers() -> None:
+    made = table()
+    tied = [printed(row, score) for row, score in zip(made.rows, ("80.0", "70.0", "70.0"), strict=True)]
+    (panel,) = figures.rank_plot(replace(made, rows=tuple(tied))).axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "2.5"]
+
+
+def test_two_ranked_rows_make_no_rank_correlation() -> None:
+    assert figures.rank_plot(replace(table(), rows=table().rows[:2])) is None
+
+
 def test_spearman_agrees_with_scipy() -> None:
     from scipy.stats import spearmanr
 
@@ -89,6 +106,22 @@ def test_the_same_numbers_draw_the_same_bytes() -> None:
         assert render(figures.curve_plot("Two", curves)) == render(figures.curve_plot("Two", curves))
     text = figures.svg(figures.curve_plot("Two", curves)).decode()
     assert "Verdana" in text and "Two: training loss" in text and "<dc:date>" not in text
+
+
+def test_a_training_that_all_rows_share_bears_no_rows_name() -> None:
+    curves = {"Pre-trained, 1%": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
+    assert figures.curve_plot("Two", curves).legends
+    assert not figures.curve_plot("Two", {"Pre-trained, 1%": curves["b"]}).legends
+
+
+def test_a_long_name_leaves_the_curves_their_width() -> None:
+    short, long = ({"x" * length: [(1, 2.0), (2, 1.0)], "b": [(1, 2.0), (2, 1.0)]} for length in (5, 60))
+    widths = []
+    for curves in (short, long):
+        figure = figures.curve_plot("Two", curves)
+        figures.png(figure)
+        widths.append(figure.axes[0].get_window_extent().width / figure.dpi)
+    assert widths[1] == pytest.approx(widths[0], rel=0.2)
 
 
 def test_trainings_of_one_row_are_told_apart_by_what_is_their_own() -> None:

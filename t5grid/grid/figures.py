@@ -17,6 +17,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
 DASHES = ("-", "--", ":")
+FEWEST_RANKED = 3
+"""Rows below which a rank correlation says nothing: that of two is 1 or −1 whatever the scores."""
+
 STYLE = {
     "svg.hashsalt": "t5grid",
     "svg.fonttype": "none",
@@ -29,6 +32,7 @@ STYLE = {
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.8,
     "axes.edgecolor": "#888888",
+    "axes.formatter.useoffset": False,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "figure.facecolor": "white",
@@ -83,7 +87,8 @@ def dot_plot(table: Table) -> Any:
             panel.set_title(column.title)
             panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
             panel.set_ylim(len(rows) - 0.5, -0.5)
-        figure.suptitle(f"{table.title}: scores (0 to 100), shaded within two sd of the best", fontsize=11)
+        says = "scores (0 to 100) ± sd of the seeds, shaded within two sd of the best"
+        figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
 
 
@@ -108,22 +113,26 @@ def _dot(panel: Any, row: Row, column: str, y: float) -> None:
 
 
 def rank_plot(table: Table) -> Any | None:
-    """A panel a mirrored column: our score over the paper's rank of the row, or None."""
+    """A panel a mirrored column: our score over the paper's rank of the row; None below three ranked rows."""
     panels_of = []
     for column in table.columns:
         points = _ranked(table, column.key, column.mirrors)
-        if len(points) >= 2:
+        if len(points) >= FEWEST_RANKED:
             panels_of.append((column, points))
     if not panels_of:
         return None
     with _drawing() as figure_class:
-        figure, panels = _panels(figure_class, len(panels_of), 2.4, 2.1, share_y=False)
+        figure, panels = _panels(figure_class, len(panels_of), 2.6, 2.1, share_y=False)
         for panel, (column, points) in zip(panels, panels_of, strict=True):
             for rank, mean, starred in points:
-                panel.plot(rank, mean, "*" if starred else "o", color=COLOURS[0] if starred else "#333333")
-            panel.set_title(f"{column.title} ({column.mirrors}): ρ = {_agreement(points):+.2f}")
+                style = {"markersize": 10, "zorder": 3} if starred else {}
+                colour = COLOURS[0] if starred else "#333333"
+                panel.plot(rank, mean, "*" if starred else "o", color=colour, **style)
+            agreement = f"{_agreement(points):+.2f}".replace("-", "−")
+            panel.set_title(f"{column.title} ({column.mirrors}): ρ = {agreement}")
             panel.set_xlabel("rank in the paper (1 = best)")
-            panel.set_xticks(sorted({rank for rank, _, _ in points}))
+            ticks = sorted({rank for rank, _, _ in points})
+            panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         figure.suptitle(f"{table.title}: our score against the paper's rank", fontsize=11)
         return figure
 
@@ -158,12 +167,15 @@ def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
 
 
 def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
-    """Training loss over steps, a line a training (as the paper's Figure 6); None without curves."""
+    """Training loss over steps, a line a training (as the paper's Figure 6); None without curves.
+
+    A single line is that of all rows and needs no name.
+    """
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return None
     with _drawing() as figure_class:
-        figure = figure_class(figsize=(7.2, 3.8), layout="constrained")
+        figure = figure_class(figsize=(5.5 + 0.07 * max(map(len, curves)), 3.8), layout="constrained")
         panel = figure.subplots()
         for k, (name, curve) in enumerate(curves.items()):
             steps, losses = zip(*curve, strict=True)
@@ -172,7 +184,8 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
         panel.set_xlabel("step")
         panel.set_ylabel("nats a target token")
         panel.set_title(f"{title}: training loss")
-        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        if len(curves) > 1:
+            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
         return figure
 
 
@@ -203,7 +216,8 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
         if any(series):
             handles = panels[0].get_legend_handles_labels()
             figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
-        figure.suptitle(f"{table.title} (dotted: the starred row)", fontsize=11, x=0.02, ha="left")
+        says = "scores (0 to 100) ± sd of the seeds, dotted: the starred row"
+        figure.suptitle(f"{table.title}: {says}", fontsize=11, x=0.02, ha="left")
         return figure
 
 

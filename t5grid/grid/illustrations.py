@@ -45,7 +45,7 @@ def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
         for stage, own in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
             if stage.identity not in seen and (curve := curve_of(stage, store, records)):
                 seen.add(stage.identity)
-                found[f"{title}: {own}" if own else title] = curve
+                found[f"{title}: {own.replace('_', ' ')}" if own else title] = curve
     return found
 
 
