@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from t5grid.files import write_whole
+from t5grid.grid import per_task
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.paper import (
     COLUMNS,
@@ -22,6 +23,7 @@ from t5grid.grid.paper import (
     paper_table,
     table_title,
 )
+from t5grid.grid.per_task import ACROSS, PerTask
 from t5grid.grid.rendering import FORMATS, to_csv, to_html, to_latex, to_markdown, write_table
 from t5grid.grid.tables import (
     Column,
@@ -232,6 +234,21 @@ def test_html_escapes_and_marks_holes() -> None:
     assert "<td>–<sup>2</sup></td>" in text
 
 
+def test_html_stands_alone_and_says_its_encoding() -> None:
+    text = to_html(table())
+    assert text.startswith('<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Two &amp; more')
+    assert "src=" not in text and "href=" not in text
+
+
+def test_every_tasks_scores_keep_their_size_in_latex_however_many() -> None:
+    metrics = {f"task_{k} accuracy": float(k) for k in range(2 * ACROSS)}
+    text = per_task.render(PerTask("Suite nano", {("two", "Row"): metrics}))["tex"]
+    assert text.count(r"\begin{longtable}{lrrrr}") == text.count(r"\end{longtable}") == 2
+    assert r"\rotatebox{90}{task\_7 accuracy} \\" in text
+    assert "two: Row & 4.00 & 5.00 & 6.00 & 7.00" in text
+    assert "resizebox" not in text
+
+
 def test_with_one_baseline_seed_only_the_best_is_bold_and_the_caption_says_so() -> None:
     single = table(baseline=(70.0,))
     assert single.bold("reading") == {"replace_spans"}
@@ -334,8 +351,13 @@ def test_latex_compiles_with_pdflatex_and_fits_the_page(tmp_path: Path) -> None:
     if not shutil.which("pdflatex"):
         pytest.skip("no pdflatex: apt-get install texlive-latex-recommended")
     (tmp_path / "two.tex").write_text(to_latex(table()), encoding="utf-8")
-    packages = r"\usepackage{booktabs,amssymb,graphicx}"
-    page = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{two}}\end{{document}}"
+    scores = {f"a_long_task_{k} accuracy": 100.0 for k in range(7)}
+    rows = {("curriculum", "Combined (naive or mixed, by the toss of a coin)"): scores}
+    tasks = per_task.render(PerTask("Suite nano", rows))["tex"]
+    (tmp_path / "tasks.tex").write_text(tasks, encoding="utf-8")
+    packages = r"\usepackage{booktabs,amssymb,graphicx,longtable}"
+    body = r"\begin{document}\input{two}\input{tasks}\end{document}"
+    page = rf"\documentclass{{article}}{packages}{body}"
     (tmp_path / "page.tex").write_text(page, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

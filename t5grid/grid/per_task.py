@@ -17,12 +17,14 @@ from t5grid.grid.rendering import (
     Lines,
     Style,
     html_grid,
-    latex_grid,
+    html_page,
     markdown_grid,
 )
 from t5grid.grid.store import Store
 
 TITLE = "Every task's scores"
+ACROSS = 4
+"""Columns of numbers on a page of LaTeX: as many as stand beside the longest title."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class PerTask:
 
 def per_task(scale: str, grids: Mapping[str, Grid], store: Store, records: Path) -> PerTask:
     """The scores of all rows that have any record; a pure function of records."""
-    rows = {}
+    rows, suites = {}, {name: grid.baseline.suite.name for name, grid in grids.items()}
+    first = next(iter(suites.values()), "")
+    scale += "".join(f"; of {name}, suite {suite}" for name, suite in suites.items() if suite != first)
     for name, grid in grids.items():
         for key, cells in grid.rows.items():
             found: dict[str, list[float]] = {}
@@ -87,22 +91,36 @@ def _caption(table: PerTask) -> str:
 
 def render(table: PerTask) -> dict[str, str]:
     """File ending -> the table's text."""
-    head = LATEX.escape(f"{TITLE}. {_caption(table)}")
-    latex = [
-        "% needs \\usepackage{booktabs,graphicx}",
-        r"\begin{table}",
-        rf"\centering\caption{{{head}}}",
-        latex_grid(table.lines(LATEX)),
-        r"\end{table}",
-    ]
     title, text = HTML.escape(TITLE), HTML.escape(_caption(table))
     grid = html_grid(table.lines(HTML), title)
     return {
         "md": f"## {TITLE}\n\n{MARKDOWN.escape(_caption(table))}\n\n{markdown_grid(table.lines(MARKDOWN))}\n",
-        "tex": "\n".join(latex) + "\n",
-        "html": f"<section>\n<h2>{title}</h2>\n<p>{text}</p>\n{grid}\n</section>\n",
+        "tex": _latex(table),
+        "html": html_page(title, [f"<p>{text}</p>", grid]),
         "csv": _csv(table),
     }
+
+
+def _latex(table: PerTask) -> str:
+    """Tables of all rows and `ACROSS` columns each that break over pages, the columns' names upright."""
+    lines, caption = table.lines(LATEX), LATEX.escape(f"{TITLE}. {_caption(table)}")
+    parts = ["% needs \\usepackage{booktabs,graphicx,longtable}"]
+    parts += [r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
+    for start in range(1, max(len(lines[0]), 2), ACROSS):
+        head, *body = [
+            " & ".join([line[0], *line[start : start + ACROSS]]) + r" \\" for line in _upright(lines)
+        ]
+        rules = ["\\toprule", head, "\\midrule"]
+        parts += [rf"\begin{{longtable}}{{l{'r' * ACROSS}}}", rf"\caption{{{caption}}} \\", *rules]
+        parts += [r"\endfirsthead", *rules, r"\endhead", r"\bottomrule", r"\endfoot", *body]
+        parts += [r"\end{longtable}"]
+        caption = LATEX.escape(f"{TITLE}, continued.")
+    return "\n".join([*parts, r"\endgroup"]) + "\n"
+
+
+def _upright(lines: Lines) -> Lines:
+    (first, *names), *body = lines
+    return [[first, *(rf"\rotatebox{{90}}{{{name}}}" for name in names)], *body]
 
 
 def _csv(table: PerTask) -> str:

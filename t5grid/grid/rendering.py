@@ -43,6 +43,16 @@ LATEX = Style(
 )
 HTML = Style(html.escape, "<b>{}</b>", "<sup>{}</sup>")
 
+HTML_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.4 system-ui, sans-serif; }
+section { max-width: max-content; margin: 1rem auto; overflow-x: auto; }
+p { max-width: 60rem; margin: .3rem 0; }
+table { border-collapse: collapse; margin: 1.5rem 0 1rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding-bottom: .4rem; }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }
+th:first-child { text-align: left; font-weight: normal; }
+"""
+
 Lines = list[list[str]]
 """A grid of formatted cells; the first line is the header, the first cell of each other line its title."""
 
@@ -169,7 +179,7 @@ def to_latex(table: Table) -> str:
         "% needs \\usepackage{booktabs,amssymb,graphicx}",
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{head}}}",
+        rf"\caption{{{head}}}\smallskip",
     ]
     parts += [latex_grid(our_lines(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
@@ -192,10 +202,17 @@ def html_grid(lines: Lines, title: str) -> str:
     return f"<table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
+def html_page(title: str, parts: Sequence[str]) -> str:
+    """A page that stands alone: the parts in a `<section>` under the title, their encoding and style said."""
+    head = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{HTML_STYLE}</style>'
+    body = "\n".join([f"<section>\n<h2>{title}</h2>", *parts, "</section>"])
+    return f'<!doctype html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
+
+
 def to_html(table: Table) -> str:
-    """The table as an HTML fragment: a `<section>` with one `<table>` for ours and one for the paper's."""
+    """The table as an HTML page: a `<section>` with one `<table>` for ours and one for the paper's."""
     title = HTML.escape(table.title)
-    parts = [f"<section>\n<h2>{title}</h2>", *(f"<p>{HTML.escape(line)}</p>" for line in caption(table))]
+    parts = [f"<p>{HTML.escape(line)}</p>" for line in caption(table)]
     parts += [
         html_grid(our_lines(table, HTML), title),
         *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
@@ -204,7 +221,7 @@ def to_html(table: Table) -> str:
         parts.append(html_grid(relative, RELATIVE))
     if paper := paper_lines(table, HTML):
         parts.append(html_grid(paper, HTML.escape(f"{PAPER}. {BESIDE}")))
-    return "\n".join([*parts, "</section>"]) + "\n"
+    return html_page(title, parts)
 
 
 def to_csv(table: Table) -> str:
