@@ -66,6 +66,13 @@ def test_text_from_a_record_cannot_end_the_data_or_become_markup(data: dict[str,
     assert held and json.loads(held[1])["scale"] == sly["scale"]
 
 
+def test_facts_of_a_row_stand_before_its_scores(tmp_path: Path) -> None:
+    (table,) = page_data(study_in(tmp_path, "architectures"), figures=False)["tables"]
+    assert table["shown"] == ["Params", "Cost", "Parameters", "FLOPs a token"]
+    assert table["rows"][1]["shown"][:3] == ["P", "M", "328,256"]
+    assert table["rows"][1]["paper"]["facts"]["Params"] == "P"
+
+
 def test_a_cell_that_has_not_run_says_so(tmp_path: Path) -> None:
     data = page_data(study_in(tmp_path, "corruption_rate"), figures=False)
     cell = data["tables"][0]["rows"][-1]["cells"]["questions"]
@@ -168,8 +175,82 @@ def test_the_page_fits_a_phone_in_light_and_dark(browser: Any, data: dict[str, A
         browser.get(path.as_uri())
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
         colours.append(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        right = "return document.querySelector('#findings td:last-child').getBoundingClientRect().right"
+        assert browser.execute_script(right) <= 390
+    browser.execute_script("document.querySelector('#table-objectives td button').click()")
+    dialog = "const cell = document.getElementById('cell'); return cell.scrollWidth - cell.clientWidth"
+    assert browser.execute_script(dialog) == 0
     assert colours == ["rgb(255, 255, 255)", "rgb(22, 24, 28)"]
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
+def test_a_printed_page_is_light_and_shows_whole_tables(
+    browser: Any, data: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(data), encoding="utf-8")
+    browser.get(path.as_uri())
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    style = "const style = getComputedStyle(document.querySelector(arguments[0])); return style[arguments[1]]"
+    assert browser.execute_script(style, "body", "color") == "rgb(28, 28, 30)"
+    assert browser.execute_script(style, "#table-objectives .scroll", "overflow") == "visible"
+    assert browser.execute_script(style, ".overview", "maxHeight") == "none"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+@pytest.mark.slow
+def test_fresh_data_leave_the_reader_where_they_are(
+    browser: Any, data: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(data), encoding="utf-8")
+    browser.get(path.as_uri())
+    browser.execute_script("""
+        document.styleSheets[0].insertRule(".overview { max-height: 6rem !important }");
+        document.querySelector("#table-objectives details").open = false;
+        document.querySelector(".overview").scrollTo(0, 40);
+        document.querySelector("#table-objectives th[data-key=questions] button").focus();
+        window.old = document.activeElement""")
+    found = browser.execute_async_script("""
+        const done = arguments[0];
+        requestAnimationFrame(() => setTimeout(() => {
+          draw();
+          const now = document.activeElement;
+          done([now !== old && now.textContent, document.querySelector(".overview").scrollTop,
+            document.querySelector("#table-objectives details").open]);
+        }))""")
+    assert found == ["Questions", 40, False]
+
+
+@pytest.mark.slow
+def test_data_that_come_while_a_cell_is_open_are_shown_after_it(
+    browser: Any, data: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(data), encoding="utf-8")
+    browser.get(path.as_uri())
+    said = browser.execute_async_script("""
+        const done = arguments[0], cell = document.getElementById("cell"), asked = [];
+        window.fetch = async (_, options) => {
+          asked.push(options.headers?.["If-None-Match"]);
+          if (asked.length === 1) cell.showModal();
+          if (asked.length > 3) throw new Error("gone");
+          const headers = { get: () => "a" }, json = async () => ({ ...study, scale: "fresh" });
+          return { status: asked.length > 2 ? 304 : 200, headers, json };
+        };
+        const scale = () => document.getElementById("scale").textContent;
+        const counts = () => document.getElementById("counts").textContent;
+        (async () => {
+          const said = [];
+          for (let k = 0; k < 4; k++) { await refresh(); said.push(scale(), counts()); cell.close(); }
+          done([said, asked]);
+        })()""")
+    (opened, _, closed, counted, _, same, _, gone), asked = said
+    assert (opened, closed) == (data["scale"], "fresh")
+    assert counted == same and counted.startswith("Cells: ") and gone.startswith("The server has stopped")
+    assert asked == [None, None, "a", "a"]
 
 
 @pytest.mark.slow

@@ -62,6 +62,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], figures: bool) -> dict
         "caption": caption(table)[:-1],
         "command": table.command,
         "first_column": table.first_column,
+        "shown": list(table.shown),
         "columns": [asdict(column) for column in table.columns],
         "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
@@ -93,10 +94,11 @@ def _row(
         "title": row.title,
         "starred": row.starred,
         "note": row.note,
+        "shown": list(row.shown),
         "overrides": [*grid.experiment.common, *grid.experiment.rows[row.key].overrides],
         "config": OmegaConf.to_yaml(OmegaConf.create(science)),
         "cells": shown,
-        "paper": {"scores": row.paper.scores, "bold": sorted(row.paper.bold)} if row.paper else None,
+        "paper": asdict(row.paper) | {"bold": sorted(row.paper.bold)} if row.paper else None,
     }
 
 

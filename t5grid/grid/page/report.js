@@ -1,7 +1,7 @@
 "use strict";
 const MARKS = { done: "✓", running: "▶", failed: "✗", blocked: "◼", missing: "·" };
 let study = JSON.parse(document.getElementById("data").textContent);
-const view = {}; // experiment -> {show, sort, descending}: kept when data are refreshed
+const view = {}; // experiment -> {show, sort, descending, figures}: kept when data are refreshed
 
 function make(tag, options = {}, ...children) {
   const element = document.createElement(tag);
@@ -66,17 +66,19 @@ function header(table, state, key, title, redraw) {
 }
 
 function tableSection(table) {
-  const state = (view[table.name] ??= { show: "ours", sort: null, descending: false });
+  const state = (view[table.name] ??= { show: "ours", sort: null, descending: false, figures: true });
   const holder = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title });
   const redraw = (focus) => {
     const columns = table.columns.map((column) =>
       header(table, state, column.key, state.show === "ours" || !column.mirrors ? column.title : `${column.title} (${column.mirrors})`, redraw));
-    const head = make("thead", {}, make("tr", {}, header(table, state, "", table.first_column, redraw), ...columns));
+    const head = make("thead", {}, make("tr", {}, header(table, state, "", table.first_column, redraw),
+      ...table.shown.map((title) => make("th", { scope: "col" }, title)), ...columns));
     const rows = sorted(table, state).map((row) => make("tr", { class: row.starred ? "starred" : "" },
       make("th", { scope: "row", title: row.note }, (row.starred ? "★ " : "") + row.title),
+      ...table.shown.map((title, k) => make("td", {}, (state.show === "paper" ? row.paper?.facts[title] : row.shown[k]) ?? "")),
       ...table.columns.map((column) => scoreCell(table, row, column, state.show))));
     const spread = state.show === "paper" ? (c) => table.paper_deviations[c.mirrors] : (c) => table.deviations[c.key];
-    const last = make("tr", {}, make("th", { scope: "row" }, "Baseline standard deviation"),
+    const last = make("tr", {}, make("th", { scope: "row" }, "Baseline standard deviation"), ...table.shown.map(() => make("td", {})),
       ...table.columns.map((column) => make("td", {}, state.show === "difference" ? "" : `± ${number(spread(column) ?? null, 3)}`)));
     holder.replaceChildren(make("table", {}, head, make("tbody", {}, ...rows, last)));
     if (focus !== undefined) holder.querySelector(`th[data-key="${focus}"] button`)?.focus();
@@ -94,7 +96,7 @@ function tableSection(table) {
     make("p", { class: "caption" }, table.caption.join(" ")), make("p", { class: "dim" }, "Command: ", make("code", {}, table.command)),
     make("div", { class: "bar" }, make("fieldset", {}, make("legend", {}, "Numbers"), ...choices)),
     holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
-    figures.length ? make("details", { open: "" }, make("summary", {}, "Figures"), make("div", { class: "figures" }, ...figures)) : null);
+    figures.length ? make("details", { open: state.figures ? "" : null, ontoggle: (event) => { state.figures = event.target.open; } }, make("summary", {}, "Figures"), make("div", { class: "figures" }, ...figures)) : null);
 }
 
 function matrixSection() {
@@ -112,7 +114,7 @@ function matrixSection() {
   const head = make("tr", {}, make("th", { scope: "col" }, "Row"), ...columns.map((column) => make("th", { scope: "col" }, column.title)));
   const legend = Object.entries(MARKS).map(([state, mark]) => make("span", {}, make("span", { class: `state ${state}` }, mark), ` ${state}`));
   return make("section", { id: "grid" }, make("h2", {}, "The grid"), make("div", { class: "bar dim" }, ...legend),
-    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The grid", style: "max-height: 32rem; overflow-y: auto" },
+    make("div", { class: "scroll overview", tabindex: "0", role: "region", "aria-label": "The grid" },
       make("table", { class: "matrix" }, make("thead", {}, head), make("tbody", {}, ...body))));
 }
 
@@ -121,7 +123,7 @@ function findingsSection() {
     make("td", { class: `text ${each.verdict.replace(" ", "-")}` }, each.verdict), make("td", { class: "text dim" }, each.numbers)));
   const head = make("tr", {}, make("th", { class: "text", scope: "col" }, "The paper's claim"), make("th", { class: "text", scope: "col" }, "Our evidence"), make("th", { class: "text", scope: "col" }, "Numbers"));
   return make("section", { id: "findings" }, make("h2", {}, "Findings"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Findings" },
-    make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+    make("table", { class: "findings" }, make("thead", {}, head), make("tbody", {}, ...rows))));
 }
 
 function curve(points) {
@@ -188,16 +190,38 @@ function open(table, row, column) {
   dialog.showModal();
 }
 
-function draw() {
-  document.getElementById("scale").textContent = study.scale;
+function tell(text) {
+  const status = document.getElementById("counts");
+  if (status.textContent !== text) status.textContent = text;
+}
+
+function tellCounts() {
   const counts = {};
   for (const table of study.tables) for (const row of table.rows) for (const cell of Object.values(row.cells)) counts[cell.state] = (counts[cell.state] || 0) + 1;
-  document.getElementById("counts").textContent = "Cells: " + (Object.entries(counts).map(([state, count]) => `${count} ${state}`).join(", ") || "none");
+  tell("Cells: " + (Object.entries(counts).map(([state, count]) => `${count} ${state}`).join(", ") || "none"));
+}
+
+// What a reader has done to the page that is about to be drawn again: call the result to do it to the new one.
+function keepPlace() {
+  const top = window.scrollY, focusable = "a, button, input, summary, [tabindex]";
+  const scrolled = [...document.querySelectorAll("main .scroll")].map((each) => [each.getAttribute("aria-label"), each.scrollLeft, each.scrollTop]);
+  const section = document.activeElement.closest("main section");
+  const index = section ? [...section.querySelectorAll(focusable)].indexOf(document.activeElement) : -1;
+  return () => {
+    for (const [label, left, down] of scrolled) document.querySelector(`main .scroll[aria-label="${CSS.escape(label)}"]`)?.scrollTo(left, down);
+    if (index >= 0) document.getElementById(section.id)?.querySelectorAll(focusable)[index]?.focus({ preventScroll: true });
+    window.scrollTo(0, top);
+  };
+}
+
+function draw() {
+  document.getElementById("scale").textContent = study.scale;
+  tellCounts();
   const links = [["grid", "The grid"], ["findings", "Findings"], ...study.tables.map((table) => [`table-${table.name}`, table.title])];
-  document.getElementById("nav").replaceChildren(...links.map(([id, title]) => make("li", {}, make("a", { href: `#${id}` }, title))));
-  const top = window.scrollY;
+  const nav = document.getElementById("nav"), restore = keepPlace();
+  if (!nav.children.length) nav.replaceChildren(...links.map(([id, title]) => make("li", {}, make("a", { href: `#${id}` }, title))));
   document.getElementById("main").replaceChildren(matrixSection(), findingsSection(), ...study.tables.map(tableSection));
-  window.scrollTo(0, top);
+  restore();
 }
 
 document.getElementById("theme").addEventListener("click", () => {
@@ -207,16 +231,24 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 draw();
 
-if (study.live) {
-  let tag = null;
-  setInterval(async () => {
-    try {
-      const reply = await fetch("data.json", tag ? { headers: { "If-None-Match": tag } } : {});
-      if (reply.status !== 200) return;
-      tag = reply.headers.get("ETag");
-      if (document.getElementById("cell").open) return;
-      study = await reply.json();
-      draw();
-    } catch { document.getElementById("counts").textContent = "The server has stopped; this is the last state it sent."; }
-  }, 3000);
+let tag = null, waiting = false;
+
+async function refresh() {
+  if (waiting || document.getElementById("cell").open) return;
+  waiting = true;
+  try {
+    const reply = await fetch("data.json", tag ? { headers: { "If-None-Match": tag } } : {});
+    if (reply.status !== 200) { tellCounts(); return; }
+    const sent = await reply.json();
+    if (document.getElementById("cell").open) return; // asked for again when the reader has closed it
+    study = sent;
+    tag = reply.headers.get("ETag");
+    draw();
+  } catch {
+    tell("The server has stopped; this is the last state it sent.");
+  } finally {
+    waiting = false;
+  }
 }
+
+if (study.live) setInterval(refresh, 3000);
