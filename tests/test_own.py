@@ -80,6 +80,43 @@ def test_a_bad_file_is_refused_with_its_row(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("rows.tsv", "text\ttext\tscore\na\tb\t1\n", r"rows.tsv: its first line names column 'text' 2 times"),
+        ("rows.tsv", "text\tscore\na\t1\nb\t \n", r"rows.tsv, row 2: targets='\{score\}' leaves no text"),
+        (
+            "rows.tsv",
+            "text\tscore\na\t1\nb\teasy\n",
+            r"rows.tsv, row 2: the target is 'easy', expected a number",
+        ),
+        ("rows.jsonl", '{"text": "a", "score": NaN}\n', r"rows.jsonl, row 1: column 'score' is empty"),
+        ("rows.jsonl", '{"text": 1, "score": 1}\n{"text": "b"}\n', r"rows.jsonl, row 2: column 'text'"),
+        (
+            "rows.jsonl",
+            '{"text": "a"}\n{"text": "b", "score": 1' + "0" * 30 + "}\n",
+            r"row 2: column 'score'",
+        ),
+        ("rows.jsonl", '{"text": "\\ud800", "score": 1}\n', r"rows.jsonl, row 1: column 'text'"),
+    ],
+)
+def test_what_is_no_example_is_refused_with_its_row(name: str, text: str, message: str) -> None:
+    Path(name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        task(name, validation=name).records("train")
+
+
+def test_a_column_that_the_first_row_lacks_is_there() -> None:
+    Path("rows.jsonl").write_text('{"text": "a"}\n{"text": "b", "score": 2}\n')
+    with pytest.raises(ValueError, match=r"row 1: column 'score' is empty"):
+        task("rows.jsonl", validation="rows.jsonl").records("train")
+
+
+def test_rows_to_predict_need_no_target() -> None:
+    Path("rows.tsv").write_text("text\tscore\na\t\n")
+    assert task(test="rows.tsv").records("test") == [{"inputs": "complexity: a", "targets": ""}]
+
+
 def test_an_empty_value_is_refused_with_its_row() -> None:
     Path("rows.jsonl").write_text('{"text": "a", "score": 1}\n{"text": null, "score": 2}\n')
     with pytest.raises(ValueError, match=r"rows.jsonl, row 2: column 'text' is empty"):

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import zlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -63,9 +64,37 @@ def _read(path: Path) -> Any:
     try:
         if path.name.endswith(".parquet"):
             return pq.read_table(path)
-        return pa.Table.from_pylist(_text_rows(path))
+        return _table(path, _text_rows(path))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+
+
+def _table(path: Path, rows: list[dict[str, Any]]) -> Any:
+    """The rows as a table of every column that any of them has; a value of another type is refused."""
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    values = {name: [row.get(name) for row in rows] for name in names}
+    arrays = []
+    for name in names:
+        if why := _misfit(values[name]):
+            row = (
+                bisect_left(range(1, len(rows)), True, key=lambda end: bool(_misfit(values[name][:end]))) + 1
+            )
+            raise ValueError(f"{path}, row {row}: column {name!r}: {why}")
+        arrays.append(pa.array(values[name]))
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def _misfit(values: list[Any]) -> str:
+    """Why the values make no column; empty if they do."""
+    import pyarrow as pa
+
+    try:
+        pa.array(values)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        return _one_line(error)
+    return ""
 
 
 def _num_rows(path: Path) -> int:
@@ -118,6 +147,9 @@ def _separated(path: Path, separator: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         columns = next(reader, [])
+        for name in filter(None, columns):
+            if columns.count(name) > 1:
+                raise ValueError(f"{path}: its first line names column {name!r} {columns.count(name)} times")
         for row in reader:
             where = f"{path}, row {len(rows) + 1}"
             if separator == "\t" and any("\n" in value for value in row):

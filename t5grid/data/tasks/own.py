@@ -124,11 +124,21 @@ class OwnTask:
         made = []
         for place, row in enumerate(Formatted(rows, dict)):
             try:
-                made.append(self.record(row))
+                made.append(self._checked(self.record(row), split))
             except ValueError as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
                 raise ValueError(f"{where}, row {number}: {error}") from None
         return made
+
+    def _checked(self, record: Record, split: str) -> Record:
+        """The record if it can be learnt and scored; rows of "test" need no targets. Raises ValueError."""
+        text = record["targets"]
+        if split != "test" and not text.strip():
+            raise ValueError(f"targets={self.targets!r} leaves no text")
+        numbers = [name for name in self.metrics if METRICS[name] is _correlation]
+        if split != "test" and numbers and not math.isfinite(metrics.string_to_float(text, math.nan)):
+            raise ValueError(f"the target is {text!r}, expected a number, as {numbers[0]} compares")
+        return record
 
     def record(self, row: Row) -> Record:
         """The record of one row. Raises ValueError for a missing value or an unknown label."""
@@ -256,9 +266,10 @@ def fill(template: str, row: Row) -> str:
     def value(match: re.Match[str]) -> str:
         if not match[1]:
             return match[0][0]
-        if row[match[1]] is None:
+        found = row[match[1]]
+        if found is None or found != found:  # nothing, or not a number
             raise ValueError(f"column {match[1]!r} is empty")
-        return str(row[match[1]])
+        return str(found)
 
     return FIELD.sub(value, template)
 
