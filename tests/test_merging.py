@@ -110,12 +110,17 @@ def test_records_that_are_not_what_they_say_are_refused(here: Store, there: Stor
     ):
         write_whole(path, json.dumps({**record, **change}))
         assert words(here, there, tmp_path / "records")[stage.identity][0] == "refused"
-    for text in ("{", "[]", "{}"):
+    for text in ("{", "[]", "{}", b"\xff"):
         write_whole(path, text)
         assert words(here, there, tmp_path / "records")[stage.identity] == ("refused", "not a record")
     write_whole(tmp_path / "secret", json.dumps(record))
     path.unlink()
     path.symlink_to(tmp_path / "secret")
+    assert words(here, there, tmp_path / "records")[stage.identity] == ("refused", "not a record")
+    path.unlink()
+    write_whole(path, json.dumps(record))
+    path.parents[1].rename(tmp_path / "elsewhere")
+    path.parents[1].symlink_to(tmp_path / "elsewhere")
     assert words(here, there, tmp_path / "records")[stage.identity] == ("refused", "not a record")
     assert not here.root.exists() or files(here) == {}
 

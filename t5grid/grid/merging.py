@@ -51,7 +51,8 @@ def merge(other: Path, store: Store, records: Path) -> Iterator[Merged]:
             f"{path.parent.parent.name}/{path.parent.name}" if is_stage else f"{path.parent.name}/{path.stem}"
         )
         theirs = read_json(path)
-        if reason := _distrust(identity, theirs, path):
+        below = [path, *(each for each in path.parents if other in each.parents)]
+        if reason := _distrust(identity, theirs, any(each.is_symlink() for each in below)):
             yield Merged(identity, "refused", reason)
             continue
         assert theirs is not None
@@ -74,9 +75,9 @@ def disagreement(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     )
 
 
-def _distrust(identity: str, record: dict[str, Any] | None, path: Path) -> str:
+def _distrust(identity: str, record: dict[str, Any] | None, is_link: bool) -> str:
     """Why a record is not what it says; empty if it is."""
-    if record is None or path.is_symlink() or path.parent.is_symlink():
+    if record is None or is_link:
         return "not a record"
     try:
         parts = [record[key] for key in ("kind", "version", "content", "parents")]
