@@ -55,6 +55,16 @@ def test_stages_on_disk_are_known_by_config_or_record_and_an_old_version_is_name
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"), [("a: [", "while parsing"), ("[]", "identity, kind, version, c")]
+)
+def test_a_description_that_was_spoilt_is_named(known: Known, text: str, reason: str) -> None:
+    path = known.store.root / "pretrain" / "spoilt-1" / "config.yaml"
+    write_whole(path, text)
+    with pytest.raises(ValueError, match=f"^{path}: {reason}"):
+        list(explain("pretrain/spoilt-1", "pretrain/other-1", known))
+
+
 def test_a_part_of_no_or_of_several_names_is_refused(known: Known) -> None:
     with pytest.raises(ValueError, match=r"^pretrain/nope: no stage in "):
         known.named("pretrain/nope")

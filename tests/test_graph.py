@@ -165,6 +165,27 @@ def test_records_that_are_kept_already_are_not_written_again(
     keep_records(grid, store, tmp_path / "records")
 
 
+def test_a_record_that_was_cut_short_does_not_take_the_place_of_the_kept_one(
+    grid: Grid, store: Store, tmp_path: Path
+) -> None:
+    finish_all(grid, store, ROWS)
+    keep_records(grid, store, tmp_path / "records")
+    kept = written(grid, store, tmp_path)
+    path = store.folder(ends(grid, "rate_25")[0]) / "record.json"
+    path.write_bytes(path.read_bytes()[:100])
+    keep_records(grid, store, tmp_path / "records")
+    assert written(grid, store, tmp_path) == kept
+
+
+def test_a_score_that_is_no_number_is_refused_with_the_stage(
+    grid: Grid, store: Store, tmp_path: Path
+) -> None:
+    stage = ends(grid, "rate_25")[0]
+    store.finish(stage, {"score": "high", **PROVENANCE})
+    with pytest.raises(ValueError, match=f"^{stage.identity}: its record.json says score=high: a number is"):
+        table_of(grid, store, tmp_path / "records")
+
+
 def test_the_caption_of_smoke_says_that_scores_mean_nothing(store: Store, tmp_path: Path) -> None:
     grid = expand("corruption_rate", ["suite.use=[questions]", "budget=smoke"])
     finish_all(grid, store, ROWS)

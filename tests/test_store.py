@@ -198,8 +198,9 @@ def test_a_killed_stage_is_missing_again(store: Store, stage: Toy, dead_pid: int
     assert store.state(stage) == "missing"
 
 
-def test_a_record_that_cannot_be_read_is_no_record(store: Store, stage: Toy) -> None:
-    write_whole(store.folder(stage) / "record.json", "{")
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", "3", b"\xff"])
+def test_a_record_that_cannot_be_read_is_no_record(store: Store, stage: Toy, text: str | bytes) -> None:
+    write_whole(store.folder(stage) / "record.json", text)
     assert (store.state(stage), store.record(stage)) == ("missing", None)
 
 

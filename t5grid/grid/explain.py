@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from t5grid.files import read_json
 from t5grid.grid.stages import Stage
-from t5grid.grid.store import Store
+from t5grid.grid.store import Store, read_description
 
 LEFT_OUT = "(left out: neutral)"
 Description = dict[str, Any]
@@ -49,9 +47,7 @@ class Known:
             return self.planned[identity].describe()
         folder = self.store.root / identity
         if (folder / "config.yaml").exists():
-            plain = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-            assert isinstance(plain, dict)
-            return {str(key): value for key, value in plain.items()}
+            return read_description(folder / "config.yaml")
         return read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
 
 

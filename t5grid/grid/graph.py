@@ -102,7 +102,7 @@ def keep_records(grid: Grid, store: Store, records: Path) -> None:
     """Copy the records that tables and figures are made of beside the tables, whole; with them the curves."""
     for stage in grid.stages:
         folder = store.folder(stage)
-        if stage.kind in NOT_KEPT or not (folder / "record.json").exists():
+        if stage.kind in NOT_KEPT or store.record(stage) is None:
             continue
         _keep(folder / "record.json", records / f"{stage.identity}.json")
         if stage.kind != "finetune" and (folder / "metrics.csv").exists():
@@ -123,7 +123,7 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         scores[key] = {}
         for column in grid.columns:
             found = [record_of(cell[column.key], store, records) for _, cell in cells]
-            done = [record["score"] for record in found if record]
+            done = [_score(record) for record in found if record]
             if counts := [record["data"] for record in found if record and "data" in record]:
                 rows_used[column.key] = counts[0]
             holes = [
@@ -144,6 +144,14 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
     return build_table(grid.experiment, grid.columns, scores, facts, shown)
+
+
+def _score(record: dict[str, Any]) -> float:
+    """The score of a record. Raises ValueError where somebody wrote something else into it."""
+    score = record.get("score")
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise ValueError(f"{record.get('identity')}: its record.json says score={score}: a number is needed")
+    return score
 
 
 def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:

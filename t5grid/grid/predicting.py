@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from t5grid.building import nearest
 from t5grid.config import Cell, Column, load_cell
 from t5grid.data.tasks.task import has
 from t5grid.files import read_json
 from t5grid.grid.stages import Context, EvaluateStage, Stage
-from t5grid.grid.store import Store
+from t5grid.grid.store import Store, read_description
 
 NUM_EXAMPLES = 200  # a task's fixed words are what so many of its inputs begin with
 
@@ -103,7 +101,7 @@ def stage_in(folder: Path) -> Stage:
     path = folder / "config.yaml"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; name a stage as `t5grid status` and runs/ do")
-    said: Any = OmegaConf.to_container(OmegaConf.load(path))
+    said = read_description(path)
     kinds = {kind.kind: kind for kind in Stage.__subclasses__()}
     parents = tuple(stage_in(folder.parents[1] / identity) for identity in said["parents"])
     name = said["identity"].partition("/")[2].rpartition("-")[0]

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from t5grid.files import read_json, write_whole
 from t5grid.grid.stages import Stage
@@ -88,6 +90,18 @@ class Store:
     def lock(self, stage: Stage) -> AbstractContextManager[bool]:
         """Hold the stage's lock, heart beating; False if somebody alive holds it."""
         return locked(self.folder(stage))
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a stage's config.yaml says it is. Raises ValueError naming the file where that is not in it."""
+    try:
+        said: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+    keys = ("identity", "kind", "version", "config", "content", "parents")
+    if not (isinstance(said, dict) and all(key in said for key in keys)):
+        raise ValueError(f"{path}: {', '.join(keys)} of a stage are needed")
+    return said
 
 
 @contextmanager
