@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from t5grid.grid import report
 from t5grid.grid.report import page, page_data, server
 from t5grid.grid.study import Study, load_study
 
@@ -39,6 +40,17 @@ def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> Non
     for row, line in zip(table["rows"], lines[1:], strict=False):
         means = [cell["mean"] for cell in row["cells"].values()]
         assert ",".join(f"{mean:.4f}" for mean in means) in line
+
+
+def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
+    study: Study, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: report.Drawn = {}
+    assert page_data(study, drawn=drawn) == data
+    monkeypatch.setattr(report, "draw", lambda *_: {})
+    assert page_data(study, drawn=drawn) == data
+    drawn["objectives"] = ("another table", drawn["objectives"][1])
+    assert page_data(study, drawn=drawn)["tables"][0]["figures"] == {}
 
 
 def test_every_cell_leads_to_scores_a_task_and_decoded_examples(data: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from t5grid.grid.figures import svg
 from t5grid.grid.graph import MACHINE, Grid, record_of
-from t5grid.grid.illustrations import curve_of, draw
+from t5grid.grid.illustrations import costs_of, curve_of, curves_of, draw
 from t5grid.grid.paper import paper_deviations
 from t5grid.grid.stages import Stage
 from t5grid.grid.strategies import with_parents
@@ -34,10 +34,18 @@ REFRESH = 2.0
 """Seconds for which the server gives the same data again."""
 
 
-def page_data(study: Study, figures: bool = True) -> dict[str, Any]:
-    """Everything the page shows, as plain types; a state is done, running, failed, blocked or missing."""
+Drawn = dict[str, tuple[Any, dict[str, str]]]
+"""Experiment -> what its figures show, and the figures: most of the time that a page takes goes into them."""
+
+
+def page_data(study: Study, figures: bool = True, drawn: Drawn | None = None) -> dict[str, Any]:
+    """Everything the page shows, as plain types; a state is done, running, failed, blocked or missing.
+
+    Figures of `drawn` that would show the same are not drawn again; the others are put into it.
+    """
     runs: dict[str, Any] = {}
-    tables = [_table(study, name, runs, figures) for name in study.grids]
+    drawn = {} if drawn is None else drawn
+    tables = [_table(study, name, runs, drawn if figures else None) for name in study.grids]
     found = [
         {
             "claim": each.claim.claim,
@@ -50,10 +58,17 @@ def page_data(study: Study, figures: bool = True) -> dict[str, Any]:
     return {"scale": study.scale, "tables": tables, "findings": found, "runs": runs, "live": False}
 
 
-def _table(study: Study, name: str, runs: dict[str, Any], figures: bool) -> dict[str, Any]:
+def _figures(study: Study, name: str, table: Table, drawn: Drawn) -> dict[str, str]:
+    grid, store, records = study.grids[name], study.store, study.results / "records"
+    shows = (table, curves_of(grid, store, records), costs_of(grid, store, records))
+    if name not in drawn or drawn[name][0] != shows:
+        made = draw(grid, table, store, records)
+        drawn[name] = shows, {kind: _data_url(svg(figure)) for kind, figure in made.items()}
+    return drawn[name][1]
+
+
+def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -> dict[str, Any]:
     grid, table = study.grids[name], study.table(name)
-    records = study.results / "records"
-    drawn = draw(grid, table, study.store, records) if figures else {}
     bold = {column.key: table.bold(column.key) for column in table.columns}
     return {
         "name": name,
@@ -67,7 +82,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], figures: bool) -> dict
         "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
         "paper_deviations": paper_deviations(),
-        "figures": {kind: _data_url(svg(figure)) for kind, figure in drawn.items()},
+        "figures": {} if drawn is None else _figures(study, name, table, drawn),
     }
 
 
@@ -163,12 +178,13 @@ class Live:
     def __init__(self, study: Study) -> None:
         self._study, self._lock = study, threading.Lock()
         self._made, self._text = float("-inf"), b""
+        self._drawn: Drawn = {}
 
     def data(self) -> bytes:
         """The data as JSON in UTF-8, figures included."""
         with self._lock:
             if time.monotonic() - self._made > REFRESH:
-                made = page_data(self._study) | {"live": True}
+                made = page_data(self._study, drawn=self._drawn) | {"live": True}
                 self._text = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
                 self._made = time.monotonic()
             return self._text
