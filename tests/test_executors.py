@@ -206,6 +206,22 @@ def test_an_idle_worker_that_vanished_is_replaced(
     assert (names(outcome.ran), len(started)) == (["only"], 2)
 
 
+def test_a_worker_that_still_starts_is_not_interrupted(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a terminal reaches it too: the command ends it, without a traceback of its own."""
+    start = executors._Run._start
+
+    def start_and_interrupt(self: executors._Run) -> executors._Worker:
+        started = start(self)
+        assert started.process.pid is not None
+        os.kill(started.process.pid, signal.SIGINT)
+        return started
+
+    monkeypatch.setattr(executors._Run, "_start", start_and_interrupt)
+    assert names(Local(1).run([make(Toy, "a", diary)], store, RUNTIME).ran) == ["a"]
+
+
 def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     store: Store, diary: Path, sweep: subprocess.Popen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

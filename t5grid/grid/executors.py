@@ -5,6 +5,7 @@ its share after a stage, from whatever libraries keep, is replaced by a fresh on
 """
 
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal
 from t5grid.building import AtLeast
 from t5grid.config import Runtime
 from t5grid.grid.progress import Progress
+from t5grid.grid.ranks import blocked
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, FOUND, HELD, Result, worker
@@ -155,7 +157,8 @@ class _Run:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.num_threads)))
         arguments = (theirs, str(self.store.root), self.runtime, self.num_threads)
         process = context.Process(target=worker, args=arguments, daemon=False)
-        process.start()
+        with blocked((signal.SIGINT,)):  # until the worker ignores it itself
+            process.start()
         theirs.close()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -87,7 +88,7 @@ def _start(environment: dict[str, str], arguments: tuple[Any, ...]) -> tuple[Bas
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_rank, args=(theirs, *arguments), daemon=False)
-    with _environment(environment), _blocked(IGNORED):  # until the rank ignores them itself
+    with _environment(environment), blocked(IGNORED):  # until the rank ignores them itself
         process.start()
     theirs.close()
     return process, ours
@@ -105,7 +106,9 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+def blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+    """Within, the signals wait, also in a process that is started, until that lets them through."""
+    resource_tracker.ensure_running()  # lets SIGINT through when it starts, as it would with the process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield

@@ -103,6 +103,7 @@ def _output_to(path: Path) -> Iterator[None]:
 def worker(connection: Connection, root: str, runtime: Runtime, num_threads: int) -> None:
     """A long-lived worker process: takes stages from the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     store = Store(root)
     while True:
         try:
