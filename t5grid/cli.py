@@ -16,6 +16,7 @@ from t5grid.commands import examining, exchange, grids, records, tables
 from t5grid.files import FULL, is_full
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+PLACES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if not is_full(error):
+        if not is_full(error) and not (isinstance(error, PLACES) and error.filename):
             raise
-        print(f"t5grid: {FULL}", file=sys.stderr)
-        return FAILURE
+        full = is_full(error)
+        print(f"t5grid: {FULL if full else f'{error.filename}: {error.strerror}'}", file=sys.stderr)
+        return FAILURE if full else USAGE_ERROR
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:

@@ -164,9 +164,9 @@ def machine_findings(cell: Cell) -> Iterator[Finding]:
     says = "answers" if online else f"not asked: {hub.offline()}" if hub.offline() else "does not answer"
     yield Finding(section, "Hugging Face hub", FINE if online else NONE, says)
     runs = Path(cell.runtime.runs_dir).absolute()
-    there = next(folder for folder in (runs, *runs.parents) if folder.is_dir())
+    there = next(folder for folder in (runs, *runs.parents) if folder.exists())
     free = shutil.disk_usage(there).free / 2**30
-    writable = os.access(there, os.W_OK)
+    writable = there.is_dir() and os.access(there, os.W_OK)
     says = f"{free:.0f} GiB free in {there}" if writable else f"{there} cannot be written to"
     yield Finding(section, "runs", FINE if writable else PROBLEM, says)
 

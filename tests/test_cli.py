@@ -141,3 +141,21 @@ def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
     identities = [cell.strategy.stages(cell)["questions"].identity for cell in cells]
     assert asked == [(identity, folder / "runs") for identity in identities]
     assert Path.cwd() == folder and [path.name for path in folder.iterdir()] == ["multirun"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        ("status objectives runtime.runs_dir=a.txt", "a.txt"),
+        ("clean corpus.source.path=a.txt --to a.txt", "a.txt: Not a directory"),
+        ("clean corpus.source.path=a.txt --to a.txt/clean", "a.txt/clean: Not a directory"),
+    ],
+)
+def test_a_file_where_a_folder_is_needed_is_one_line(
+    words: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.txt").write_text("A page.")
+    assert main(words.split()) == 2
+    said = capsys.readouterr()
+    assert fragment in said.err and said.err.count("\n") == 1 and not said.out
+    assert [path.name for path in folder.iterdir()] == ["a.txt"]

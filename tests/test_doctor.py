@@ -84,6 +84,16 @@ def test_what_the_cell_asks_of_the_machine_is_missing_where_it_is_not_there(
     assert (plain["GPU"], wanting["GPU"], plain["Slurm"]) == ("none", "missing", "none")
 
 
+def test_runs_cannot_be_kept_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    *_, found = doctor.machine_findings(load_cell([f"runtime.runs_dir={tmp_path}/runs"]))
+    assert (found.name, found.state, found.says) == (
+        "runs",
+        "missing",
+        f"{tmp_path}/runs cannot be written to",
+    )
+
+
 def test_the_doctor_imports_neither_torch_nor_datasets() -> None:
     code = (
         "import sys; from t5grid.cli import main; main(['doctor']);"
