@@ -159,6 +159,7 @@ def test_weights_without_a_vocabulary_need_one_that_fits_their_table(imported: P
         ("export theirs new", "Hugging Face's form; make it ours first"),
         ("export DIR theirs", "theirs: is there already"),
         ("export DIR new --step 7", "DIR: no checkpoint of step 7; there are 0"),
+        ("import theirs theirs/config.json/new", "theirs/config.json/.new"),
         ("export DIR/checkpoints new", "DIR/checkpoints: a folder that t5grid import or a stage wrote"),
     ],
 )
@@ -173,7 +174,16 @@ def test_a_wrong_import_or_export_is_one_line_and_leaves_nothing_behind(
 
 
 def test_a_folder_whose_config_says_nothing_is_refused(imported: Path) -> None:
-    for text in ("config: {}\n", "- 1\n", "a: [1\n"):
+    model = "config: {architecture: {a: 1}, size: {a: 1}}\n"
+    wrong = (f"{model}parents: []\n", f"{model}kind: import\n", f"{model}kind: import\nparents: 3\n")
+    for text in ("config: {}\n", "- 1\n", "a: [1\n", *wrong):
         (imported / "config.yaml").write_text(text)
         with pytest.raises(ValueError, match="architecture and size of a trained model are not in it"):
             read_folder(imported)
+
+
+def test_a_file_that_is_called_like_no_checkpoint_is_none(imported: Path) -> None:
+    for path in (imported / "checkpoints").glob("*"):
+        path.rename(path.with_name("step-foo.safetensors"))
+    with pytest.raises(ValueError, match="no checkpoint is in it"):
+        read_folder(imported)

@@ -7,6 +7,7 @@ parent's.
 """
 
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from t5grid.identity import essential
 from t5grid.model.architectures import EncoderDecoder, Size
 
 CONFIG, VOCABULARY = "config.yaml", "vocabulary.model"
+STEP = re.compile(r"step-(\d+)-[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def read_folder(folder: Path) -> TrainedModel:
         said = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
         config = said["config"]  # type: ignore[index,call-overload]
         assert isinstance(config, dict) and config["architecture"] and config["size"]
+        kind, parents = str(said["kind"]), tuple(map(str, said["parents"]))  # type: ignore[index,call-overload]
     except (
         OmegaConfBaseException,
         YAMLError,
@@ -78,10 +81,10 @@ def read_folder(folder: Path) -> TrainedModel:
             f"{folder / CONFIG}: architecture and size of a trained model are not in it"
         ) from None
     files = sorted((folder / "checkpoints").glob("step-*.safetensors"))
-    if not files:
+    steps = {int(found[1]): path for path in files if (found := STEP.fullmatch(path.stem))}
+    if not steps:
         raise ValueError(f"{folder}: no checkpoint is in it")
-    steps = {int(path.stem.split("-")[1]): path for path in files}
-    return TrainedModel(folder, said["kind"], config, tuple(said["parents"]), steps)  # type: ignore
+    return TrainedModel(folder, kind, config, parents, steps)
 
 
 def import_checkpoint(source: Path, target: Path) -> list[str]:

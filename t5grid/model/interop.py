@@ -180,8 +180,11 @@ def _size(path: Path) -> tuple[Size, int]:
     for key, needed in FIXED.items():
         if config.get(key, needed) != needed:
             raise ValueError(f"{path}: {key}={config[key]}: {needed} is needed, as in every T5 of the study")
-    if (feed_forward := config.get("feed_forward_proj", "relu")) not in FEED_FORWARD_NAMES:
+    feed_forward, dropout = config.get("feed_forward_proj", "relu"), config.get("dropout_rate", 0.1)
+    if feed_forward not in tuple(FEED_FORWARD_NAMES):
         raise ValueError(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise ValueError(f"{path}: dropout_rate={dropout}: a number from 0 up and below 1 is needed")
     measures = {key: _count(config, key, path) for key in MEASURES}
     decoder = config.get("num_decoder_layers")
     decoder = None if decoder is None else _count(config, "num_decoder_layers", path)
@@ -190,7 +193,7 @@ def _size(path: Path) -> tuple[Size, int]:
         num_decoder_layers=None if decoder == measures["num_layers"] else decoder,
         feed_forward=FEED_FORWARD_NAMES[feed_forward],
         tied=_is_tied(config),
-        dropout=float(config.get("dropout_rate", 0.1)),
+        dropout=float(dropout),
     )
     return size, _count(config, "vocab_size", path)
 
