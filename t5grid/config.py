@@ -136,7 +136,7 @@ class Suite:
     root: str | None = None
     revision: str | None = None
     use: list[str] | None = None
-    limit_scale: float = 1.0
+    limit_scale: Annotated[float, Above(0)] = 1.0
 
     def __post_init__(self) -> None:
         for key in self.columns:

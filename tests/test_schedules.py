@@ -39,6 +39,8 @@ def test_warmup_decay_without_either_is_constant():
     [
         (lambda: WarmupDecay(0.1, 10, decay_fraction=2.0), r"decay_fraction must be in \[0, 1\], not 2.0"),
         (lambda: WarmupDecay(0.1, 0), "num_steps must be at least 1"),
+        (lambda: AdamWSpec(beta2=1.0), r"optimizer.beta2 must be in \[0, 1\), not 1.0"),
+        (lambda: AdamWSpec(epsilon=-1e-8), "optimizer.epsilon must be at least 0, not -1e-08"),
         (lambda: InverseSquareRoot(0), "num_warmup_steps must be at least 1, not 0"),
     ],
 )

@@ -50,8 +50,12 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 def inspect(options: Any, rest: list[str]) -> int:
     """Show what the axis values of a cell produce."""
+    from t5grid.composing import check_repeats
     from t5grid.inspection import show
 
+    check_repeats(options.overrides)
+    if options.num < 0:
+        raise ValueError(f"inspect: -n {options.num}: at least 0")
     print("\n".join(show(options.overrides, options.num)))
     return 0
 
@@ -60,9 +64,11 @@ def clean(options: Any, rest: list[str]) -> int:
     """Count what each of C4's rules drops of a cleaned corpus; write what is left."""
     from collections import Counter
 
+    from t5grid.composing import check_repeats
     from t5grid.config import load_cell
     from t5grid.data.cleaning import Cleaned, clean_whole
 
+    check_repeats(options.overrides)
     chosen = any(word.startswith("corpus=") for word in options.overrides)
     corpus = load_cell([*([] if chosen else ["corpus=cleaned"]), *options.overrides]).corpus
     if not isinstance(corpus, Cleaned):
@@ -80,9 +86,11 @@ def clean(options: Any, rest: list[str]) -> int:
 
 def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
+    from t5grid.composing import check_repeats
     from t5grid.files import read_lines, write_whole
-    from t5grid.grid.predicting import answers
+    from t5grid.grid.predicting import answers, is_place
 
+    check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:
         raise ValueError(f"--beams {options.beams}: at least 1")
     lines = read_lines(options.input)

@@ -95,6 +95,8 @@ class Trained:
     def __post_init__(self) -> None:
         if self.num_pieces < 32:
             raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
+        if self.num_documents is not None and self.num_documents < 1:
+            raise ValueError(f"vocabulary.num_documents={self.num_documents}: at least 1, or null for all")
 
     @property
     def size(self) -> int:

@@ -41,9 +41,9 @@ class Size:
     pretrain_dropout: float | None = None
 
     def __post_init__(self) -> None:
-        for key in ("d_model", "d_ff", "d_kv", "num_heads", "num_layers"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"size.{key} must be at least 1, not {getattr(self, key)}")
+        for key in ("d_model", "d_ff", "d_kv", "num_heads", "num_layers", "num_decoder_layers"):
+            if (value := getattr(self, key)) is not None and value < 1:
+                raise ValueError(f"size.{key} must be at least 1, not {value}")
         if self.feed_forward not in ("relu", "gated_gelu"):
             raise ValueError(f"size.feed_forward must be relu or gated_gelu, not {self.feed_forward}")
         for key in ("dropout", "pretrain_dropout"):

@@ -3,10 +3,14 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from t5grid.building import AtLeast
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+Rate = Annotated[float, AtLeast(0)]
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class InverseSquareRoot:
     """
 
     num_warmup_steps: int = 10_000
-    scale: float = 1.0
+    scale: Rate = 1.0
 
     def __post_init__(self) -> None:
         if self.num_warmup_steps < 1:
@@ -31,7 +35,7 @@ class InverseSquareRoot:
 class Constant:
     """The same rate at every step; 0.001 is the paper's for fine-tuning (section 3.1.2)."""
 
-    rate: float = 0.001
+    rate: Rate = 0.001
 
     def __call__(self, step: int) -> float:
         return self.rate
@@ -45,7 +49,7 @@ class WarmupDecay:
     zero.
     """
 
-    peak: float
+    peak: Rate
     num_steps: int
     num_warmup_steps: int = 0
     decay_fraction: float = 0.0
@@ -107,6 +111,14 @@ class AdamWSpec:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key in ("beta1", "beta2"):
+            if not 0 <= (beta := getattr(self, key)) < 1:
+                raise ValueError(f"optimizer.{key} must be in [0, 1), not {beta}")
+        for key in ("epsilon", "weight_decay"):
+            if (value := getattr(self, key)) < 0:
+                raise ValueError(f"optimizer.{key} must be at least 0, not {value}")
 
     def num_moments(self, shape: tuple[int, ...]) -> int:
         """Numbers kept for a parameter."""
