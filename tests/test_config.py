@@ -134,6 +134,10 @@ REFUSED = [
     ("finetune=frozen finetune.num_blocks=0", "finetune.num_blocks=0: a whole number from 1 up is needed"),
     ("finetune=frozen finetune.num_blocks=3", "finetune.num_blocks=3: a stack has 2 blocks"),
     (
+        "finetune=frozen finetune.num_blocks=2 architecture=encoder_decoder_half",
+        "finetune.num_blocks=2: a stack has 1 blocks",
+    ),
+    (
         "finetune=gradual_unfreezing finetune.norms=never",
         "finetune.norms=never: one of with_block, always is",
     ),

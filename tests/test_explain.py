@@ -56,7 +56,15 @@ def test_stages_on_disk_are_known_by_config_or_record_and_an_old_version_is_name
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("a: [", "while parsing"), ("[]", "identity, kind, version, c")]
+    ("text", "reason"),
+    [
+        ("a: [", "while parsing"),
+        ("[]", "identity, kind, version, c"),
+        (
+            "{identity: a, kind: b, version: 1, config: {}, content: {}, parents: 3}",
+            "identity, kind, version, c",
+        ),
+    ],
 )
 def test_a_description_that_was_spoilt_is_named(known: Known, text: str, reason: str) -> None:
     path = known.store.root / "pretrain" / "spoilt-1" / "config.yaml"

@@ -95,6 +95,13 @@ def test_a_wrong_last_row_is_refused_before_any_stage_is_made(
     assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
 
 
+def test_what_no_cell_of_a_suite_can_do_names_its_experiment_and_row() -> None:
+    with pytest.raises(
+        ValueError, match=r"^experiments/curriculum\.yaml, row none: mixing=curriculum: .* difficulty"
+    ):
+        expand("curriculum", ["suite=nano"])
+
+
 def test_an_experiment_of_the_working_directory_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

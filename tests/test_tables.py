@@ -24,7 +24,7 @@ from t5grid.grid.paper import (
     table_title,
 )
 from t5grid.grid.per_task import ACROSS, PerTask
-from t5grid.grid.rendering import FORMATS, to_csv, to_html, to_latex, to_markdown, write_table
+from t5grid.grid.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
 from t5grid.grid.tables import (
     Column,
     Discrimination,
@@ -225,6 +225,10 @@ def test_latex_escapes_and_uses_booktabs() -> None:
     assert r"BERT\_style & \textbf{68.00} & --\textsuperscript{1} \\" in text
     assert r"\caption{Two \& more. Reproduces Table 5." in text
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
+
+
+def test_latex_turns_straight_quotes_round() -> None:
+    assert LATEX.escape('the "LM" and the "MLM" rows: 5 %') == r"the ``LM'' and the ``MLM'' rows: 5 \%"
 
 
 def test_html_escapes_and_marks_holes() -> None:

@@ -75,12 +75,12 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
     for key, row in experiment.rows.items():
         try:
             cell = loader.load([*experiment.common, *overrides, *row.overrides])
+            count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
+            cells = [cell.with_seed(cell.seed + i) for i in range(count)]
+            rows[key] = [(each, each.strategy.stages(each)) for each in cells]
         except ValueError as error:
             raise ValueError(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
-        count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
-        cells = [cell.with_seed(cell.seed + i) for i in range(count)]
-        rows[key] = [(each, each.strategy.stages(each)) for each in cells]
     assert baseline is not None
     science = [word for word in overrides if word.split(".")[0].split("=")[0] not in MACHINE]
     experiment = replace(experiment, command=" ".join([experiment.command, *science]))

@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ _LATEX = {
 }
 
 
+def _escape_latex(text: str) -> str:
+    return re.sub('"([^"]*)"', r"``\1''", "".join(_LATEX.get(c, c) for c in text))
+
+
 def _escape_markdown(text: str) -> str:
     return "".join("\\" + c if c in "\\|*_`<" else c for c in text)
 
@@ -38,9 +43,7 @@ class Style:
 
 
 MARKDOWN = Style(_escape_markdown, "**{}**", "<sup>{}</sup>")
-LATEX = Style(
-    lambda text: "".join(_LATEX.get(c, c) for c in text), r"\textbf{{{}}}", r"\textsuperscript{{{}}}"
-)
+LATEX = Style(_escape_latex, r"\textbf{{{}}}", r"\textsuperscript{{{}}}")
 HTML = Style(html.escape, "<b>{}</b>", "<sup>{}</sup>")
 
 HTML_STYLE = """

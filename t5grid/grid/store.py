@@ -99,7 +99,9 @@ def read_description(path: Path) -> dict[str, Any]:
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
     keys = ("identity", "kind", "version", "config", "content", "parents")
-    if not (isinstance(said, dict) and all(key in said for key in keys)):
+    if not (
+        isinstance(said, dict) and all(key in said for key in keys) and isinstance(said["parents"], list)
+    ):
         raise ValueError(f"{path}: {', '.join(keys)} of a stage are needed")
     return said
 

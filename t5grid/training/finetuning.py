@@ -122,7 +122,7 @@ class GradualUnfreezing(Method):
         return from_top * count // depths[found[1]]
 
     def check(self, cell: Any) -> None:
-        steps, layers = cell.budget.finetune.num_steps, max(cell.size.num_layers, cell.size.decoder_layers)
+        steps, layers = cell.budget.finetune.num_steps, max(blocks_of(cell))
         if steps < layers:
             raise ValueError(
                 f"budget.finetune.num_steps={steps}: finetune=gradual_unfreezing takes at least one step for "
@@ -155,7 +155,8 @@ class FrozenTopBlocks(Method):
         return found[1] in depths and int(found[2]) >= depths[found[1]] - self.num_blocks
 
     def check(self, cell: Any) -> None:
-        layers = min(cell.size.num_layers, cell.size.decoder_layers)
+        encoder, decoder = blocks_of(cell)
+        layers = decoder if self.stacks == "decoder" else min(encoder, decoder)
         if self.num_blocks > layers:
             raise ValueError(f"finetune.num_blocks={self.num_blocks}: a stack has {layers} blocks")
 
@@ -223,6 +224,12 @@ def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
 def scaled(d: int, at_d_model: int | None, d_model: int) -> int:
     """A width that is meant for models of width `at_d_model` at another; at least 1."""
     return d if at_d_model is None else max(1, round(d * d_model / at_d_model))
+
+
+def blocks_of(cell: Any) -> tuple[int, int]:
+    """Blocks that an input passes, and a target: the encoder's and the decoder's, or twice one stack's."""
+    count = cell.architecture.block_steps
+    return count(cell.size, 1, 0), count(cell.size, 0, 1)
 
 
 def stack_depths(names: Iterable[str]) -> dict[str, int]:
