@@ -262,7 +262,7 @@ def to_markdown(found: Sequence[Finding], scale: str) -> str:
     counts = {
         verdict: sum(each.ours.verdict == verdict for each in found) for verdict in reversed(_WORST_FIRST)
     }
-    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    summary = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
     parts = [
         "## The paper's claims",
         f"{scale}. {len(found)} claims: {summary}. A difference counts where it exceeds two standard "
