@@ -119,7 +119,7 @@ def canonical(node: Any, hint: Any = None) -> Any:
         is_number = isinstance(node, int) and not isinstance(node, bool)
         return float(node) if is_number and plain_hint(hint) is float else node
     cls = located(node["_target_"], "") if "_target_" in node else plain_hint(hint)
-    if dataclasses.is_dataclass(cls):
+    if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)
         return {name: canonical(value, hints.get(name)) for name, value in node.items()}
     inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None

@@ -168,7 +168,7 @@ def load_option(group: str, option: str) -> Any:
     loader = _hydra().config_loader
     repository = CachingConfigRepository(loader.repository)
     try:
-        found = create_defaults_list(repository, f"{group}/{option}", [], False, False).defaults
+        found: list[Any] = create_defaults_list(repository, f"{group}/{option}", [], False, False).defaults
         if any(each.package != group or not each.config_path.startswith(f"{group}/") for each in found):
             return None
         config = loader._compose_config_from_defaults_list(found, repository)

@@ -25,7 +25,7 @@ def essential(node: Any, hint: Any = None) -> Any:
     if not isinstance(node, Mapping):
         return node
     cls = located(node["_target_"], "") if "_target_" in node else plain_hint(hint)
-    if not dataclasses.is_dataclass(cls):
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         return {name: essential(value) for name, value in node.items()}
     neutral, hints = neutral_values(cls), type_hints(cls)
     kept = {name: value for name, value in node.items() if name not in neutral or value != neutral[name]}

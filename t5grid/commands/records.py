@@ -39,7 +39,8 @@ def explain(options: Any, rest: list[str]) -> int:
     runtime = load_cell(overrides).runtime
     stages = merged(grids_of(argparse.Namespace(names=[*names, *overrides]))[0]) if names else ()
     known = Known(Store(runtime.runs_dir), Path(runtime.results_dir) / "records", stages)
-    print("\n".join(explain(*map(known.named, parts), known)))
+    a, b = map(known.named, parts)
+    print("\n".join(explain(a, b, known)))
     return 0
 
 

@@ -12,7 +12,7 @@ there are sentinels, numbering runs on into the ids below, as in the original co
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -177,7 +177,7 @@ def random_spans_lengths(
 # --- the objectives -------------------------------------------------------------------------------
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -1,7 +1,7 @@
 """checkpoints + validation records -> predictions -> scores, and the step each column is reported at."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,12 @@ def scored(column: Column) -> dict[str, Any]:
     return {name: task for name, task in column.tasks.items() if task.reported and has(task, "validation")}
 
 
-def _mean(scores: Scores, group: dict[str, Sequence[str]]) -> float:
+def _mean(scores: Scores, group: Mapping[str, Sequence[str]]) -> float:
     """Mean over tasks of the mean of each task's metrics; MNLI may have one of its two parts only."""
     of_tasks = []
     for task, metrics in group.items():
         found = [scores[task][metric] for metric in metrics if metric in scores[task]]
-        of_tasks.append(np.mean(found) if found else scores[task][metrics[0]])
+        of_tasks.append(float(np.mean(found)) if found else scores[task][metrics[0]])
     return float(np.mean(of_tasks))
 
 

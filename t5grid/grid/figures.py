@@ -20,7 +20,7 @@ DASHES = ("-", "--", ":")
 FEWEST_RANKED = 3
 """Rows below which a rank correlation says nothing: that of two is 1 or −1 whatever the scores."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "t5grid",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -255,8 +255,9 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             panels[0].plot(seconds, score, label=_label(row), **style)
             panels[1].plot(flops, score, **style)
         panels[0].set(xlabel="seconds of training on the machine that ran it", ylabel="mean over the columns")
-        flops = [each[1] for each in points]
-        panels[1].set(xlabel="FLOPs of training", xscale="log" if max(flops) > 10 * min(flops) else "linear")
+        operations = [each[1] for each in points]
+        scale = "log" if max(operations) > 10 * min(operations) else "linear"
+        panels[1].set(xlabel="FLOPs of training", xscale=scale)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
         figure.suptitle(f"{table.title}: cost against score", fontsize=11)
         return figure

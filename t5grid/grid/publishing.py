@@ -3,7 +3,7 @@
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from t5grid.files import write_whole
 from t5grid.grid import findings, report
@@ -79,11 +79,11 @@ def log_report(study: Study) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     runtime = next(iter(study.grids.values())).baseline.runtime
-    mode = "online" if runtime.wandb == "online" else "offline"
+    mode: Literal["online", "offline"] = "online" if runtime.wandb == "online" else "offline"
     run: Any = wandb.init(project=runtime.wandb_project, name=f"report {study.stem}", mode=mode)
     for name, grid in study.grids.items():
         made = study.table(name)
-        columns = [made.first_column, *(column.title for column in made.columns)]
+        columns: list[str | int] = [made.first_column, *(column.title for column in made.columns)]
         rows = [[row.title, *(row.cells[column.key].mean for column in made.columns)] for row in made.rows]
         run.log({f"{name}/table": wandb.Table(columns=columns, data=rows)})
         for kind, figure in draw(grid, made, study.store, study.results / "records").items():

@@ -72,10 +72,11 @@ def _results(ranks: list[tuple[BaseProcess, Connection]]) -> list[dict[str, Any]
     results: dict[int, dict[str, Any]] = {}
     connections = {connection: i for i, (_, connection) in enumerate(ranks)}
     while len(results) < len(ranks):
-        for connection in wait([each for each, i in connections.items() if i not in results]):
-            i = connections[connection]  # type: ignore[index]
+        ready: list[Any] = wait([each for each, i in connections.items() if i not in results])
+        for connection in ready:
+            i = connections[connection]
             try:
-                results[i], error = connection.recv()  # type: ignore[union-attr]
+                results[i], error = connection.recv()
             except (EOFError, OSError):
                 ranks[i][0].join()
                 error = f"rank {i} ended with status {ranks[i][0].exitcode}"
@@ -124,6 +125,7 @@ def _rank(connection: Connection, stage: Stage, root: str, runtime: Runtime, num
     store = Store(root)
     context = Context(store.folder, runtime, num_threads, lambda progress: store.report(stage, progress))
     with watching(connection):
+        answer: tuple[dict[str, Any], str | None]
         try:
             answer = (stage.run(context), None)
         except Exception as error:

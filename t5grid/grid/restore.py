@@ -42,7 +42,8 @@ class Restored:
 
 def restore(evaluate: Stage, context: Context) -> Restored:
     """What an evaluate stage scores."""
-    *tuned, vocabulary = evaluate.parents
+    parents: tuple[Any, ...] = evaluate.parents
+    *tuned, vocabulary = parents
     vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
     members = [build_model(evaluate.config, vocab.size)[0] for _ in tuned]
     left_out = [stage.prepare(context, m, evaluating=True) for stage, m in zip(tuned, members, strict=True)]

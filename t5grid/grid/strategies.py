@@ -102,7 +102,8 @@ class LeaveOneOut:
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column, each on a pre-training of its own."""
         vocabulary, columns = vocabulary_stage(cell), cell.suite.chosen()
-        schedule, stages = cell.config["budget"]["finetune"]["schedule"], {}
+        schedule = cell.config["budget"]["finetune"]["schedule"]
+        stages: dict[str, Stage] = {}
         for key in columns:
             others = {name: column for name, column in columns.items() if name != key}
             num_steps = cell.budget.pretrain.num_steps

@@ -1,6 +1,7 @@
 """model with its starting weights -> the same with a fine-tuning method's own parameters."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -40,14 +41,14 @@ def add_adapters(model: nn.Module, width: Callable[[int], int], near_identity: b
     model.train(model.training)  # dropout of what was added as of the rest
 
 
-def add_head(model: nn.Module, width: Callable[[int], int]) -> None:
+def add_head(model: Any, width: Callable[[int], int]) -> None:
     """An adapter, near the identity, between the decoder's output and the softmax matrix."""
     d_model, rate = model.embedding.weight.shape[1], model.decoder.dropout.rate
     model.softmax.head = Adapter(d_model, width(d_model), rate, near_identity=True)
     model.train(model.training)
 
 
-def untie(model: nn.Module) -> None:
+def untie(model: Any) -> None:
     """Give the model a softmax matrix of its own that yields the same logits; one that has it keeps it."""
     if isinstance(model.softmax, TiedSoftmax):
         table = model.embedding.weight

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 EOS = 1
 WORST = -1e7  # log probability and score of a beam that does not exist
@@ -21,7 +21,7 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 @torch.inference_mode()
-def greedy(model: nn.Module, batch: dict[str, Tensor], max_length: int) -> Int[Tensor, "rows length"]:
+def greedy(model: Any, batch: dict[str, Tensor], max_length: int) -> Int[Tensor, "rows length"]:
     """The most probable id at each position, until every row has ended or has max_length ids.
 
     Rows that have ended are computed no longer once they are half of the rows. `length` is that of the
@@ -150,7 +150,7 @@ def _is_settled(finished: Beams, reachable: Float[Tensor, "rows"]) -> bool:
 
 
 def beam_decode(
-    model: nn.Module, batch: dict[str, Tensor], max_length: int, num_beams: int = 4, alpha: float = 0.6
+    model: Any, batch: dict[str, Tensor], max_length: int, num_beams: int = 4, alpha: float = 0.6
 ) -> Int[Tensor, "rows length"]:
     """The best prediction of each row by beam search, within the authors' length limit for this batch."""
 

@@ -1,7 +1,8 @@
 """models -> one model for decoding: their logits are averaged before the softmax (paper, section 3.6)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -23,7 +24,7 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: list[nn.Module]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members = cast(Sequence[Any], nn.ModuleList(members))
 
     def start_decoding(self, batch: dict[str, Tensor], max_length: int) -> EnsembleState:
         """Let every member read the batch."""

@@ -145,6 +145,7 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
         raise ValueError(
             f"a {type(model).__name__} has no twin in Hugging Face's T5: only an encoder-decoder has"
         )
+    assert model.encoder is not None
     size = replace(size, num_layers=len(model.encoder.blocks), num_decoder_layers=len(model.decoder.blocks))
     names, tensors = tensor_names(size), {}
     for ours, parameter in model.named_parameters():

@@ -118,6 +118,8 @@ def relative_position_bucket(
 class RelativePositionBias(nn.Module):
     """One learned number for each (head, bucket), added to the attention logits of all layers of a stack."""
 
+    bucket_of_distance: Tensor
+
     def __init__(
         self, num_heads: int, bidirectional: bool, num_buckets: int = 32, max_distance: int = 128
     ) -> None:

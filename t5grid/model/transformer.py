@@ -4,8 +4,9 @@ A batch is a dict of id tensors in which 0 is padding. What a position may see i
 builds once a batch and adds to the position bias; a stack knows nothing of architectures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +68,8 @@ class BlockMemory:
 class Block(nn.Module):
     """x + f(norm(x)) for self-attention, attention to the encoder if there is one, and feed-forward."""
 
+    adapter: nn.Module | None
+
     def __init__(self, size: Size, dropout: float, attends_encoder: bool) -> None:
         super().__init__()
         attention = (size.d_model, size.num_heads, size.d_kv, dropout)
@@ -94,8 +97,10 @@ class Block(nn.Module):
         if memory is not None:
             own = memory.own.append(*own)
         x = x + self.dropout(self.self_attention(normed, *own, bias))
-        if encoded is not None or (memory is not None and memory.encoded is not None):
-            others = self.cross_attention.key_values(encoded) if memory is None else memory.encoded
+        others = None if memory is None else memory.encoded
+        if memory is None and encoded is not None:
+            others = self.cross_attention.key_values(encoded)
+        if others is not None:
             x = x + self.dropout(self.cross_attention(self.cross_attention_norm(x), *others, encoded_bias))
         x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         return x if self.adapter is None else self.adapter(x)
@@ -112,7 +117,8 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         self.position_bias = RelativePositionBias(size.num_heads, bidirectional=not one_sided)
-        self.blocks = nn.ModuleList(Block(size, dropout, attends_encoder) for _ in range(num_layers))
+        blocks = nn.ModuleList(Block(size, dropout, attends_encoder) for _ in range(num_layers))
+        self.blocks = cast(Sequence[Block], blocks)
         self.norm = RMSNorm(size.d_model)
         self.dropout = LengthDropout(dropout)
 
@@ -164,6 +170,8 @@ class Embedding(nn.Module):
 class TiedSoftmax(nn.Module):
     """Logits by the id table itself, of hidden states times width^-0.5."""
 
+    head: nn.Module | None
+
     def __init__(self) -> None:
         super().__init__()
         self.register_module("head", None)  # a fine-tuning method may set one
@@ -177,6 +185,8 @@ class TiedSoftmax(nn.Module):
 
 class OwnSoftmax(nn.Module):
     """Logits by a matrix of their own, without the factor ("v1.1" models)."""
+
+    head: nn.Module | None
 
     def __init__(self, num_rows: int, width: int) -> None:
         super().__init__()
@@ -226,6 +236,7 @@ class EncoderDecoder(nn.Module):
     def _read(
         self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
     ) -> Float[Tensor, "rows inputs width"]:
+        assert self.encoder is not None
         return self.encoder(self.embedding(inputs), mask)
 
     def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:

@@ -42,7 +42,7 @@ def own(tensor: Tensor) -> Tensor:
 def gathered(parameter: Tensor) -> Iterator[Tensor]:
     """A whole copy of a sharded parameter with its gradient; what is changed in it is kept."""
     assert isinstance(parameter, DTensor) and isinstance(parameter.grad, DTensor)
-    copy = parameter.detach().full_tensor()
+    copy = whole(parameter.detach())
     copy.grad = parameter.grad.full_tensor()
     yield copy
     part = distribute_tensor(copy.detach(), parameter.device_mesh, parameter.placements, src_data_rank=None)
