@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from t5grid.files import write_whole
@@ -183,7 +184,7 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
             panel.plot(steps, losses, dash, color=COLOURS[k % len(COLOURS)], linewidth=1.4, label=name)
         panel.set_xlabel("step")
         panel.set_ylabel("nats a target token")
-        panel.set_title(f"{title}: training loss")
+        panel.set_title("\n".join(wrap(f"{title}: training loss", 60)))
         if len(curves) > 1:
             figure.legend(loc="outside right upper", frameon=False, fontsize=8)
         return figure
