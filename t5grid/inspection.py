@@ -25,8 +25,13 @@ SHOWN = {
 
 
 def show(words: Sequence[str], num: int) -> Iterator[str]:
-    """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show."""
-    sentences = [word for word in words if " " in word.strip() and "=" not in word]
+    """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show.
+
+    Raises ValueError for a sentence with anything beside it.
+    """
+    sentences = [word for word in words if " " in word.strip().partition("=")[0]]
+    if sentences and len(words) > 1:
+        raise ValueError(f"inspect: {sentences[0]!r}: a sentence stands alone, {len(words)} words were given")
     if sentences:
         yield from worked_table(sentences[0].split())
         return

@@ -94,5 +94,5 @@ def test_the_command_knows_what_has_not_run(
     assert capsys.readouterr().out.splitlines()[2:] == ["  objective.mean_span_length: 5.0 | 10.0"]
     assert main(["explain", stages[0]]) == 2
     assert capsys.readouterr().err == (
-        "t5grid: explain: two stages are needed, such as pretrain/bert_style, not 1\n"
+        f"t5grid: explain: two stages are needed, such as pretrain/bert_style, not {stages[0]}\n"
     )

@@ -35,6 +35,12 @@ def test_a_sentence_of_another_length_is_refused(capsys: pytest.CaptureFixture[s
     assert "2 words given" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("beside", ["one more = another", "budget=smoke"])
+def test_a_sentence_stands_alone(beside: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "Thank you", beside]) == 2
+    assert "inspect: 'Thank you': a sentence stands alone, 2 words were given" in capsys.readouterr().err
+
+
 def test_an_objective_is_shown_with_sentinels_spelt_out(folder: Path) -> None:
     lines = list(show(["objective=replace_spans", *SMALL], 2))
     assert lines[0] == "objective=replace_spans: 127 tokens a piece -> at most 128 inputs, 48 targets"

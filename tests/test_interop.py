@@ -235,6 +235,7 @@ WRONG = [
     (change_config(vocab_size=256), "tensor shared.weight is (128, 32), by config.json (256, 32)"),
     (change_config(d_ff=65), "DenseReluDense.wi.weight is (64, 32), by config.json (65, 32)"),
     (change_config(num_layers=3), "tensor encoder.block.2.layer.0.layer_norm.weight is missing: (32,)"),
+    (change_config(num_layers=10**9), "tensor encoder.block.999999999.layer.0.layer_norm.weight is missing:"),
     (
         change_config(num_decoder_layers=1),
         "tensor decoder.block.1.layer.0.SelfAttention.k.weight (32, 32) has no",

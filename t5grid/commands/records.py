@@ -35,7 +35,8 @@ def explain(options: Any, rest: list[str]) -> int:
 
     parts, names, overrides = sort_words(options.names)
     if len(parts) != 2:
-        raise ValueError(f"explain: two stages are needed, such as pretrain/bert_style, not {len(parts)}")
+        given = " ".join([*names, *parts]) or "nothing"
+        raise ValueError(f"explain: two stages are needed, such as pretrain/bert_style, not {given}")
     runtime = load_cell(overrides).runtime
     stages = merged(grids_of(argparse.Namespace(names=[*names, *overrides]))[0]) if names else ()
     known = Known(Store(runtime.runs_dir), Path(runtime.results_dir) / "records", stages)

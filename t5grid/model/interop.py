@@ -265,6 +265,8 @@ def _header(path: Path) -> dict[str, Entry]:
 
 def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_rows: int) -> None:
     """The names and shapes must be those of the config; what is repeated must be equal."""
+    for stack, num_blocks in (("encoder", size.num_layers), ("decoder", size.decoder_layers)):
+        _check_deepest(folder, entries, f"{stack}.block.{num_blocks - 1}", (size.d_model,))
     wanted = dict(_shapes(size, num_rows))
     for name, shape in wanted.items():
         if name not in entries:
@@ -289,6 +291,13 @@ def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_r
         raise ValueError(
             f"{folder / CONFIG}: vocab_size={num_rows}: a multiple of 128 is needed, as T5's tables are"
         )
+
+
+def _check_deepest(folder: Path, entries: Mapping[str, Entry], block: str, shape: tuple[int, ...]) -> None:
+    """Before a model of any depth that a config may say is built."""
+    name = f"{block}.layer.0.layer_norm.weight"
+    if name not in entries:
+        raise ValueError(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
 
 
 def _shapes(size: Size, num_rows: int) -> Iterator[tuple[str, tuple[int, ...]]]:
