@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 from t5grid import __version__
 from t5grid.building import ALLOW
-from t5grid.commands import examining, exchange, grids, records, tables
+from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
 from t5grid.files import FULL, is_full
 
-USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+USAGE_ERROR, INTERRUPTED = 2, 130
 PLACES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 

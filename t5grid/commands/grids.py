@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-FAILURE = 1
+from t5grid.commands import FAILURE
 
 
 def add_commands(commands: Any) -> None:

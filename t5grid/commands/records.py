@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-FAILURE = 1
+from t5grid.commands import FAILURE
 
 
 def add_commands(commands: Any) -> None:

@@ -7,17 +7,15 @@ Records of others are data: one whose place is not what its content hashes to is
 followed.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t5grid.files import read_json, write_whole
+from t5grid.files import file_whole, read_json, write_whole
+from t5grid.grid.stages import digest_of
 from t5grid.grid.store import Store, locked
 
 MADE = {
@@ -84,8 +82,7 @@ def _distrust(identity: str, record: dict[str, Any] | None, is_link: bool) -> st
         is_its_own = record["identity"] == identity and identity.startswith(f"{record['kind']}/")
     except (KeyError, TypeError):
         return "not a record"
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    digest = digest_of(*parts)
     if not is_its_own or not identity.endswith(f"-{digest}"):
         return f"its content belongs to another stage ({digest})"
     return ""
@@ -102,7 +99,8 @@ def _take_stage(source: Path, identity: str, store: Store) -> Merged:
         shutil.rmtree(target / "checkpoints", ignore_errors=True)
         for path in sorted(source.rglob("*")):
             if path.is_file() and not path.is_symlink() and not path.name.startswith(LEFT):
-                _bring(path, target / path.relative_to(source))
+                with file_whole(target / path.relative_to(source)) as copy:
+                    shutil.copyfile(path, copy)
         (target / "failed.json").unlink(missing_ok=True)
         write_whole(target / "record.json", (source / "record.json").read_bytes())
     return Merged(identity, "taken")
@@ -117,18 +115,6 @@ def _take_record(path: Path, identity: str, ours: dict[str, Any] | None, records
         write_whole(records / f"{identity}.csv", curve.read_bytes())
     write_whole(records / f"{identity}.json", path.read_bytes())
     return Merged(identity, "taken")
-
-
-def _bring(source: Path, target: Path) -> None:
-    """A copy, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def _short(value: Any) -> str:

@@ -24,6 +24,12 @@ Built = Callable[..., Any]  # as `build`, perhaps remembering
 LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
 
 
+def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[str]) -> str:
+    """Twelve hex digits: what tells a stage from every other; `parents` are identities."""
+    text = json.dumps([kind, version, content, parents], sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
 @dataclass(frozen=True)
 class Context:
     """Where a stage runs: folders of itself and of any stage, the machine, and whom to tell of progress."""
@@ -53,10 +59,9 @@ class Stage:
 
     @cached_property
     def hash(self) -> str:
-        """Twelve hex digits over kind, version, content and parents."""
-        parts = [self.kind, self.version, self.content, [parent.identity for parent in self.parents]]
-        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        """The digest of kind, version, content and parents."""
+        parents = [parent.identity for parent in self.parents]
+        return digest_of(self.kind, self.version, self.content, parents)
 
     @property
     def identity(self) -> str:

@@ -1,7 +1,7 @@
 """gradients -> new weights: Adafactor as the study used it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -100,7 +100,7 @@ def _whole_updates(parameters: list[tuple[Tensor, dict[str, Any]]], new_part: fl
         if not state:
             state["moment"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         moments.append(state["moment"])
-    gradients = [p.grad for p, _ in parameters if p.grad is not None]
+    gradients = cast(list[Tensor], [p.grad for p, _ in parameters])
     squares = list(torch._foreach_mul(gradients, gradients))
     torch._foreach_add_(squares, EPSILON_SQUARE)
     torch._foreach_lerp_(moments, squares, new_part)
