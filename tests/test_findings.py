@@ -8,6 +8,7 @@ from t5grid.grid.experiment import load_experiment
 from t5grid.grid.findings import (
     AGREES,
     CONTRADICTS,
+    NO_YARDSTICK,
     NOISE,
     NOT_RUN,
     Best,
@@ -102,6 +103,20 @@ def test_best_counts_the_columns_no_other_row_beats() -> None:
     assert best(evidence(a=(50, 50), b=(51, 51))).verdict == AGREES
     assert best(evidence(a=(50, 50), b=(51, 52))).verdict == CONTRADICTS
     assert best(evidence(a=(50, 50))).verdict == NOT_RUN
+
+
+def test_rows_that_ran_without_a_yardstick_are_not_called_missing() -> None:
+    """A baseline of one seed has no standard deviation."""
+    found = Evidence({row: dict.fromkeys(["GLUE", "SQuAD"], 50.0) for row in "ab"}, {})
+    columns = ["GLUE", "SQuAD"]
+    for test in (
+        Better(higher=["a"], lower=["b"], columns=columns),
+        Close(row="a", to="b", at_most=2, columns=columns),
+        Best(row="a", at_least=2),
+    ):
+        assert (test(found).verdict, test(found).numbers) == (NOT_RUN, NO_YARDSTICK)
+    half = Evidence({"a": {"GLUE": 50.0}, "b": dict.fromkeys(columns, 50.0)}, {})
+    assert Better(higher=["a"], lower=["b"], columns=columns)(half).numbers == "a or b: 1 of 2 missing"
 
 
 def test_one_contradiction_decides_and_a_missing_test_leaves_a_claim_open() -> None:

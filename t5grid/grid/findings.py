@@ -21,6 +21,7 @@ from t5grid.grid.tables import WIDTH, Table
 
 AGREES, CONTRADICTS, NOISE, NOT_RUN = "agrees", "contradicts", "within noise", "not run"
 _WORST_FIRST = (CONTRADICTS, NOT_RUN, NOISE, AGREES)
+NO_YARDSTICK = "no standard deviation: two seeds of the baseline are needed"
 _ROUNDING = 1e-9
 
 
@@ -35,6 +36,15 @@ class Evidence:
         """`higher - lower` in every column asked for that both rows and the deviations have, in points."""
         high, low = self.scores.get(higher, {}), self.scores.get(lower, {})
         return {c: high[c] - low[c] for c in columns if c in high and c in low and c in self.deviations}
+
+    def lacking(self, rows: Sequence[str], columns: Sequence[str]) -> str:
+        """What is missing for a comparison of the rows in all columns; empty if nothing is."""
+        scored = [c for c in columns if all(c in self.scores.get(row, {}) for row in rows)]
+        if len(scored) < len(columns):
+            return f"{' or '.join(rows)}: {len(columns) - len(scored)} of {len(columns)} missing"
+        if not all(c in self.deviations for c in columns):
+            return NO_YARDSTICK
+        return ""
 
     def beyond(self, gaps: Mapping[str, float]) -> list[str]:
         """The columns whose gap is more than two standard deviations above nothing."""
@@ -79,9 +89,9 @@ class Better:
 
     def _pair(self, evidence: Evidence, high: str, low: str) -> Answer:
         columns = self.columns or list(COLUMNS)
+        if lacking := evidence.lacking([high, low], columns):
+            return Answer(NOT_RUN, lacking)
         gaps = evidence.gaps(high, low, columns)
-        if len(gaps) < len(columns):
-            return Answer(NOT_RUN, f"{high} or {low}: {len(columns) - len(gaps)} of {len(columns)} missing")
         above = evidence.beyond(gaps)
         below = evidence.beyond({c: -gap for c, gap in gaps.items()})
         most = len(columns) // 2 + 1
@@ -114,11 +124,9 @@ class Close:
     def __call__(self, evidence: Evidence) -> Answer:
         """The verdict and the mean relative loss or gain."""
         columns = self.columns or list(COLUMNS)
+        if lacking := evidence.lacking([self.row, self.to], columns):
+            return Answer(NOT_RUN, lacking)
         gaps = evidence.gaps(self.to, self.row, columns)
-        if len(gaps) < len(columns):
-            return Answer(
-                NOT_RUN, f"{self.row} or {self.to}: {len(columns) - len(gaps)} of {len(columns)} missing"
-            )
         reference = evidence.scores[self.to]
         loss = 100 * fmean(gap / max(reference[c], 1.0) for c, gap in gaps.items())
         limit = f"either way at most {self.at_most:g} %" if self.alike else f"at most {self.at_most:g} %"
@@ -147,9 +155,12 @@ class Best:
         """The verdict, and how many columns the row leads."""
         ours = evidence.scores.get(self.row, {})
         others = [key for key in evidence.scores if key != self.row]
-        columns = [c for c in COLUMNS if c in ours and c in evidence.deviations]
-        if len(columns) < self.at_least or not others:
-            return Answer(NOT_RUN, f"{self.row}: {len(columns)} of {len(COLUMNS)} columns have a score")
+        scored = [c for c in COLUMNS if c in ours]
+        columns = [c for c in scored if c in evidence.deviations]
+        if len(scored) < self.at_least or not others:
+            return Answer(NOT_RUN, f"{self.row}: {len(scored)} of {len(COLUMNS)} columns have a score")
+        if len(columns) < self.at_least:
+            return Answer(NOT_RUN, NO_YARDSTICK)
         beaten: dict[str, list[str]] = {}
         for other in others:
             for column in evidence.beyond(evidence.gaps(other, self.row, columns)):
