@@ -143,6 +143,14 @@ def test_where_all_checkpoints_are_kept_a_damaged_one_is_made_again(tmp_path):
     assert len(checkpoints.steps(tmp_path / "hurt/checkpoints")) == 4
 
 
+def test_what_a_killed_run_had_no_time_to_delete_is_deleted(tmp_path):
+    train(tmp_path / "whole", plan(num_steps=8, keep=2))
+    for keep in (None, 2):  # every checkpoint is there, as after a kill between the last one and the deletion
+        train(tmp_path / "hurt", plan(num_steps=8, keep=keep))
+    assert len(sorted_files(tmp_path / "hurt")) == 2
+    assert sorted_files(tmp_path / "hurt") == sorted_files(tmp_path / "whole")
+
+
 def sorted_files(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
 

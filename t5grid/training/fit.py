@@ -93,6 +93,8 @@ def fit(
                 trainer.fit(learner, datamodule=data)
             finally:
                 _finish(trainer)
+    if rank.leads and plan.keep is not None:  # one killed between its last checkpoint and this left more
+        checkpoints.keep_last(folder / "checkpoints", plan.keep)
     written = read_metrics(metrics.path)
     return {
         "steps": plan.num_steps,
