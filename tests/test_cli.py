@@ -123,6 +123,7 @@ def test_an_interrupt_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("launched", [[], ["hydra.job.chdir=true"]], ids=["plain", "in a folder of its own"])
+@pytest.mark.slow
 def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
     launched: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

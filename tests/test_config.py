@@ -402,6 +402,7 @@ NEEDS_A_FILE = {
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
+@pytest.mark.slow
 def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, folder: Path) -> None:
     assert group in GROUPS
     make = NEEDS_A_FILE.get((group, option))
@@ -413,6 +414,7 @@ def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, fo
 
 @pytest.mark.parametrize("scale", ["", "size=base budget=paper suite=t5"], ids=["defaults", "paper"])
 @pytest.mark.parametrize(("name", "key", "row"), ROWS, ids=[f"{name}-{key}" for name, key, _ in ROWS])
+@pytest.mark.slow
 def test_every_row_of_every_experiment_is_a_valid_cell(name: str, key: str, row: Any, scale: str) -> None:
     assert isinstance(load_cell([*COMMON[name], *scale.split(), *row.overrides]), Cell)
 
@@ -461,6 +463,7 @@ def test_the_root_config_is_the_starred_baseline() -> None:
         ("budget.evaluate.num_examples", None),
     ],
 )
+@pytest.mark.slow
 def test_base_size_and_paper_budget_are_the_authors(key: str, value: Any) -> None:
     got: Any = load_cell(["size=base", "budget=paper"])
     for name in key.split("."):
@@ -541,6 +544,7 @@ def test_scaled_rows_have_the_authors_values(row: str, values: tuple[int, ...]) 
         ("span_length", "span_10", (None, 99)),
     ],
 )
+@pytest.mark.slow
 def test_rows_have_the_authors_lengths(experiment: str, row: str, lengths: tuple[int | None, int]) -> None:
     overrides = next(each.overrides for name, key, each in ROWS if (name, key) == (experiment, row))
     cell = load_cell(["size=base", "budget=paper", *overrides])

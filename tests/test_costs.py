@@ -44,6 +44,7 @@ def counted(architecture, size, trained) -> tuple[tuple[int, int], Flops]:
 
 @pytest.mark.parametrize("trained", TRAINED.values(), ids=TRAINED)
 @pytest.mark.parametrize("option", options("architecture"))
+@pytest.mark.slow
 def test_products_are_those_torch_counts_whatever_is_trained(option, trained) -> None:
     cell = load_cell([f"architecture={option}", "size.num_layers=4"])  # two where they are halved
     torchs, ours = counted(cell.architecture, cell.size, trained)
@@ -52,6 +53,7 @@ def test_products_are_those_torch_counts_whatever_is_trained(option, trained) ->
 
 @pytest.mark.parametrize("option", options("architecture"))
 @pytest.mark.parametrize("size", ["small", "small size.feed_forward=gated_gelu size.tied=false"])
+@pytest.mark.slow
 def test_products_are_those_torch_counts_at_size_small(option, size) -> None:
     cell = load_cell([f"architecture={option}", *f"size={size}".split()])
     torchs, ours = counted(cell.architecture, cell.size, TRAINED["all"])

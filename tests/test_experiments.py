@@ -72,6 +72,7 @@ def test_spans_of_three_are_the_same_row_in_two_tables() -> None:
         ("xxl_11b", (1024, 65536, 128, 128, 24), 133_000_000),
     ],
 )
+@pytest.mark.slow
 def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...], unlabelled: int) -> None:
     """Paper, section 3.7; a million steps of 2^11 rows are 2^20 here, 32 times the baseline's text."""
     spec = load_experiment(FILES[0].parent / "final.yaml").rows[row]

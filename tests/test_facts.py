@@ -19,6 +19,7 @@ def test_multiples_are_written_as_the_paper_does(of, text):
 
 
 @pytest.mark.parametrize("size", ["nano", "base"])
+@pytest.mark.slow
 def test_parameters_and_cost_of_every_row_are_those_printed_in_table_2(size):
     rows = load_experiment(experiment_path("architectures")).rows.values()
     assert len(rows) == 10

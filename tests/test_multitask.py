@@ -158,6 +158,7 @@ def test_the_tables_share_what_is_equal() -> None:
         ("runtime.evaluation_batch=7", False),
     ],
 )
+@pytest.mark.slow
 def test_what_identifies_a_multitask_training(override: str, changes: bool) -> None:
     plain = graph("strategy=multitask")["multitask"][0].identity
     words = ["strategy=multitask", override, *([] if "suite.use" in override else [TWO])]

@@ -23,6 +23,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole: list[list[str]]) -> None:
     experiment, made = load_experiment(path), Parts()
     own = {word.split("=")[0] for word in experiment.common}
@@ -38,6 +39,7 @@ def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole:
 
 
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.slow
 def test_every_option_is_what_hydra_makes_of_it(group: str) -> None:
     made = Parts()
     for option in options(group):

@@ -66,6 +66,7 @@ def test_what_is_frozen_costs_no_backward_pass_and_leaves_smaller_checkpoints() 
 @pytest.mark.parametrize("size", ["nano", "small"])
 @pytest.mark.parametrize("architecture", options("architecture"))
 @pytest.mark.parametrize("method", ["all_parameters", "frozen"])
+@pytest.mark.slow
 def test_activations_are_those_autograd_keeps(size: str, architecture: str, method: str) -> None:
     import torch
 
@@ -102,6 +103,7 @@ def test_activations_are_those_autograd_keeps(size: str, architecture: str, meth
 
 @pytest.mark.parametrize("words", [["size=nano"], ["size=small"], ["size=tiny", "architecture=prefix_lm"]])
 @pytest.mark.parametrize("optimizer", ["AdafactorSpec", "AdamWSpec"])
+@pytest.mark.slow
 def test_a_checkpoint_is_as_large_as_planned(words: list[str], optimizer: str, tmp_path: Path) -> None:
     import torch
 

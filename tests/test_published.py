@@ -58,6 +58,7 @@ ROWS = load_experiment(experiment_path("corpora")).rows
 @pytest.mark.parametrize(
     ("budget", "name"), [("nano", "nano-9da5509cd03e"), ("smoke", None), ("paper", "t5_trained-")]
 )
+@pytest.mark.slow
 def test_one_vocabulary_serves_all_corpora_of_the_table(key, budget, name):
     stages = [
         vocabulary_stage(load_cell([f"budget={budget}", *overrides]))

@@ -167,12 +167,14 @@ def test_ranks_go_on_from_the_checkpoint_of_a_single_process(tmp_path: Path, par
     assert all(torch.allclose(again[name], end[name], atol=1e-5) for name in end)
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_killed_ends_the_others_and_the_stage(tmp_path: Path) -> None:
     stage = make(RankDying, "stage", tmp_path / "diary")
     with pytest.raises(RankError, match="rank 1 ended with status -9"):
         run(stage, Store(tmp_path), TWO, 2, Node())
 
 
+@pytest.mark.slow
 def test_a_rank_that_fails_says_why_and_signals_of_the_cluster_pass_it_by(tmp_path: Path) -> None:
     store, stage = Store(tmp_path), make(RankFailing, "stage", tmp_path / "diary")
     assert work_on(stage, store, TWO, 2) == FAILED

@@ -22,6 +22,7 @@ TABLES = [path for path in sorted(RESULTS.glob("tables/*.md")) if not path.stem.
 
 
 @pytest.mark.parametrize("path", TABLES, ids=[path.stem for path in TABLES])
+@pytest.mark.slow
 def test_a_committed_table_is_made_again_from_its_records(path: Path, tmp_path: Path) -> None:
     name, *_, budget = path.stem.split("-")
     grid = expand(name, [f"budget={budget}"])
@@ -60,6 +61,7 @@ def _drawn_by(figures: dict[str, bytes]) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_every_kept_record_belongs_to_a_table() -> None:
     """A record that no experiment asks for any more would be dead weight, or a table's silent loss."""
     wanted = set()

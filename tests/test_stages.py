@@ -117,6 +117,7 @@ def test_the_machine_the_folders_and_the_printing_do_not_enter_an_identity(
         ("budget.evaluate.num_examples=10", "evaluate"),
     ],
 )
+@pytest.mark.slow
 def test_every_science_key_changes_the_stage_that_reads_it_and_all_that_stand_on_it(
     plain: dict[str, str], override: str, first: str
 ) -> None:
