@@ -10,6 +10,7 @@ packages the user names outside of any config (`--allow mine`, or T5GRID_ALLOW=m
 import dataclasses
 import difflib
 import importlib
+import json
 import math
 import os
 import re
@@ -18,10 +19,12 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("t5grid", "torch", "pytorch_lightning")
 ALLOW = "T5GRID_ALLOW"
+MOVED = Path(__file__).with_name("moved.json")
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ def _placed(message: str, key: str) -> str:
 def located(target: Any, key: str) -> Any:
     """The dataclass a `_target_` names; nothing else is called, and no unknown package is imported."""
     check_allowed(target, f"{key}._target_")
-    module, _, name = str(target).rpartition(".")
+    module, _, name = current_path(str(target)).rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever a user's own module does when it is imported
@@ -195,6 +198,20 @@ def located(target: Any, key: str) -> Any:
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise ValueError(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
     return cls
+
+
+def current_path(target: str) -> str:
+    """Where a class of ours is now that a config, perhaps an older one, calls `target`."""
+    for old in (target, target.rpartition(".")[0]):
+        if old in _moved():
+            return _moved()[old] + target[len(old) :]
+    return target
+
+
+@cache
+def _moved() -> dict[str, str]:
+    """Paths of modules, and of classes that have another name, as they were -> as they are."""
+    return json.loads(MOVED.read_text(encoding="utf-8"))
 
 
 def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -46,6 +46,7 @@ class PretrainBudget:
     reads all of it.
     """
 
+    axis: ClassVar[str] = "budget"
     num_steps: Count
     num_rows: Count
     inputs_length: Annotated[int, AtLeast(8)]
@@ -63,6 +64,7 @@ class FinetuneBudget:
     `labelled_share` is the part of each task's training rows that is used, chosen by the seed.
     """
 
+    axis: ClassVar[str] = "budget"
     num_steps: Count
     num_tokens: Count
     checkpoint_every: Count
@@ -79,6 +81,7 @@ class EvaluateBudget:
     One beam is greedy decoding, as in the study; its final models had four (paper, section 3.7).
     """
 
+    axis: ClassVar[str] = "budget"
     num_examples: Count | None
     num_beams: Count = 1
 

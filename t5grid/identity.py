@@ -1,13 +1,15 @@
 """plain config node -> what of it identifies a stage: values, whoever's default they are.
 
-A key is left out only at its neutral value, the one that means "as before there was this key". Of our own
-classes `neutral.json` registers those; it is never changed for a key that stands there, so that a default
-that changes later is another identity, and only a new key's is added. A class of a user's registers one with
-`field(default=0.0, metadata={"neutral": 0.0})`; without it every value counts. Where the meaning of the code
-changes and no value does, a class says so: `version: ClassVar[int] = 2`.
+A class of ours enters by a stable name, its axis and its own (`objective/ReplaceSpans`), wherever its module
+lies; one of a user's by its path. A key is left out only at its neutral value, the one that means "as before
+there was this key". Of our own classes `neutral.json` registers those; it is never changed for a key that
+stands there, so that a default that changes later is another identity, and only a new key's is added. A class
+of a user's registers one with `field(default=0.0, metadata={"neutral": 0.0})`; without it every value counts.
+Where the meaning of the code changes and no value does, a class says so: `version: ClassVar[int] = 2`.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -17,11 +19,55 @@ from typing import Any
 from t5grid.building import located, plain_hint, type_hints
 
 REGISTER = Path(__file__).with_name("neutral.json")
+FIRST_NAMES = Path(__file__).with_name("first_names.json")
+"""Stable name -> the path a class was hashed under before names were stable. Frozen: nothing is added."""
+
 SCALARS = (type(None), bool, int, float, str)
 
 
+def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[str]) -> str:
+    """Twelve hex digits: what tells a stage from every other; `parents` are identities.
+
+    Classes that were hashed by their path before they had a stable name still are, so that no stage that was
+    made then has to be made again.
+    """
+    hashed = [kind, version, _with_names(content, _first_names()), parents]
+    text = json.dumps(hashed, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def in_stable_names(content: Any) -> Any:
+    """The content of a stage as it is said today, also of one that was made under older names."""
+    return _with_names(content, {path: name for name, path in _first_names().items()})
+
+
+def _with_names(node: Any, names: Mapping[str, str]) -> Any:
+    """The node with every `_target_` that `names` knows exchanged."""
+    if isinstance(node, list):
+        return [_with_names(item, names) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        key: names.get(value, value) if key == "_target_" else _with_names(value, names)
+        for key, value in node.items()
+    }
+
+
+def is_ours(cls: type) -> bool:
+    """Whether a class is the package's own."""
+    return f"{cls.__module__}.".startswith("t5grid.")
+
+
+def stable_name(cls: Any) -> str:
+    """What a class is called in identities: `objective/ReplaceSpans`, or `mine.Objective` of a user's own."""
+    axis = getattr(cls, "axis", None)
+    return f"{axis}/{cls.__qualname__}" if axis and is_ours(cls) else f"{cls.__module__}.{cls.__qualname__}"
+
+
 def essential(node: Any, hint: Any = None) -> Any:
-    """A canonical node without what stands at its neutral value, and with the defaults that do not."""
+    """A canonical node under stable names, without neutral values, and with the defaults that are not."""
+    if isinstance(node, list):
+        return [_in_full(item) for item in node]
     if not isinstance(node, Mapping):
         return node
     cls = located(node["_target_"], "") if "_target_" in node else plain_hint(hint)
@@ -30,41 +76,57 @@ def essential(node: Any, hint: Any = None) -> Any:
     neutral, hints = neutral_values(cls), type_hints(cls)
     kept = {name: value for name, value in node.items() if name not in neutral or value != neutral[name]}
     content = {name: essential(value, hints.get(name)) for name, value in kept.items()}
-    return content | {name: value for name, value in _beyond(cls).items() if name not in node}
+    named = {"_target_": stable_name(cls)} if "_target_" in node else {}
+    return content | named | {name: value for name, value in _beyond(cls).items() if name not in node}
+
+
+def _in_full(node: Any) -> Any:
+    """A node under stable names: in a list every value counts."""
+    if isinstance(node, list):
+        return [_in_full(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    named = {"_target_": stable_name(located(node["_target_"], ""))} if "_target_" in node else {}
+    return {name: _in_full(value) for name, value in node.items()} | named
 
 
 @cache
 def neutral_values(cls: Any) -> dict[str, Any]:
     """The values of a class's keys that identify nothing."""
-    ours, registered = f"{cls.__module__}.".startswith("t5grid."), registered_values(cls)
-    found = {}
+    registered = registered_values(cls)
+    neutral = {}
     for field in dataclasses.fields(cls):
         if "neutral" in field.metadata:
-            found[field.name] = field.metadata["neutral"]
+            neutral[field.name] = field.metadata["neutral"]
         elif field.name in registered:
-            found[field.name] = registered[field.name]
-        elif ours and isinstance(field.default, SCALARS):
-            found[field.name] = field.default
-    return found
+            neutral[field.name] = registered[field.name]
+        elif is_ours(cls) and isinstance(field.default, SCALARS):
+            neutral[field.name] = field.default
+    return neutral
 
 
 @cache
 def _beyond(cls: Any) -> dict[str, Any]:
     """What a class adds to a node that leaves it out: defaults that are not neutral, and a version."""
-    neutral, found = neutral_values(cls), {}
+    neutral, added = neutral_values(cls), {}
     for field in dataclasses.fields(cls):
         if isinstance(field.default, SCALARS) and neutral.get(field.name, ...) != field.default:
-            found[field.name] = field.default
-    if "version" not in found and (version := vars(cls).get("version", 1)) != 1:
-        found["version"] = version
-    return found
+            added[field.name] = field.default
+    if "version" not in added and (version := vars(cls).get("version", 1)) != 1:
+        added["version"] = version
+    return added
 
 
 def registered_values(cls: Any) -> dict[str, Any]:
     """What `neutral.json` says of a class."""
-    return _register().get(f"{cls.__module__}.{cls.__qualname__}", {})
+    return _register().get(stable_name(cls), {})
 
 
 @cache
 def _register() -> dict[str, dict[str, Any]]:
     return json.loads(REGISTER.read_text(encoding="utf-8"))
+
+
+@cache
+def _first_names() -> dict[str, str]:
+    return json.loads(FIRST_NAMES.read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ def test_two_stages_differ_in_keys_of_their_own_and_of_their_parents(known: Know
         f"B: {b}",
         "  parent: finetune/questions",
         "    parent: pretrain/encoder_decoder",
-        '      objective._target_: "t5grid.data.objectives.BertStyle" | "t5grid.data.objectives.MassStyle"',
+        '      objective._target_: "objective/BertStyle" | "objective/MassStyle"',
     ]
 
 

@@ -3,29 +3,32 @@
 import dataclasses
 import importlib
 import json
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import t5grid
 from t5grid import identity
 from t5grid.building import ALLOW
-from t5grid.config import EvaluateBudget, FinetuneBudget, PretrainBudget, load_cell
+from t5grid.config import load_cell
 from t5grid.grid.stages import PretrainStage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
-from t5grid.identity import REGISTER, SCALARS, essential, neutral_values
-
-MODULES = (
-    "t5grid.data.curriculum",
-    "t5grid.data.mixing",
-    "t5grid.data.objectives",
-    "t5grid.model.architectures",
-    "t5grid.training.finetuning",
-    "t5grid.training.schedules",
+from t5grid.identity import (
+    FIRST_NAMES,
+    REGISTER,
+    SCALARS,
+    digest_of,
+    essential,
+    in_stable_names,
+    neutral_values,
+    stable_name,
 )
-BUDGETS = (PretrainBudget, FinetuneBudget, EvaluateBudget)
+
+RECORDS = sorted((Path(__file__).parent.parent / "results" / "records").glob("*/*.json"))
 OBJECTIVE = """
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -35,6 +38,14 @@ from t5grid.data.objectives import MassStyle
 class Mine(MassStyle):
     {body}
 """
+
+
+def axis_classes() -> list[Any]:
+    """Every class of ours that enters identities: the dataclasses with an axis in the whole package."""
+    names = [info.name for info in pkgutil.walk_packages(t5grid.__path__, "t5grid.")]
+    values = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    classes = [value for value in values if isinstance(value, type) and dataclasses.is_dataclass(value)]
+    return list(dict.fromkeys(cls for cls in classes if hasattr(cls, "axis")))
 
 
 def defaults(cls: Any) -> dict[str, Any]:
@@ -53,11 +64,7 @@ def forget() -> Any:
 
 def test_every_default_of_ours_is_registered() -> None:
     """A new key at its class default is left out of identities: write that into neutral.json, for good."""
-    found = {f"t5grid.config.{cls.__name__}": defaults(cls) for cls in BUDGETS}
-    for name in MODULES:
-        module = importlib.import_module(name)
-        every = [each for each in vars(module).values() if dataclasses.is_dataclass(each)]
-        found |= {f"{name}.{cls.__name__}": defaults(cls) for cls in every if cls.__module__ == name}
+    found = {stable_name(cls): defaults(cls) for cls in axis_classes()}
     registered = json.loads(REGISTER.read_text())
     missing = {
         name: {key: value for key, value in values.items() if key not in registered.get(name, {})}
@@ -65,6 +72,48 @@ def test_every_default_of_ours_is_registered() -> None:
     }
     assert {name: values for name, values in missing.items() if values} == {}
     assert found.keys() >= registered.keys()
+
+
+def test_no_two_classes_have_one_stable_name_and_every_first_name_has_its_class() -> None:
+    names = [stable_name(cls) for cls in axis_classes()]
+    assert len(set(names)) == len(names)
+    assert set(names) >= json.loads(FIRST_NAMES.read_text()).keys()
+
+
+def test_every_committed_record_hashes_to_its_own_name() -> None:
+    assert len(RECORDS) > 1000
+    for path in RECORDS:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        parts = [record[key] for key in ("kind", "version", "content", "parents")]
+        assert record["identity"] == f"{path.parent.name}/{path.stem}"
+        assert path.stem.endswith(f"-{digest_of(*parts)}"), path.name
+        named = in_stable_names(record["content"])
+        assert path.stem.endswith(f"-{digest_of(*parts[:2], named, parts[3])}"), path.name
+        assert "t5grid." not in json.dumps(named)
+
+
+def test_the_stored_config_of_a_record_gives_its_content_again() -> None:
+    """Old paths are read as before, and what they name enters an identity as it did."""
+    for path in RECORDS:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["kind"] in ("pretrain", "multitask"):
+            config = {key: record["config"][key] for key in record["content"] if key != "tasks"}
+            told = essential({key: value for key, value in config.items() if key != "budget"})
+            content = in_stable_names(record["content"])
+            assert told == {key: content[key] for key in told}, path.name
+
+
+def test_a_record_of_a_users_own_class_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its class is known by its path, one of ours inside it as before names were stable."""
+    mine("rate: float = 0.15", tmp_path, monkeypatch)
+    node = {"_target_": "mine.Mine", "rate": 0.3}
+    content = essential({"objective": node, "inner": {"_target_": "t5grid.data.objectives.MassStyle"}})
+    assert content["objective"] == node
+    assert content["inner"] == {"_target_": "objective/MassStyle"}
+    before = {"objective": node, "inner": {"_target_": "t5grid.data.objectives.MassStyle"}}
+    assert digest_of("pretrain", 1, content, []) == digest_of("pretrain", 1, before, []) == "5a13993a556b"
 
 
 def mine(body: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Literal
 
-from t5grid.data.mixing import Part, Phase
+from t5grid.data.mixing import Mixing, Part, Phase
 
 WEIGHTS = {
     "none": (1.0, 0.0, 0.0),
@@ -18,7 +18,7 @@ WEIGHTS = {
 
 
 @dataclass(frozen=True)
-class Curriculum:
+class Curriculum(Mixing):
     """The strategies of Zaremba and Sutskever (2014, "Learning to Execute", section 4).
 
         none      the hardest grade only, which is the one that counts

@@ -54,21 +54,31 @@ def rate(num_examples: float, limit: float | None, temperature: float = 1.0, sca
     return (scaled if limit is None else min(scaled, limit)) ** (1 / temperature)
 
 
+class Mixing:
+    """What a mixing is: a subclass gives each part of a mixture its rate."""
+
+    axis: ClassVar[str] = "mixing"
+
+    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+        """The rate of each part."""
+        raise NotImplementedError
+
+    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+        """One, unless a subclass says otherwise: the rates never change."""
+        return (Phase(1.0, self.rates(parts)),)
+
+
 @dataclass(frozen=True)
-class Equal:
+class Equal(Mixing):
     """Every data set as often as any other (paper, section 3.5.2, "Equal mixing")."""
 
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
         """Rate 1 each."""
         return tuple(1.0 for _ in parts)
 
-    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
-        """One: the rates never change."""
-        return (Phase(1.0, self.rates(parts)),)
-
 
 @dataclass(frozen=True)
-class ExamplesProportional:
+class ExamplesProportional(Mixing):
     """In proportion to the number of examples, up to an artificial limit K (paper, section 3.5.2).
 
         sizes 10, 500, 9000 with K = 1000 -> rates 10, 500, 1000
@@ -109,10 +119,6 @@ class ExamplesProportional:
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
         """The rate of each part. Raises ValueError where a size is needed and unknown."""
         return tuple(map(self._rate, parts))
-
-    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
-        """One: the rates never change."""
-        return (Phase(1.0, self.rates(parts)),)
 
     def _rate(self, part: Part) -> float:
         limit = self._limit(part)

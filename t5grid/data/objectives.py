@@ -190,6 +190,7 @@ def _check_rate(key: str, value: object) -> None:
 class Objective:
     """Pieces of raw tokens -> (inputs, targets)."""
 
+    axis: ClassVar[str] = "objective"
     concatenate: ClassVar[bool] = True  # join documents before they are cut into pieces
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:

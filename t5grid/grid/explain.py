@@ -8,6 +8,7 @@ from typing import Any
 from t5grid.files import read_json
 from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store, read_description
+from t5grid.identity import in_stable_names
 
 LEFT_OUT = "(left out: neutral)"
 Description = dict[str, Any]
@@ -70,7 +71,7 @@ def _differences(a: str, b: str, describe: Callable[[str], Description | None], 
     for key in ("kind", "version"):
         if one[key] != other[key]:
             yield f"{indent}{key}: {one[key]} | {other[key]}"
-    ours, theirs = dict(_flat(one["content"])), dict(_flat(other["content"]))
+    ours, theirs = (dict(_flat(in_stable_names(side["content"]))) for side in (one, other))
     for key in dict.fromkeys([*ours, *theirs]):
         if ours.get(key, LEFT_OUT) != theirs.get(key, LEFT_OUT):
             yield f"{indent}{key}: {ours.get(key, LEFT_OUT)} | {theirs.get(key, LEFT_OUT)}"

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.files import file_whole, read_json, write_whole
-from t5grid.grid.stages import digest_of
 from t5grid.grid.store import Store, locked
+from t5grid.identity import digest_of
 
 MADE = {
     "config": "where its data lie",
+    "content": "what its classes are called",  # the digest says whether it is the same
     **dict.fromkeys(("seconds", "wall_seconds", "resumed_at"), "when"),
     **dict.fromkeys(("machine", "python", "versions", "commit", "runtime", "num_threads"), "by what"),
 }

@@ -35,7 +35,7 @@ def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: 
         flops = runtime.peak_tflops * 1e12 * runtime.mfu
         return Speed(flops, f"{runtime.mfu:.0%} of runtime.peak_tflops={runtime.peak_tflops:g}")
     found = [record for record in _recorded(store) if _is_alike(record, runtime)]
-    alike = [record for record in found if record["config"]["size"] == size] or found
+    alike = [record for record in found if _values(record["config"]["size"]) == _values(size)] or found
     if alike:
         flops = sum(record["flops"] for record in alike) / sum(record["seconds"] for record in alike)
         return Speed(flops, f"as recorded of {len(alike)} stages here")
@@ -51,6 +51,11 @@ def _recorded(store: Store) -> Iterator[dict[str, Any]]:
                 record = read_json(kind / folder.name / "record.json") or {}
                 if record.get("flops") and record.get("seconds", 0) > 1 and not record.get("resumed_at"):
                     yield record
+
+
+def _values(size: dict[str, Any]) -> dict[str, Any]:
+    """The measures of a size, wherever its class lay when they were recorded."""
+    return {key: value for key, value in size.items() if key != "_target_"}
 
 
 def _is_alike(record: dict[str, Any], runtime: Runtime) -> bool:

@@ -5,7 +5,6 @@ A stage is known by a readable name and a hash of its own science config, its pa
 enter it.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Collection
@@ -17,17 +16,12 @@ from typing import Any, ClassVar
 from t5grid.config import Column, Runtime, build
 from t5grid.files import write_whole
 from t5grid.grid.workload import Workload, of_evaluation, of_finetuning, of_pretraining, shape_of
+from t5grid.identity import digest_of
 from t5grid.model.costs import mean_step
 
 Report = Callable[[dict[str, Any]], None]
 Built = Callable[..., Any]  # as `build`, perhaps remembering
 LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
-
-
-def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[str]) -> str:
-    """Twelve hex digits: what tells a stage from every other; `parents` are identities."""
-    text = json.dumps([kind, version, content, parents], sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True)

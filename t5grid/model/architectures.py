@@ -7,7 +7,7 @@ one stack and the operations of the baseline, leaves out the id table, cross-att
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from t5grid.model import costs
 
@@ -28,6 +28,8 @@ class Size:
 
     `num_decoder_layers` None means as many as the encoder's, `pretrain_dropout` None the same as `dropout`.
     """
+
+    axis: ClassVar[str] = "size"
 
     d_model: int
     d_ff: int
@@ -84,8 +86,14 @@ class Size:
         return num_layers * block + self.d_model + 32 * self.num_heads
 
 
+class Architecture:
+    """What an architecture is: how pairs become its batches, its model, and what that costs."""
+
+    axis: ClassVar[str] = "architecture"
+
+
 @dataclass(frozen=True)
-class EncoderDecoder:
+class EncoderDecoder(Architecture):
     """The baseline architecture of the paper (section 3.1.1)."""
 
     @property
@@ -182,7 +190,7 @@ class EncoderDecoderHalf(EncoderDecoder):
 
 
 @dataclass(frozen=True)
-class LanguageModel:
+class LanguageModel(Architecture):
     """One stack with a causal mask over `inputs EOS targets EOS` (paper, section 3.2.1).
 
     The loss falls on inputs and targets alike, in pre-training and fine-tuning, as in the authors' runs (a

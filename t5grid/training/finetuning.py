@@ -8,7 +8,7 @@ left out of the checkpoints where another stage keeps it.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from t5grid.building import AtLeast
 from t5grid.model.costs import Product, adapter, with_adapters
@@ -21,6 +21,8 @@ BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
 
 class Method:
     """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses."""
+
+    axis: ClassVar[str] = "finetune"
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from t5grid.building import AtLeast
 
@@ -13,8 +13,31 @@ if TYPE_CHECKING:
 Rate = Annotated[float, AtLeast(0)]
 
 
+class Schedule:
+    """What a schedule is: a subclass says the learning rate of each step, counted from 0."""
+
+    axis: ClassVar[str] = "schedule"
+
+    def __call__(self, step: int) -> float:
+        raise NotImplementedError
+
+
+class OptimizerSpec:
+    """What an optimizer's settings are: a subclass says what it keeps of a parameter, and builds it."""
+
+    axis: ClassVar[str] = "optimizer"
+
+    def num_moments(self, shape: tuple[int, ...]) -> int:
+        """Numbers kept for a parameter of this shape."""
+        raise NotImplementedError
+
+    def build(self, parameters: Iterable[Any], lr: float, step: int = 0) -> "Optimizer":
+        """An optimizer whose step counter starts at `step` (in fine-tuning: where pre-training ended)."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class InverseSquareRoot:
+class InverseSquareRoot(Schedule):
     """scale / sqrt(max(step, num_warmup_steps)): the paper's pre-training rate (section 3.1.2).
 
     Constant at first, without a ramp: 0.01 for the first 10,000 steps.
@@ -32,7 +55,7 @@ class InverseSquareRoot:
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Schedule):
     """The same rate at every step; 0.001 is the paper's for fine-tuning (section 3.1.2)."""
 
     rate: Rate = 0.001
@@ -42,7 +65,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class WarmupDecay:
+class WarmupDecay(Schedule):
     """A linear ramp up to `peak`, a plateau, and a linear way down to zero over the last fraction of steps.
 
     For budgets too small for the paper's rates. The first step already learns; at `num_steps` the rate is
@@ -71,7 +94,7 @@ class WarmupDecay:
 
 
 @dataclass(frozen=True)
-class AdafactorSpec:
+class AdafactorSpec(OptimizerSpec):
     """Adafactor with the authors' settings."""
 
     decay_offset: int = 0
@@ -88,7 +111,6 @@ class AdafactorSpec:
         return math.prod(shape) // largest + math.prod(shape) // second
 
     def build(self, parameters: Iterable[Any], lr: float = 1e-2, step: int = 0) -> "Optimizer":
-        """An optimizer whose step counter starts at `step` (in fine-tuning: where pre-training ended)."""
         from t5grid.training.optimizers import Adafactor
 
         return Adafactor(
@@ -104,7 +126,7 @@ class AdafactorSpec:
 
 
 @dataclass(frozen=True)
-class AdamWSpec:
+class AdamWSpec(OptimizerSpec):
     """torch's AdamW, fused."""
 
     beta1: float = 0.9
@@ -125,7 +147,7 @@ class AdamWSpec:
         return 2 * math.prod(shape)
 
     def build(self, parameters: Iterable[Any], lr: float = 1e-3, step: int = 0) -> "Optimizer":
-        """An optimizer; `step` is accepted for the sake of the others, AdamW counts on its own."""
+        """An optimizer; `step` is taken for the sake of the others, AdamW counts on its own."""
         from torch.optim import AdamW
 
         return AdamW(
