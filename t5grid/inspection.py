@@ -11,9 +11,10 @@ from t5grid.data.stream import generator
 from t5grid.data.tasks.presence import standing, unreal
 from t5grid.data.tasks.task import has
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.grid.multitask import MultitaskStage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import Multitask, vocabulary_stage, with_parents
+from t5grid.grid.strategies import Multitask, vocabulary_stage
+from t5grid.stages.multitask import MultitaskStage
+from t5grid.stages.stage import with_parents
 
 SHOWN = {
     "objective": ("objective",),

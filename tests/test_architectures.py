@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from t5grid.config import load_cell
-from t5grid.grid.stages import build_model
 from t5grid.model.architectures import (
     EncoderDecoder,
     EncoderDecoderHalf,
@@ -16,6 +15,7 @@ from t5grid.model.architectures import (
     Size,
 )
 from t5grid.model.costs import step
+from t5grid.stages.model import build_model
 
 ALL = [EncoderDecoder(), EncoderDecoderShared(), EncoderDecoderHalf(), LanguageModel(), PrefixLM()]
 BASE = Size(768, 3072, 64, 12, 12)

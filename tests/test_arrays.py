@@ -6,8 +6,7 @@ import pytest
 from toy_stages import Toy, make
 
 from t5grid.grid.arrays import Array, arrays_of
-from t5grid.grid.stages import Stage
-from t5grid.grid.strategies import with_parents
+from t5grid.stages.stage import Stage, with_parents
 
 
 class Tuned(Toy):

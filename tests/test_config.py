@@ -15,7 +15,7 @@ from t5grid.composing import GROUPS, data_folder
 from t5grid.config import Cell, load_cell
 from t5grid.grid.executors import Local
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.stages import Stage
+from t5grid.stages.stage import Stage
 
 OPTIONS = sorted((path.parent.name, path.stem) for path in data_folder("conf").glob("*/*.yaml"))
 EXPERIMENTS = sorted(data_folder("experiments").glob("*.yaml"))

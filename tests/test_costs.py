@@ -10,9 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from t5grid.composing import options
 from t5grid.config import load_cell
 from t5grid.data.stream import generator
-from t5grid.grid.workload import shape_of
 from t5grid.model.costs import Flops, Layers, Product, forward_only, mean_step, step
 from t5grid.model.transformer import loss
+from t5grid.stages.workload import shape_of
 from t5grid.training.finetuning import Episodes, Method
 
 TRAINED = {

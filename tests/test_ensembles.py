@@ -6,8 +6,7 @@ import pytest
 
 from t5grid.config import load_cell
 from t5grid.evaluation.evaluate import common_checkpoints
-from t5grid.grid.stages import Stage
-from t5grid.grid.strategies import with_parents
+from t5grid.stages.stage import Stage, with_parents
 from t5grid.training.checkpoints import save
 
 

@@ -159,7 +159,7 @@ def records(count: int, prefix: str, longest: int) -> list[dict[str, str]]:
 
 def finetune(vocabulary: Vocabulary, num_tokens: int = 512, seed: int = 0, **changed) -> FinetuneFeed:
     settings = {
-        "tasks": [records(30, "kalo", 12), records(10, "miru", 6)],
+        "tasks": {"first": records(30, "kalo", 12), "second": records(10, "miru", 6)},
         "vocabulary": vocabulary,
         "batching": EncoderDecoderBatching(),
         "num_tokens": num_tokens,
@@ -200,7 +200,7 @@ def test_no_example_is_lost_in_packing(vocabulary, num_tokens):
         drawn = feed.mixture.draw(step * feed.num_examples, feed.num_examples)
         expected = []
         for task, row in drawn:
-            record = feed.tasks[task][row]
+            record = list(feed.tasks.values())[task][row]
             inputs, targets = vocabulary.encode([record["inputs"], record["targets"]])
             expected.append(([*inputs[:39], 1], [*targets[:7], 1]))
         assert sorted(examples(feed(step))) == sorted(expected)
@@ -232,13 +232,13 @@ def test_tasks_are_mixed_by_their_number_of_examples(vocabulary):
 
 def test_long_examples_are_trimmed_and_keep_their_eos(vocabulary):
     long = [{"inputs": " ".join(WORDS * 20), "targets": " ".join(WORDS * 5)}]
-    batch = finetune(vocabulary, tasks=[long])(0)
+    batch = finetune(vocabulary, tasks={"long": long})(0)
     inputs, targets = vocabulary.encode([long[0]["inputs"], long[0]["targets"]])
     assert set(map(str, examples(batch))) == {str(([*inputs[:39], 1], [*targets[:7], 1]))}
 
 
 def test_an_example_with_empty_sides_becomes_its_marks(vocabulary):
-    batch = finetune(vocabulary, tasks=[[{"inputs": "", "targets": ""}]], num_tokens=3)(0)
+    batch = finetune(vocabulary, tasks={"empty": [{"inputs": "", "targets": ""}]}, num_tokens=3)(0)
     assert examples(batch) == [([1], [1])] * len(examples(batch))
 
 

@@ -13,8 +13,11 @@ from torch import nn
 
 from t5grid.config import Runtime, load_cell
 from t5grid.grid.graph import Grid, expand
-from t5grid.grid.stages import Context, EvaluateStage, FinetuneStage, num_parameters, refuse_gaps
 from t5grid.model.architectures import EncoderDecoder, Size
+from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.finetune import FinetuneStage, refuse_gaps
+from t5grid.stages.model import num_parameters
+from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import (
     Adapters,

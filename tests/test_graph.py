@@ -8,8 +8,8 @@ import pytest
 from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand, keep_records, record_of, table_of
 from t5grid.grid.rendering import write_table
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
+from t5grid.stages.stage import Stage
 
 PROVENANCE = {"machine": "abacus, 2 cores, Linux", "python": "3.11.9", "versions": {"torch": "2.9.1"}}
 ROWS = ["rate_10", "rate_15", "rate_25", "rate_50"]

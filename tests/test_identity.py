@@ -14,7 +14,6 @@ import t5grid
 from t5grid import identity
 from t5grid.building import ALLOW
 from t5grid.config import load_cell
-from t5grid.grid.stages import PretrainStage
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
 from t5grid.identity import (
@@ -27,6 +26,7 @@ from t5grid.identity import (
     neutral_values,
     stable_name,
 )
+from t5grid.stages.pretrain import PretrainStage
 
 RECORDS = sorted((Path(__file__).parent.parent / "results" / "records").glob("*/*.json"))
 OBJECTIVE = """

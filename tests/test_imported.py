@@ -8,12 +8,12 @@ from small_vocabulary import small_vocabulary
 
 from t5grid.cli import main
 from t5grid.config import load_cell
-from t5grid.grid.imported import export_checkpoint, import_checkpoint, read_folder
-from t5grid.grid.stages import Context, Stage
-from t5grid.grid.strategies import with_parents
 from t5grid.model.architectures import Size
 from t5grid.model.interop import write_checkpoint
 from t5grid.model.transformer import EncoderDecoder
+from t5grid.stages.exchange import export_checkpoint, import_checkpoint
+from t5grid.stages.stage import Context, Stage, with_parents
+from t5grid.stages.stage_file import trained_model
 
 NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
 NUM_IDS = 40 + 100
@@ -100,14 +100,14 @@ def test_its_stage_hands_the_weights_on(imported: Path, tmp_path: Path) -> None:
     for _ in range(2):
         stage.run(context)
     (file,) = (tmp_path / "runs" / stage.identity / "checkpoints").iterdir()
-    assert file.read_bytes() == read_folder(imported).checkpoint().read_bytes()
+    assert file.read_bytes() == trained_model(imported).checkpoint().read_bytes()
 
 
 def test_weights_that_were_damaged_since_are_refused(imported: Path, tmp_path: Path) -> None:
     from toy_stages import RUNTIME
 
     stage = next(each for each in with_parents([ends(*START)]) if each.kind == "import")
-    file = read_folder(imported).checkpoint()
+    file = trained_model(imported).checkpoint()
     file.write_bytes(file.read_bytes()[:-1])
     context = Context(lambda each: tmp_path / each.identity, RUNTIME, 1, lambda progress: None)
     with pytest.raises(ValueError, match="no sound checkpoint is left"):
@@ -179,11 +179,11 @@ def test_a_folder_whose_config_says_nothing_is_refused(imported: Path) -> None:
     for text in ("config: {}\n", "- 1\n", "a: [1\n", *wrong):
         (imported / "config.yaml").write_text(text)
         with pytest.raises(ValueError, match="architecture and size of a trained model are not in it"):
-            read_folder(imported)
+            trained_model(imported)
 
 
 def test_a_file_that_is_called_like_no_checkpoint_is_none(imported: Path) -> None:
     for path in (imported / "checkpoints").glob("*"):
         path.rename(path.with_name("step-foo.safetensors"))
     with pytest.raises(ValueError, match="no checkpoint is in it"):
-        read_folder(imported)
+        trained_model(imported)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from t5grid.data.batching import EncoderDecoderBatching
+from t5grid.data.feeds import Labelled, MixtureFeed, Unlabelled
 from t5grid.data.mixing import Phase
-from t5grid.data.mixtures import Labelled, MixtureFeed, Unlabelled
 from t5grid.data.objectives import ReplaceSpans
 from t5grid.data.vocabulary import Trained, Vocabulary
 

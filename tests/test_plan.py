@@ -14,9 +14,9 @@ from t5grid.grid import plan, speed
 from t5grid.grid.graph import expand, merged
 from t5grid.grid.provenance import machine
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
-from t5grid.grid.workload import estimate, shape_of
 from t5grid.model.costs import kept, parameters
+from t5grid.stages.stage import with_parents
+from t5grid.stages.workload import estimate, shape_of
 
 GPU = ["runtime=gpu", "runtime.peak_tflops=100", "runtime.mfu=0.5"]
 
@@ -71,8 +71,8 @@ def test_activations_are_those_autograd_keeps(size: str, architecture: str, meth
     import torch
 
     from t5grid.data.stream import generator
-    from t5grid.grid.workload import KEPT, KEPT_WITH_DROPOUT
     from t5grid.model.transformer import loss
+    from t5grid.stages.workload import KEPT, KEPT_WITH_DROPOUT
 
     words = [f"size={size}", f"architecture={architecture}", f"finetune={method}"]
     cell = load_cell([*words, "size.dropout=0.1"] if size == "small" else words)

@@ -12,8 +12,9 @@ from t5grid.cli import main
 from t5grid.config import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.grid.cells import run_overrides
-from t5grid.grid.predicting import answers, fixed_start, stage_in, with_start
+from t5grid.grid.predicting import answers, fixed_start, with_start
 from t5grid.grid.store import Store
+from t5grid.stages import stage_file
 
 SPECK = [
     "size=nano",
@@ -155,7 +156,7 @@ def test_a_cell_and_its_stages_answer_the_same(
 def test_a_stage_is_read_back_from_its_folder(runs: Path) -> None:
     cell = load_cell([*SPECK, f"runtime.runs_dir={runs}"])
     stage = cell.strategy.stages(cell)["to_norvin"]
-    again = stage_in(Store(runs).folder(stage))
+    again = stage_file.read(Store(runs).folder(stage))
     assert (again.identity, type(again), again.config) == (stage.identity, type(stage), stage.config)
     assert [parent.identity for parent in again.parents] == [parent.identity for parent in stage.parents]
 

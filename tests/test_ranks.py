@@ -15,9 +15,9 @@ from toy_stages import RUNTIME, Toy, make
 
 from t5grid.data.module import Rank
 from t5grid.grid.ranks import Node, RankError, run
-from t5grid.grid.stages import Context
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, work_on
+from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method
 from t5grid.training.schedules import AdafactorSpec

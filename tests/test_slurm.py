@@ -18,9 +18,10 @@ from toy_stages import RUNTIME, Endless, Failing, Toy, lines, make, note
 from t5grid.config import load_cell
 from t5grid.grid import jobs, watch
 from t5grid.grid.slurm import Resources, Slurm
-from t5grid.grid.stages import PretrainStage, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, work_on
+from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.stage import Stage
 from t5grid.training import checkpoints
 
 HERE = Path(__file__).parent

@@ -12,9 +12,10 @@ from t5grid.config import load_cell
 from t5grid.grid import plan
 from t5grid.grid.graph import Grid, expand, merged
 from t5grid.grid.provenance import provenance
-from t5grid.grid.stages import FinetuneStage, PretrainStage, Stage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
+from t5grid.stages.finetune import FinetuneStage
+from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.stage import Stage, with_parents
 
 KINDS = ("vocabulary", "tokens", "pretrain", "finetune", "evaluate")
 

@@ -16,7 +16,8 @@ from toy_stages import RUNTIME, Toy, make
 
 from t5grid.files import write_whole
 from t5grid.grid import store as store_module
-from t5grid.grid.store import STALE_AFTER, Store, lock_is_alive
+from t5grid.grid.lock import STALE_AFTER, lock_is_alive
+from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, FOUND, HELD, work_on
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config import Runtime
-from t5grid.grid.stages import Context, Stage
+from t5grid.stages.stage import Context, Stage
 
 RUNTIME = Runtime(
     accelerator="cpu",

@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
 
 def import_model(options: Any, rest: list[str]) -> int:
     """Make a Hugging Face T5 a folder of ours, and say how to start from it."""
-    from t5grid.grid.imported import import_checkpoint
+    from t5grid.stages.exchange import import_checkpoint
 
     words = import_checkpoint(options.source, options.target)
     print(f"written: {options.target}")
@@ -29,7 +29,7 @@ def import_model(options: Any, rest: list[str]) -> int:
 
 def export_model(options: Any, rest: list[str]) -> int:
     """Write a trained model in Hugging Face's form."""
-    from t5grid.grid.imported import export_checkpoint
+    from t5grid.stages.exchange import export_checkpoint
 
     export_checkpoint(options.source, options.target, options.step)
     print(f"written: {options.target}")

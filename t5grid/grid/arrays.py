@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from t5grid.grid.stages import Stage
+from t5grid.stages.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from t5grid.config import Cell
-from t5grid.grid.stages import EvaluateStage, Stage
 from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
+from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.stage import Stage
 
 LARGEST_SEED = 2**32
 
@@ -40,9 +41,8 @@ class Ensemble:
 
 def _together(cell: Cell, alone: list[Stage]) -> Stage:
     """One evaluation of all members, in place of the evaluation of each."""
-    tuned = [stage.parents[0] for stage in alone]
     first, seed = alone[0], {"seed": cell.seed}
-    parents = (*tuned, *first.parents[1:])
+    parents = (*(member for stage in alone for member in stage.trained), first.vocabulary)
     return EvaluateStage(
         f"{first.name}-ensemble{len(alone)}", first.config | seed, first.content | seed, parents
     )

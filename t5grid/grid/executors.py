@@ -22,9 +22,9 @@ from t5grid.building import AtLeast
 from t5grid.config import Runtime
 from t5grid.grid.progress import Progress
 from t5grid.grid.ranks import blocked
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, FOUND, HELD, Result, worker
+from t5grid.stages.stage import Stage
 
 GB = 2**30
 LEAST_MEMORY = GB  # what a worker takes with everything imported and a small model

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.files import read_json
-from t5grid.grid.stages import Stage
-from t5grid.grid.store import Store, read_description
+from t5grid.grid.store import Store
 from t5grid.identity import in_stable_names
+from t5grid.stages.stage import Stage
+from t5grid.stages.stage_file import description
 
 LEFT_OUT = "(left out: neutral)"
 Description = dict[str, Any]
@@ -48,7 +49,7 @@ class Known:
             return self.planned[identity].describe()
         folder = self.store.root / identity
         if (folder / "config.yaml").exists():
-            return read_description(folder / "config.yaml")
+            return description(folder / "config.yaml")
         return read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
 
 

@@ -12,10 +12,9 @@ from t5grid.data.tasks.presence import caption
 from t5grid.files import read_json, write_whole
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.facts import check_names, shown_facts
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
 from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+from t5grid.stages.stage import Stage, with_parents
 
 MACHINE = ("runtime", "executor")
 """Groups that a table's command leaves out: they change where it is made, not what it says."""

@@ -10,12 +10,11 @@ from t5grid.config import Runtime
 from t5grid.grid import figures
 from t5grid.grid.figures import Curve
 from t5grid.grid.graph import NOT_KEPT, Grid, record_of
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
 from t5grid.grid.tables import Table
-from t5grid.grid.workload import estimate
 from t5grid.parts import ByObject
+from t5grid.stages.stage import Stage, with_parents
+from t5grid.stages.workload import estimate
 
 MOST_POINTS = 200
 """Points drawn of a curve; a longer one is thinned evenly, its last point kept."""

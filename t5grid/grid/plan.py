@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from t5grid.building import build
 from t5grid.grid.graph import Grid
 from t5grid.grid.speed import Speed, speed_of
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
-from t5grid.grid.workload import Estimate, estimate
 from t5grid.model.costs import Flops
 from t5grid.parts import ByObject
+from t5grid.stages.stage import Stage, with_parents
+from t5grid.stages.workload import Estimate, estimate
 
 KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")

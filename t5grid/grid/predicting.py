@@ -10,8 +10,10 @@ from t5grid.building import nearest
 from t5grid.config import Cell, Column, load_cell
 from t5grid.data.tasks.task import has
 from t5grid.files import read_json
-from t5grid.grid.stages import Context, EvaluateStage, Stage
-from t5grid.grid.store import Store, read_description
+from t5grid.grid.store import Store
+from t5grid.stages import stage_file
+from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.stage import Context, Stage
 
 NUM_EXAMPLES = 200  # a task's fixed words are what so many of its inputs begin with
 
@@ -32,17 +34,17 @@ def answers(
     place, cell = _place(words)
     folder = Path(place) if Path(place, "config.yaml").is_file() else Path(cell.runtime.runs_dir, place)
     store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
-    stage = read_stage(folder) if "/" in place else column_stage(cell, place)
+    stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
     _check_done(stage, store)
     from t5grid.evaluation.predict import predict
-    from t5grid.grid.restore import restore
+    from t5grid.stages.restore import restore
 
     restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
     name = _task(restored.column, task, raw)
     step = _step(stage, store, restored.steps, name, step)
     start = "" if raw else fixed_start(restored.column.tasks[name])
     texts = [with_start(line, start) for line in lines]
-    print(f"t5grid: {stage.parents[0].identity}, step {step}", file=sys.stderr)
+    print(f"t5grid: {stage.trained[0].identity}, step {step}", file=sys.stderr)
     return predict(
         restored.at(step),
         restored.vocabulary,
@@ -80,35 +82,17 @@ def column_stage(cell: Cell, column: str) -> Stage:
     return stages[column]
 
 
-def read_stage(folder: Path) -> Stage:
+def evaluation_of(folder: Path) -> Stage:
     """The evaluate stage of a folder below runs/: its own, or the one that scores its fine-tuning."""
-    stage = stage_in(folder)
+    stage = stage_file.read(folder)
     if isinstance(stage, EvaluateStage):
         return stage
     if "column" not in stage.config:
         raise ValueError(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
-    for other in sorted((folder.parents[1] / "evaluate").glob("*/config.yaml")):
-        found = stage_in(other.parent)
-        if [parent.identity for parent in found.parents[:-1]] == [stage.identity]:
-            return found
-    return EvaluateStage(stage.name, stage.config, {}, (stage, stage.parents[0]))
-
-
-def stage_in(folder: Path) -> Stage:
-    """The stage that a folder's config.yaml describes, its parents beside it. Raises ValueError."""
-    import t5grid.grid.strategies  # noqa: F401  every kind of stage is imported with it
-
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; name a stage as `t5grid status` and runs/ do")
-    said = read_description(path)
-    kinds = {kind.kind: kind for kind in Stage.__subclasses__()}
-    parents = tuple(stage_in(folder.parents[1] / identity) for identity in said["parents"])
-    name = said["identity"].partition("/")[2].rpartition("-")[0]
-    stage = kinds[said["kind"]](name, said["config"], said["content"], parents)
-    if stage.identity != said["identity"]:
-        raise ValueError(f"{path}: of another version of t5grid, which called it {said['identity']}")
-    return stage
+    for evaluation in stage_file.evaluations(folder.parents[1]):
+        if [member.identity for member in evaluation.trained] == [stage.identity]:
+            return evaluation
+    return EvaluateStage(stage.name, stage.config, {}, (stage, stage.vocabulary))
 
 
 def _check_done(stage: Stage, store: Store) -> None:

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from t5grid.grid.stages import Stage
+from t5grid.stages.stage import Stage
 
 PLAIN_EVERY = 30.0  # seconds between lines where there is no terminal
 

@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from t5grid.config import Runtime
-from t5grid.grid.stages import Context, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.watching import watching
+from t5grid.stages.stage import Context, Stage
 
 IGNORED = (signal.SIGINT, signal.SIGUSR2)  # the process that started a rank heeds them and ends it
 THREADS = "OMP_NUM_THREADS"

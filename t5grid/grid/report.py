@@ -21,10 +21,9 @@ from t5grid.grid.figures import svg
 from t5grid.grid.graph import MACHINE, Grid, record_of
 from t5grid.grid.illustrations import costs_of, curve_of, curves_of, draw
 from t5grid.grid.paper import paper_deviations
-from t5grid.grid.stages import Stage
-from t5grid.grid.strategies import with_parents
 from t5grid.grid.study import Study
 from t5grid.grid.tables import Cell, Row, Table, caption
+from t5grid.stages.stage import Stage, with_parents
 
 PAGE = Path(__file__).parent / "page"
 SAMPLES = 3

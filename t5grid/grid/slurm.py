@@ -1,8 +1,8 @@
 """graph -> jobs: submits whatever of a graph has not run yet to Slurm, and leaves or waits.
 
-One job a stage, from a file of its own (handover); alike ones as arrays (arrays). A job that is told to end,
-for want of time or for one of higher priority, is requeued by submitit and its stage goes on from its last
-checkpoint: nobody else heeds the signal.
+One job a stage, from a file of its own (stage_file); alike ones as arrays (arrays). A job that is told to
+end, for want of time or for one of higher priority, is requeued by submitit and its stage goes on from its
+last checkpoint: nobody else heeds the signal.
 """
 
 import os
@@ -14,15 +14,14 @@ from typing import Annotated, Any
 
 from t5grid.building import ALLOW, AtLeast
 from t5grid.config import Count, Runtime
-from t5grid.grid import handover, jobs, ranks
+from t5grid.grid import jobs, ranks
 from t5grid.grid.arrays import Array, arrays_of
 from t5grid.grid.executors import Outcome
 from t5grid.grid.progress import Progress
 from t5grid.grid.ranks import Node, RankError
-from t5grid.grid.stages import Stage
 from t5grid.grid.store import Store
-from t5grid.grid.strategies import with_parents
 from t5grid.grid.work import FAILED, HELD, several_ranks, work_on
+from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
 PORTS = range(20000, 60000)
@@ -155,7 +154,7 @@ class Submission:
 
     def submit(self, stages: list[Stage]) -> None:
         """Submit all of them, parents first; what is queued when this is interrupted stays queued."""
-        handover.write(with_parents(stages), self.store)
+        stage_file.write(with_parents(stages), self.store.folder)
         ids: dict[int, str] = {}
         for array in arrays_of(stages, self.flying, self.settings.max_array_size):
             ids[id(array)] = job = self._submit(array, self._dependency(array, ids))
@@ -243,7 +242,7 @@ class StageJob:
         if self.folder not in sys.path:
             sys.path.append(self.folder)
         store = Store(self.root)
-        stage, node = handover.read(self.identity, store), _node()
+        stage, node = stage_file.read(store.root / self.identity), _node()
         if node.number:
             return self._help(stage, store, node)
         for _ in range(1 + self.retries):

@@ -6,17 +6,14 @@ from typing import Any
 
 from t5grid.config import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.tasks.presence import refuse_missing
-from t5grid.grid.imported import import_stage
-from t5grid.grid.multitask import MultitaskStage, parts_of
-from t5grid.grid.stages import (
-    EvaluateStage,
-    FinetuneStage,
-    PretrainStage,
-    Stage,
-    TokensStage,
-    VocabularyStage,
-)
+from t5grid.grid.pretrained import import_stage
 from t5grid.identity import essential
+from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.finetune import FinetuneStage
+from t5grid.stages.multitask import MultitaskStage, parts_of
+from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.stage import Stage
+from t5grid.stages.text import TokensStage, VocabularyStage
 
 
 @dataclass(frozen=True)
@@ -266,18 +263,3 @@ def _fingerprints(column: Any) -> dict[str, Any]:
         name: {"data": task.fingerprint(), "reported": list(task.reported), "class": type(task).__qualname__}
         for name, task in column.tasks.items()
     }
-
-
-def with_parents(stages: list[Stage]) -> list[Stage]:
-    """The stages and all they stand on, parents first, equal ones once."""
-    ordered: dict[str, Stage] = {}
-
-    def add(stage: Stage) -> None:
-        if stage.identity not in ordered:
-            for parent in stage.parents:
-                add(parent)
-            ordered[stage.identity] = stage
-
-    for stage in stages:
-        add(stage)
-    return list(ordered.values())

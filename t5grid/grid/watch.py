@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from t5grid.grid import jobs
+from t5grid.grid.lock import holder
 from t5grid.grid.progress import line
-from t5grid.grid.stages import Stage
-from t5grid.grid.store import Store, holder
+from t5grid.grid.store import Store
+from t5grid.stages.stage import Stage
 
 SHOWN = ("running", "queued", "failed", "cancelled", "blocked")
 WORDS = ("done", "running", "queued", "failed", "cancelled", "blocked", "missing")

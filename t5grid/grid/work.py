@@ -20,9 +20,9 @@ from t5grid.files import FULL, is_full
 from t5grid.grid import ranks
 from t5grid.grid.provenance import provenance
 from t5grid.grid.ranks import Node, one_line
-from t5grid.grid.stages import Context, Stage
 from t5grid.grid.store import Store
 from t5grid.grid.watching import watching
+from t5grid.stages.stage import Context, Stage
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ from torch import nn
 
 from t5grid.config import Column, build
 from t5grid.evaluation.evaluate import common_checkpoints
-from t5grid.grid.stages import Context, Stage, build_model, load_vocabulary
 from t5grid.model.ensemble import as_one
+from t5grid.stages.model import build_model
+from t5grid.stages.stage import Context, Stage
+from t5grid.stages.text import load_vocabulary
+from t5grid.stages.training_stage import TrainingStage
 from t5grid.training import checkpoints
 
 DEVICES = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
@@ -42,18 +45,18 @@ class Restored:
 
 def restore(evaluate: Stage, context: Context) -> Restored:
     """What an evaluate stage scores."""
-    parents: tuple[Any, ...] = evaluate.parents
-    *tuned, vocabulary = parents
-    vocab = load_vocabulary(context.folder_of(vocabulary) / "vocabulary.model")
-    members = [build_model(evaluate.config, vocab.size)[0] for _ in tuned]
-    left_out = [stage.prepare(context, m, evaluating=True) for stage, m in zip(tuned, members, strict=True)]
+    stages = [stage for stage in evaluate.trained if isinstance(stage, TrainingStage)]
+    vocabulary = load_vocabulary(context, evaluate.vocabulary)
+    members = [build_model(evaluate.config, vocabulary.size)[0] for _ in stages]
+    pairs = zip(stages, members, strict=True)
+    left_out = [stage.prepare(context, member, evaluating=True) for stage, member in pairs]
     return Restored(
         model=as_one(members).eval().to(device(context.runtime.accelerator)),
-        vocabulary=vocab,
+        vocabulary=vocabulary,
         column=build(evaluate.config["column"], "suite", Column),
         _members=members,
         _left_out=left_out,
-        _paths=common_checkpoints([context.folder_of(stage) for stage in tuned]),
+        _paths=common_checkpoints([context.folder_of(stage) for stage in stages]),
     )
 
 

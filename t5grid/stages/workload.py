@@ -2,13 +2,14 @@
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from t5grid.config import Column, Runtime
+from t5grid.config import Runtime
 from t5grid.data.stream import generator
 from t5grid.data.tasks.presence import standing
 from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
@@ -16,7 +17,9 @@ from t5grid.parts import ByObject
 from t5grid.training.finetuning import AllParameters
 
 if TYPE_CHECKING:
-    from t5grid.grid.stages import Built, Stage
+    from t5grid.stages.stage import Stage
+
+Built = Callable[..., Any]  # as `build`, perhaps remembering
 
 # Bytes autograd keeps for an element that a product writes, in fp32: measured, without and with dropout
 # (whose masks and scaled copies it keeps as well). Under bf16 all but softmax and norms are half as large.
@@ -60,85 +63,15 @@ class Estimate:
     disk: float = 0.0
 
 
-def of_pretraining(stage: "Stage", built: "Built") -> Workload:
-    """Of a stage on unlabelled text."""
-    budget, objective = stage.config["budget"], built(stage.config["objective"], "objective")
-    architecture, size, vocab_size = _model_of(stage, built)
-    rows, length = budget["num_rows"], budget["inputs_length"]
-    return Workload(
-        architecture,
-        size,
-        vocab_size,
-        *batch_shape(objective, architecture.batching, rows, length, vocab_size),
-        budget["num_steps"],
-        dropout=size.dropout if size.pretrain_dropout is None else size.pretrain_dropout,
-        method=EVERYTHING,
-        optimizer=built(budget["optimizer"], "budget.pretrain.optimizer"),
-        num_kept=2,
-    )
-
-
-def of_finetuning(stage: "Stage", built: "Built") -> Workload:
-    """Of a stage on a column, its rows taken to be full of examples."""
-    budget, column = stage.config["budget"], stage.config["column"]
-    architecture, size, vocab_size = _model_of(stage, built)
-    return Workload(
-        architecture,
-        size,
-        vocab_size,
-        max(1, round(budget["num_tokens"] / column["inputs_length"])),
-        column["inputs_length"],
-        column["targets_length"],
-        budget["num_steps"],
-        dropout=size.dropout,
-        method=built(stage.config["finetune"], "finetune"),
-        optimizer=built(budget["optimizer"], "budget.finetune.optimizer"),
-        num_kept=_num_checkpoints(budget),
-        starts_trained=len(stage.parents) > 1,
-    )
-
-
-def of_mixture(stage: "Stage", built: "Built") -> Workload:
-    """Of a stage on several columns at once, at the lengths of pre-training."""
-    budget = stage.config["budget"]
-    architecture, size, vocab_size = _model_of(stage, built)
-    return Workload(
-        architecture,
-        size,
-        vocab_size,
-        budget["num_rows"],
-        budget["inputs_length"],
-        stage.config["targets_length"],
-        budget["num_steps"],
-        dropout=size.dropout,
-        method=EVERYTHING,
-        optimizer=built(budget["optimizer"], "budget.pretrain.optimizer"),
-        num_kept=_num_checkpoints(budget) if stage.config["keep_all"] else 2,
-    )
-
-
-def of_evaluation(stage: "Stage", built: "Built") -> Workload:
-    """Of a stage that answers every validation row of a column with every checkpoint, at full length.
-
-    A beam is counted as a row, though all beams of a row read its inputs once.
-    """
-    *trained, _ = stage.parents
-    column, evaluate = built(stage.config["column"], "suite", Column), stage.config["evaluate"]
-    rows = _num_scored(column, evaluate["num_examples"]) * evaluate.get("num_beams", 1)
-    num_steps = _num_checkpoints(trained[0].config["budget"])
-    lengths = (column.inputs_length, column.targets_length)
-    return Workload(*_model_of(stage, built), rows, *lengths, num_steps, num_models=len(trained))
-
-
-def _model_of(stage: "Stage", built: "Built") -> tuple[Any, Any, int]:
+def model_of(stage: "Stage", built: Built) -> tuple[Any, Any, int]:
     """Architecture, size and vocabulary size of a stage's model."""
-    vocabulary = next(parent for parent in stage.parents if parent.kind == "vocabulary")
-    vocab_size = built(vocabulary.config["vocabulary"], "vocabulary").size
+    vocab_size = built(stage.vocabulary.config["vocabulary"], "vocabulary").size
     config = stage.config
     return built(config["architecture"], "architecture"), built(config["size"], "size"), vocab_size
 
 
-def _num_checkpoints(budget: dict[str, Any]) -> int:
+def num_checkpoints(budget: dict[str, Any]) -> int:
+    """Checkpoints of a training that keeps all of them."""
     return -(-budget["num_steps"] // budget["checkpoint_every"])
 
 
@@ -159,7 +92,7 @@ def shape_of(batch: dict[str, Any]) -> tuple[int, int, int]:
     return rows, batch["inputs"].shape[1] if "inputs" in batch else 0, targets
 
 
-def num_scored(column: Any, limit: int | None) -> int:
+def _num_scored(column: Any, limit: int | None) -> int:
     """Rows a column is scored on, `limit` of each task; 0 for a task whose real size is not known."""
     total = 0
     for name, task in column.tasks.items():
@@ -169,7 +102,7 @@ def num_scored(column: Any, limit: int | None) -> int:
     return total
 
 
-_num_scored = ByObject(num_scored)
+num_scored = ByObject(_num_scored)
 
 
 @cache

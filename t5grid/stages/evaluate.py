@@ -1,0 +1,63 @@
+"""checkpoints of a fine-tuning -> scores of the column at its best step."""
+
+from typing import Any
+
+from t5grid.config import Column, EvaluateBudget, build
+from t5grid.stages.finetune import refuse_gaps
+from t5grid.stages.stage import Context, Stage
+from t5grid.stages.training_stage import TrainingStage
+from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints, num_scored
+
+
+class EvaluateStage(Stage):
+    """Scores of a column at the best of the checkpoints of its training.
+
+    Of several trainings: scores of them all as one model, each step with every member's checkpoint of it.
+    """
+
+    kind = "evaluate"
+
+    def workload(self, built: Built) -> Workload:
+        """Every validation row of a column answered with every checkpoint, at full length.
+
+        A beam is counted as a row, though all beams of a row read its inputs once.
+        """
+        column = built(self.config["column"], "suite", Column)
+        budget = built(self.config["evaluate"], "budget.evaluate", EvaluateBudget)
+        rows = num_scored(column, budget.num_examples) * budget.num_beams
+        num_steps = num_checkpoints(self.trained[0].config["budget"])
+        lengths = (column.inputs_length, column.targets_length)
+        num_models = len(self.trained)
+        return Workload(*model_of(self, built), rows, *lengths, num_steps, num_models=num_models)
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Score every checkpoint and choose."""
+        from t5grid.data.tasks.presence import standing
+        from t5grid.evaluation.evaluate import choose, load_records, score
+        from t5grid.stages.restore import restore
+
+        restored, budget = restore(self, context), self.budget
+        for stage in self.trained:
+            assert isinstance(stage, TrainingStage)
+            refuse_gaps(context, stage, restored.steps)
+        column, vocabulary = restored.column, restored.vocabulary
+        records = load_records(column, "validation", budget.num_examples)
+        how = {"batch": context.runtime.evaluation_batch, "num_beams": budget.num_beams}
+        by_step, samples = {}, {}
+        for done, step in enumerate(restored.steps, start=1):
+            by_step[step], samples[step] = score(restored.at(step), vocabulary, column, records, **how)
+            context.report({"step": done, "num_steps": len(restored.steps)})
+        chosen = choose(column, by_step)
+        counts = {name: len(rows) for name, rows in records.items()}
+        standings = standing({"data": column})
+        return {
+            **chosen,
+            "validation_rows": counts,
+            **standings,
+            "samples": samples[chosen["step"]],
+        }
+
+    @property
+    def budget(self) -> EvaluateBudget:
+        """Rows and beams."""
+        return build(self.config["evaluate"], "budget.evaluate", EvaluateBudget)

@@ -1,0 +1,150 @@
+"""pre-trained weights (or none) + a column's training rows -> one checkpoint every few steps."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t5grid.config import Column, FinetuneBudget, build
+from t5grid.stages.stage import Context, Stage
+from t5grid.stages.training_stage import TrainingStage
+from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints
+
+if TYPE_CHECKING:
+    from t5grid.training.fit import Plan
+
+
+class FinetuneStage(TrainingStage):
+    """A column's training rows, from the weights of a parent if it has a trained one."""
+
+    kind = "finetune"
+
+    @cached_property
+    def budget(self) -> FinetuneBudget:
+        return build(self.config["budget"], "budget.finetune", FinetuneBudget)
+
+    @property
+    def start(self) -> Stage | None:
+        """The stage whose last weights training starts from; None is random initialisation."""
+        return next(iter(self.trained), None)
+
+    @property
+    def num_kept(self) -> None:
+        return None
+
+    @property
+    def work(self) -> float:
+        budget = self.config["budget"]
+        return float(budget["num_steps"] * budget["num_tokens"])
+
+    def workload(self, built: Built) -> Workload:
+        """The sizes of its batches, their rows taken to be full of examples."""
+        budget, column = self.config["budget"], self.config["column"]
+        architecture, size, vocab_size = model_of(self, built)
+        return Workload(
+            architecture,
+            size,
+            vocab_size,
+            max(1, round(budget["num_tokens"] / column["inputs_length"])),
+            column["inputs_length"],
+            column["targets_length"],
+            budget["num_steps"],
+            dropout=size.dropout,
+            method=built(self.config["finetune"], "finetune"),
+            optimizer=built(budget["optimizer"], "budget.finetune.optimizer"),
+            num_kept=num_checkpoints(budget),
+            starts_trained=self.start is not None,
+        )
+
+    def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
+        """The column's records, mixed by their number."""
+        from t5grid.data.feeds import FinetuneFeed, labelled
+        from t5grid.evaluation.evaluate import load_records
+
+        column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
+        records = load_records(column, "train", None)
+        return FinetuneFeed(
+            tasks={name: labelled(rows, self.budget.labelled_share, seed) for name, rows in records.items()},
+            vocabulary=vocabulary,
+            batching=architecture.batching,
+            num_tokens=self.budget.num_tokens,
+            inputs_length=column.inputs_length,
+            targets_length=column.targets_length,
+            seed=seed,
+        )
+
+    def plan(self, context: Context, without: frozenset[str] = frozenset()) -> "Plan":
+        """The run under the fine-tuning method, from pre-training's moments where they are kept."""
+        continued = self.start if self.budget.continue_optimizer else None
+        return replace(
+            super().plan(context, without),
+            method=self.method,
+            optimizer_from=last_checkpoint(context, continued) if continued else None,
+        )
+
+    @property
+    def method(self) -> Any:
+        """Which parameters are trained at which step."""
+        return build(self.config["finetune"], "finetune")
+
+    def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
+        """Load the weights to start from and add the method's own; what it never trains is left out."""
+        from t5grid.training import checkpoints
+        from t5grid.training.finetuning import episodes_of, never_trained
+        from t5grid.training.fit import initialise
+
+        num_steps = self.budget.num_steps
+        names = [name for name, _ in model.named_parameters()]
+        is_whole = not never_trained(names, self.method.episodes(names, num_steps))
+        if self.start and not (evaluating and is_whole):
+            checkpoints.load_model(last_checkpoint(context, self.start), model)
+        initialise(lambda: self.method.prepare(model), self.config["seed"], "fine-tuning")
+        names = [name for name, _ in model.named_parameters()]
+        never = never_trained(names, episodes_of(self.method, names, num_steps))
+        return never if self.start else frozenset()
+
+    def counts(self, model: Any, feed: Any) -> dict[str, Any]:
+        """Parameters trained, and rows."""
+        return {
+            "trained_parameters": self.trained_parameters(model),
+            "examples_per_step": feed.num_examples,
+            "training_rows": {name: len(rows) for name, rows in feed.tasks.items()},
+        }
+
+    def trained_parameters(self, model: Any) -> dict[str, int]:
+        """How many numbers are trained from each step on at which that changes."""
+        from t5grid.training.callbacks import num_trained
+
+        names = [name for name, _ in model.named_parameters()]
+        episodes = self.method.episodes(names, self.budget.num_steps)
+        return {str(step): num_trained(model, trained) for step, trained in episodes.items()}
+
+
+def last_checkpoint(context: Context, stage: Stage) -> Path:
+    """The checkpoint of a stage that training starts from. Raises ValueError if that is damaged."""
+    from t5grid.training import checkpoints
+
+    newest = checkpoints.newest(context.folder_of(stage) / "checkpoints")
+    if isinstance(stage, TrainingStage):
+        _refuse_lost(context, stage, stage.budget.num_steps, {checkpoints.step_of(newest)})
+    return newest
+
+
+def refuse_gaps(context: Context, stage: TrainingStage, steps: Collection[int]) -> None:
+    """Raise ValueError where `steps`, those to be scored, lack one that this stage has lost."""
+    from t5grid.training import checkpoints
+
+    made = checkpoints.steps_made(stage.budget.checkpoint_every, stage.budget.num_steps)
+    if lost := [step for step in made if step not in steps]:  # of this one, or of another member
+        sound = checkpoints.steps(context.folder_of(stage) / "checkpoints")
+        for step in lost:
+            _refuse_lost(context, stage, step, sound)
+
+
+def _refuse_lost(context: Context, stage: Stage, step: int, sound: Collection[int]) -> None:
+    """A finished stage whose checkpoint was lost since must not pass for another one's scores."""
+    if step not in sound:
+        record = context.folder_of(stage) / "record.json"
+        again = f"delete {record}, and the same command makes it again"
+        raise ValueError(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")

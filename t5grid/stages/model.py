@@ -1,0 +1,35 @@
+"""a stage's config -> its model, and what training it costs."""
+
+from typing import Any
+
+from t5grid.config import build
+from t5grid.model.costs import mean_step
+from t5grid.stages.workload import shape_of
+
+NUM_MEASURED = 8  # batches of which padding and operations are worked out
+
+
+def build_model(config: dict[str, Any], vocab_size: int, pretraining: bool = False) -> tuple[Any, Any]:
+    """A freshly initialised model of a stage's architecture and size, and the architecture."""
+    from t5grid.training.fit import initialise
+
+    architecture, size = build(config["architecture"], "architecture"), build(config["size"], "size")
+    dropout = size.pretrain_dropout if pretraining else None
+    return initialise(lambda: architecture.build(size, vocab_size, dropout), config["seed"]), architecture
+
+
+def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any) -> dict[str, Any]:
+    """Padding left in the batches, and operations of the whole run, from the first few batches."""
+    from t5grid.data.batching import padding_share
+
+    batches = [feed(step) for step in range(min(NUM_MEASURED, plan.num_steps))]
+    method, shapes = plan.method, map(shape_of, batches)
+    products = [method.products(architecture.products(size, vocab_size, *s), size.d_model) for s in shapes]
+    flops = [mean_step(of_batch, method, plan.num_steps).total for of_batch in products]
+    padding = sum(map(padding_share, batches)) / len(batches)
+    return {"padding": round(padding, 4), "flops": round(sum(flops) / len(flops) * plan.num_steps)}
+
+
+def num_parameters(model: Any) -> int:
+    """Parameters of a model, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,72 @@
+"""tokens -> pre-trained weights: one objective over the unlabelled text."""
+
+from functools import cached_property
+from typing import Any
+
+from t5grid.config import PretrainBudget, build
+from t5grid.stages.stage import Context
+from t5grid.stages.training_stage import NUM_KEPT, TrainingStage
+from t5grid.stages.workload import EVERYTHING, Built, Workload, batch_shape, model_of
+
+
+class PretrainStage(TrainingStage):
+    """tokens -> pre-trained weights."""
+
+    kind = "pretrain"
+
+    @cached_property
+    def budget(self) -> PretrainBudget:
+        return build(self.config["budget"], "budget.pretrain", PretrainBudget)
+
+    @property
+    def pretraining(self) -> bool:
+        return True
+
+    @property
+    def work(self) -> float:
+        budget = self.config["budget"]
+        return float(budget["num_steps"] * budget["num_rows"] * budget["inputs_length"])
+
+    def workload(self, built: Built) -> Workload:
+        """The sizes of its batches, tried out on an example."""
+        budget, objective = self.config["budget"], built(self.config["objective"], "objective")
+        architecture, size, vocab_size = model_of(self, built)
+        rows, length = budget["num_rows"], budget["inputs_length"]
+        return Workload(
+            architecture,
+            size,
+            vocab_size,
+            *batch_shape(objective, architecture.batching, rows, length, vocab_size),
+            budget["num_steps"],
+            dropout=size.dropout if size.pretrain_dropout is None else size.pretrain_dropout,
+            method=EVERYTHING,
+            optimizer=built(budget["optimizer"], "budget.pretrain.optimizer"),
+            num_kept=NUM_KEPT,
+        )
+
+    def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
+        """Pieces of the corpus under the objective."""
+        from t5grid.data.feeds import PretrainFeed
+        from t5grid.data.tokens import Rows
+
+        assert self.tokens is not None
+        budget, objective = self.budget, build(self.config["objective"], "objective")
+        raw, targets_length = objective.lengths(budget.inputs_length)
+        rows = Rows(context.folder_of(self.tokens), vocabulary.size, raw, objective.concatenate)
+        if budget.num_repeats:
+            rows = rows.take(max(1, budget.num_steps * budget.num_rows // budget.num_repeats))
+        return PretrainFeed(
+            rows=rows,
+            objective=objective,
+            batching=architecture.batching,
+            vocab_size=vocabulary.size,
+            num_rows=budget.num_rows,
+            inputs_length=budget.inputs_length,
+            targets_length=targets_length,
+            seed=self.config["seed"],
+        )
+
+    def counts(self, model: Any, feed: Any) -> dict[str, Any]:
+        """How often the corpus is read."""
+        epochs = self.budget.num_steps * self.budget.num_rows / len(feed.rows)
+        return {"epochs": round(epochs, 4)}

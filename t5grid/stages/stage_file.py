@@ -1,0 +1,163 @@
+"""stage -> file -> stage: what a job of its own, another command or a person reads a stage from.
+
+`config.yaml` in a stage's folder says what it is: kind, version, config, content and its parents' identities,
+plain values, resolved; of a kind that is not ours its class too, which is only looked for where a `_target_`
+may be (building.check_allowed). The folder of a trained model has the same form:
+
+    DIR/   config.yaml   vocabulary.model   checkpoints/step-00000000-<digest>.safetensors
+
+`t5grid import` writes one; that of a finished stage has its vocabulary in its parent's.
+"""
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from t5grid.building import check_allowed, current_path
+from t5grid.files import write_whole
+from t5grid.identity import is_ours
+from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.finetune import FinetuneStage
+from t5grid.stages.imported import ImportStage
+from t5grid.stages.multitask import MultitaskStage
+from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.stage import Stage
+from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
+
+FILE = "config.yaml"
+STEP = re.compile(r"step-(\d+)-[0-9a-f]+")
+KEYS = ("identity", "kind", "version", "config", "content", "parents")
+KINDS: tuple[type[Stage], ...] = (
+    VocabularyStage,
+    TokensStage,
+    PretrainStage,
+    MultitaskStage,
+    ImportStage,
+    FinetuneStage,
+    EvaluateStage,
+)
+
+
+def write(stages: Iterable[Stage], folder_of: Callable[[Stage], Path]) -> None:
+    """Leave the files of stages where they are not there yet, or say something else."""
+    for stage in stages:
+        cls = type(stage)
+        own = {} if is_ours(cls) else {"class": f"{cls.__module__}.{cls.__qualname__}"}
+        text = OmegaConf.to_yaml(OmegaConf.create(stage.describe() | own))
+        path = folder_of(stage) / FILE
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_whole(path, text)
+
+
+def description(path: Path, keys: Sequence[str] = KEYS) -> dict[str, Any]:
+    """What a config.yaml says. Raises ValueError naming the file where the keys of a stage are not in it."""
+    try:
+        told: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+    if not (
+        isinstance(told, dict) and all(key in told for key in keys) and isinstance(told["parents"], list)
+    ):
+        raise ValueError(f"{path}: {', '.join(keys)} of a stage are needed")
+    return told
+
+
+def read(folder: Path) -> Stage:
+    """The stage that a folder's file describes, its parents from theirs below the same root.
+
+    Raises ValueError if there is none, or if it has another identity by now.
+    """
+    return _read(folder, {})
+
+
+def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
+    if folder not in known:
+        path = folder / FILE
+        told = description(path)
+        parents = tuple(_read(folder.parents[1] / identity, known) for identity in told["parents"])
+        name = told["identity"].partition("/")[2].rpartition("-")[0]
+        stage = _kind(told, path)(name, told["config"], told["content"], parents)
+        if stage.identity != told["identity"]:
+            raise ValueError(
+                f"{path}: of another version of t5grid, which called it {told['identity']}; "
+                f"it is {stage.identity} by now"
+            )
+        known[folder] = stage
+    return known[folder]
+
+
+def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
+    """The class of a stage. Raises ValueError for a kind there is not."""
+    if "class" not in told:
+        kinds = {cls.kind: cls for cls in KINDS}
+        if told["kind"] not in kinds:
+            raise ValueError(f"{path}: kind={told['kind']}: no such kind; there are {', '.join(kinds)}")
+        return kinds[told["kind"]]
+    check_allowed(told["class"], f"{path}: class")
+    module, _, last = current_path(told["class"]).rpartition(".")
+    cls = getattr(importlib.import_module(module), last, None)
+    if not (isinstance(cls, type) and issubclass(cls, Stage)):
+        raise ValueError(f"{path}: class={told['class']}: not a kind of stage")
+    return cls
+
+
+def evaluations(root: Path) -> Iterator[Stage]:
+    """Every evaluation that a store describes."""
+    for path in sorted((root / EvaluateStage.kind).glob(f"*/{FILE}")):
+        yield read(path.parent)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A folder with a trained model: its config, the stages it stands on, its checkpoints by step."""
+
+    folder: Path
+    kind: str
+    config: dict[str, Any]
+    parents: tuple[str, ...]
+    checkpoints: dict[int, Path]
+
+    @property
+    def vocabulary(self) -> Path | None:
+        """The file of its vocabulary: its own, or that of the vocabulary stage it stands on."""
+        stages = [name for name in self.parents if name.startswith(f"{VocabularyStage.kind}/")]
+        places = [self.folder, *(self.folder.parent.parent / name for name in stages)]
+        return next((place / VOCABULARY for place in places if (place / VOCABULARY).is_file()), None)
+
+    def checkpoint(self, step: int | None = None) -> Path:
+        """The file of a step, the last if None. Raises ValueError."""
+        if step is not None and step not in self.checkpoints:
+            steps = ", ".join(map(str, self.checkpoints))
+            raise ValueError(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
+        return self.checkpoints[max(self.checkpoints) if step is None else step]
+
+
+def trained_model(folder: Path) -> TrainedModel:
+    """What a folder of ours says of the model in it; nothing heavy is read. Raises ValueError."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    if not (folder / FILE).is_file():
+        told = "a folder that t5grid import or a stage wrote is needed"
+        if (folder / "config.json").is_file():
+            told = f"Hugging Face's form; make it ours first: t5grid import {folder} DIR"
+        raise ValueError(f"{folder}: {told}")
+    try:
+        described = description(folder / FILE, ("kind", "config", "parents"))
+        config = described["config"]
+        assert isinstance(config, dict) and config["architecture"] and config["size"]
+    except (ValueError, LookupError, AssertionError):
+        raise ValueError(f"{folder / FILE}: architecture and size of a trained model are not in it") from None
+    files = sorted((folder / "checkpoints").glob("step-*.safetensors"))
+    steps = {int(match[1]): path for path in files if (match := STEP.fullmatch(path.stem))}
+    if not steps:
+        raise ValueError(f"{folder}: no checkpoint is in it")
+    return TrainedModel(folder, str(described["kind"]), config, tuple(map(str, described["parents"])), steps)

@@ -1,0 +1,81 @@
+"""feed + plan -> weights: what every stage that trains does, whatever it trains on."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from t5grid.config import FinetuneBudget, PretrainBudget, build
+from t5grid.stages.model import build_model, measured, num_parameters
+from t5grid.stages.stage import Context, Stage
+from t5grid.stages.text import load_vocabulary
+
+if TYPE_CHECKING:
+    from t5grid.training.fit import Plan
+
+NUM_KEPT = 2
+"""Checkpoints of a stage of which only the end is used: the last, and one should it be damaged."""
+
+
+class TrainingStage(Stage):
+    """A stage that trains a model; a kind says its budget, its feed and what it counts."""
+
+    trains = True
+
+    @cached_property
+    def budget(self) -> PretrainBudget | FinetuneBudget:
+        """Steps, batches, optimizer and schedule."""
+        raise NotImplementedError
+
+    def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Callable[[int], Any]:
+        """The batch of each step."""
+        raise NotImplementedError
+
+    def counts(self, model: Any, feed: Any) -> dict[str, Any]:
+        """What the record says of this kind besides costs and result."""
+        return {}
+
+    def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
+        """Bring a fresh model to where training starts; the parameters that checkpoints leave out.
+
+        None of either, unless a kind says otherwise. `evaluating`: a checkpoint is loaded next, so that
+        nothing is read that it would replace.
+        """
+        return frozenset()
+
+    def plan(self, context: Context, without: frozenset[str] = frozenset()) -> "Plan":
+        """The run apart from its data; `without` are the parameters that checkpoints leave out."""
+        from t5grid.training.fit import Plan
+
+        return Plan(
+            num_steps=self.budget.num_steps,
+            checkpoint_every=self.budget.checkpoint_every,
+            keep=self.num_kept,
+            optimizer=self.budget.optimizer,
+            schedule=self.budget.schedule,
+            seed=self.config["seed"],
+            without=without,
+        )
+
+    @property
+    def num_kept(self) -> int | None:
+        """How many of its checkpoints stay; None is all."""
+        return NUM_KEPT
+
+    @property
+    def pretraining(self) -> bool:
+        """Whether the model has the dropout of pre-training."""
+        return False
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Train to the end, or go on; costs are worked out first, so that a fault in them shows at once."""
+        from t5grid.training.fit import fit
+
+        vocabulary = load_vocabulary(context, self.vocabulary)
+        model, architecture = build_model(self.config, vocabulary.size, self.pretraining)
+        without = self.prepare(context, model)
+        feed, plan = self.feed(context, vocabulary, architecture), self.plan(context, without)
+        costs = measured(feed, architecture, build(self.config["size"], "size"), vocabulary.size, plan)
+        counts = {"parameters": num_parameters(model), **self.counts(model, feed)}
+        folder = context.folder_of(self)
+        result = fit(model, feed, plan, folder, context.runtime, context.report, self.identity)
+        return {**result, **costs, **counts}
