@@ -7,7 +7,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from t5grid.grid.graph import expand, table_of
+from t5grid.grid.collect import table_of
+from t5grid.grid.graph import expand
 from t5grid.grid.illustrations import costs_of
 from t5grid.grid.publishing import publish_all
 from t5grid.grid.rendering import write_table

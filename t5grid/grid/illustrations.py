@@ -9,7 +9,8 @@ from t5grid.building import build
 from t5grid.config import Runtime
 from t5grid.grid import figures
 from t5grid.grid.figures import Curve
-from t5grid.grid.graph import NOT_KEPT, Grid, record_of
+from t5grid.grid.graph import Grid
+from t5grid.grid.records import NOT_KEPT, record_of
 from t5grid.grid.store import Store
 from t5grid.grid.tables import Table
 from t5grid.parts import ByObject

@@ -9,7 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from t5grid.files import write_whole
-from t5grid.grid.graph import Grid, record_of
+from t5grid.grid.collect import columns_of
+from t5grid.grid.graph import Grid
+from t5grid.grid.records import record_of
 from t5grid.grid.rendering import (
     HTML,
     LATEX,
@@ -57,7 +59,7 @@ def per_task(scale: str, grids: Mapping[str, Grid], store: Store, records: Path)
     for name, grid in grids.items():
         for key, cells in grid.rows.items():
             found: dict[str, list[float]] = {}
-            for column in grid.columns:
+            for column in columns_of(grid):
                 for _, columns in cells:
                     record = record_of(columns[column.key], store, records)
                     for metric, score in _scores(record or {}).items():

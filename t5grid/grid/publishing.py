@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from t5grid.files import write_whole
 from t5grid.grid import findings, report
-from t5grid.grid.graph import Grid, keep_records, table_of
+from t5grid.grid.collect import table_of
+from t5grid.grid.graph import Grid
 from t5grid.grid.illustrations import draw, write_figures
 from t5grid.grid.per_task import per_task, write_per_task
+from t5grid.grid.records import keep_records
 from t5grid.grid.rendering import to_markdown, write_table
 from t5grid.grid.store import Store
 from t5grid.grid.study import Study

@@ -1,0 +1,101 @@
+"""a grid + its records -> its table, as far as it is done: a pure function of records."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from t5grid.data.tasks.presence import caption
+from t5grid.grid.facts import shown_facts
+from t5grid.grid.graph import Grid
+from t5grid.grid.records import record_of
+from t5grid.grid.store import Store
+from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+from t5grid.stages.stage import Stage, with_parents
+
+
+def columns_of(grid: Grid) -> list[Column]:
+    """The columns of a grid's table."""
+    chosen = grid.baseline.suite.chosen()
+    return [Column(key, column.title, column.mirrors) for key, column in chosen.items()]
+
+
+def table_of(grid: Grid, store: Store, records: Path) -> Table:
+    """The table of a grid as far as it is done; a pure function of records."""
+    scores: dict[str, dict[str, Any]] = {}
+    rows_used: dict[str, Any] = {}
+    for key, cells in grid.rows.items():
+        scores[key] = {}
+        for column in columns_of(grid):
+            found = [record_of(cell[column.key], store, records) for _, cell in cells]
+            done = [_score(record) for record in found if record]
+            if counts := [record["data"] for record in found if record and "data" in record]:
+                rows_used[column.key] = counts[0]
+            holes = [
+                _reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r
+            ]
+            scores[key][column.key] = done or Hole(holes[0])
+    prints = _corpus_prints(grid)
+    prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
+    facts = Facts(
+        suite=grid.baseline.suite.name,
+        size=grid.baseline.labels["size"],
+        budget=grid.baseline.budget.name,
+        data=prints,
+        notes=(
+            *caption(rows_used, {column.key: column.title for column in columns_of(grid)}),
+            *_notes(grid, store, records),
+        ),
+    )
+    shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
+    return build_table(grid.experiment, columns_of(grid), scores, facts, shown)
+
+
+def _score(record: dict[str, Any]) -> float:
+    """The score of a record. Raises ValueError where somebody wrote something else into it."""
+    score = record.get("score")
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise ValueError(f"{record.get('identity')}: its record.json says score={score}: a number is needed")
+    return score
+
+
+def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
+    """Sentences for the caption: the budget's own note, and where the numbers were made."""
+    notes = [grid.baseline.budget.note] if grid.baseline.budget.note else []
+    if limit := grid.baseline.budget.evaluate.num_examples:
+        notes.append(f"Scored on the first {limit} validation rows of each task.")
+    made = set()
+    for stage in grid.stages:
+        if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
+            torch = record["versions"]["torch"]
+            made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
+    return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))
+
+
+def _reason(stage: Stage, store: Store) -> str:
+    """Why a column has no score: the first of its stages that is not done says it."""
+    for needed in with_parents([stage]):
+        state = store.state(needed)
+        if state == "failed":
+            failure = store.failure(needed) or {}
+            return f"failed: {needed.kind}: {failure.get('error', 'unknown')}"
+        if state == "running":
+            return "running"
+    return "not run"
+
+
+def _short(fingerprint: str) -> str:
+    return hashlib.blake2b(fingerprint.encode(), digest_size=4).hexdigest()
+
+
+def _corpus_prints(grid: Grid) -> dict[str, str]:
+    """Fingerprints of the baseline's corpus and of every other that a row is pre-trained on."""
+    baseline = grid.baseline.corpus
+    prints = {"corpus": _short(baseline.fingerprint())}
+    for key, ((cell, _), *_) in grid.rows.items():
+        if cell.corpus != baseline:
+            prints[f"corpus of {grid.experiment.rows[key].title}"] = _short(cell.corpus.fingerprint())
+    return prints
+
+
+def _column_print(column: Any) -> str:
+    return _short("".join(task.fingerprint() for task in column.tasks.values()))
