@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: where the shared reference data are, one torch thread, no hub."""
+"""Fixtures of the whole suite: where reference data are, one torch thread, no hub."""
 
 import os
 import signal
@@ -19,9 +19,21 @@ def heed_interrupts() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of reference data: $T5GRID_SHARED, or `shared` beside the checkout."""
-    folder = Path(os.environ.get("T5GRID_SHARED", ROOT.parent / "shared")).resolve()
-    if not (folder / "reference").is_dir():
-        pytest.skip(f"no reference data at {folder}: set T5GRID_SHARED")
+def goldens() -> Path:
+    """The folder of the original code's inputs and outputs, which travels with the project."""
+    return ROOT / "tests" / "goldens"
+
+
+def outside(folder: Path, *, required: bool) -> Path:
+    """The folder with the mirror and the vocabularies, where it is whole: else a skip, or a failure."""
+    if absent := [name for name in ("mirror", "sentencepiece") if not (folder / name).is_dir()]:
+        end = pytest.fail if required else pytest.skip
+        end(f"{folder} has no {' and no '.join(absent)}: set T5GRID_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """What does not travel: $T5GRID_SHARED, or `shared` beside the checkout; on CI it has to be there."""
+    folder = Path(os.environ.get("T5GRID_SHARED", ROOT.parent / "shared")).resolve()
+    return outside(folder, required=bool(os.environ.get("CI")))
