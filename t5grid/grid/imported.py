@@ -18,8 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid import composing
-from t5grid.composing import compose
-from t5grid.config import Cell, build
+from t5grid.config import Cell, Cells, build
 from t5grid.files import folder_whole, write_whole
 from t5grid.grid.stages import Context, Stage, build_model
 from t5grid.identity import essential
@@ -111,9 +110,9 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
 
 def _size_overrides(size: Size) -> list[str]:
     """The option of these measures (dropout apart), else the measures one by one."""
+    cells = Cells()  # composes what the options have in common once
     for name in composing.options("size"):
-        option = build(OmegaConf.to_container(compose([f"size={name}"]).size, resolve=True), "size")
-        if _measures(option) == _measures(size):
+        if _measures(cells.load([f"size={name}"]).size) == _measures(size):
             return [f"size={name}"]
     words = _measures(size) | {"dropout": size.dropout}
     return [f"size.{key}={str(value).lower()}" for key, value in words.items()]
