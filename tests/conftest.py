@@ -2,13 +2,17 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
+
+from t5grid import composing, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,3 +41,35 @@ def shared() -> Path:
     """What does not travel: $T5GRID_SHARED, or `shared` beside the checkout; on CI it has to be there."""
     folder = Path(os.environ.get("T5GRID_SHARED", ROOT.parent / "shared")).resolve()
     return outside(folder, required=bool(os.environ.get("CI")))
+
+
+def once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, asked once a session; always where a folder has a `conf/` of its own."""
+    values, complaints = dict[str, Any](), dict[str, str]()
+
+    def remembered(*arguments: Any) -> Any:
+        if (Path.cwd() / "conf").is_dir() and Path.cwd() != ROOT:
+            return function(*arguments)
+        key = repr(arguments)
+        if key in complaints:
+            raise ValueError(complaints[key])
+        if key not in values:
+            try:
+                values[key] = function(*arguments)
+            except ValueError as error:
+                complaints[key] = str(error)
+                raise
+        return values[key]
+
+    return remembered
+
+
+COMPOSE, LOAD_OPTION = once(composing.compose), once(composing.load_option)
+
+
+@pytest.fixture(autouse=True)
+def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra composes the same words of the package's own files, and complains of them, once a session."""
+    monkeypatch.setattr(composing, "compose", COMPOSE)
+    monkeypatch.setattr(parts, "compose", COMPOSE)
+    monkeypatch.setattr(parts, "load_option", LOAD_OPTION)
