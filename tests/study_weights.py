@@ -61,9 +61,9 @@ def from_study(weights):
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
 
 
-def study_arrays(shared, name):
+def study_arrays(goldens, name):
     """Inputs (as long tensors), outputs (as arrays) and our state of one golden."""
-    arrays = np.load(shared / f"reference/golden/arch_{name}.npz")
+    arrays = np.load(goldens / f"arch_{name}.npz")
     of = {part: {} for part in ("in", "out", "weight")}
     for key in arrays.files:
         part, _, rest = key.partition("|")

@@ -27,8 +27,8 @@ def adapters_from_study(weights: dict[str, np.ndarray]) -> dict[str, torch.Tenso
     return state
 
 
-def test_the_study_s_adapters_give_the_study_s_logits_and_losses(shared):
-    arrays = np.load(shared / "reference/golden/arch_enc_dec_adapter.npz")
+def test_the_study_s_adapters_give_the_study_s_logits_and_losses(goldens):
+    arrays = np.load(goldens / "arch_enc_dec_adapter.npz")
     weights = {k.removeprefix("weight|"): arrays[k] for k in arrays.files if k.startswith("weight|")}
     added = {name: value for name, value in weights.items() if "task_adapter" in name}
     model = EncoderDecoder(GOLDEN_SIZE, 128).eval()

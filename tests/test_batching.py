@@ -21,13 +21,13 @@ def columns(examples: list[dict], strip: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def cases(shared, name: str, *kinds: str) -> list[dict]:
-    every = json.loads((shared / f"reference/golden/{name}.json").read_text())["cases"]
+def cases(goldens, name: str, *kinds: str) -> list[dict]:
+    every = json.loads((goldens / f"{name}.json").read_text())["cases"]
     return [case for case in every if case["kind"] in kinds]
 
 
-def test_packing_is_the_originals(shared):
-    for case in cases(shared, "packing", "hand", "exact", "random", "targets only"):
+def test_packing_is_the_originals(goldens):
+    for case in cases(goldens, "packing", "hand", "exact", "random", "targets only"):
         features = columns(case["examples"])
         batch = b.pack_features(features, case["lengths"], b.next_fit, positions=True)
         batch["decoder_inputs"] = b.shift_right(batch["targets"], batch["targets_segments"])
@@ -38,23 +38,23 @@ def test_packing_is_the_originals(shared):
         assert batch["decoder_inputs"].tolist() == case["decoder_inputs"], case["id"]
 
 
-def test_pack_is_next_fit_over_pairs(shared):
-    case = next(case for case in cases(shared, "packing", "random"))
+def test_pack_is_next_fit_over_pairs(goldens):
+    case = next(case for case in cases(goldens, "packing", "random"))
     batch = b.pack(**columns(case["examples"]), inputs_length=14, targets_length=9)
     assert batch["targets"].tolist() == [row["targets"] for row in case["packed"]]
     assert batch["decoder_inputs"].tolist() == case["decoder_inputs"]
 
 
-def test_the_last_position_of_a_full_row_is_the_end_mark(shared):
-    for case in cases(shared, "packing", "pack_or_pad"):
+def test_the_last_position_of_a_full_row_is_the_end_mark(goldens):
+    for case in cases(goldens, "packing", "pack_or_pad"):
         packing = b.next_fit if case["pack"] else b.one_row_each
         batch = b.pack_features(columns(case["examples"]), case["lengths"], packing)
         for key in case["lengths"]:
             assert b.end_rows(batch[key]).tolist() == [row[key] for row in case["packed"]], case["id"]
 
 
-def test_decoder_inputs_are_shifted_and_cut_at_segments(shared):
-    for case in cases(shared, "packing", "decoder_inputs"):
+def test_decoder_inputs_are_shifted_and_cut_at_segments(goldens):
+    for case in cases(goldens, "packing", "decoder_inputs"):
         segments = case["segment_ids"] and np.array([case["segment_ids"]])
         got = b.shift_right(np.array([case["targets"]]), segments)
         assert got.tolist() == [case["decoder_inputs"]], case["id"]
@@ -86,8 +86,8 @@ def compare(batch: dict, case: dict) -> None:
             np.testing.assert_array_equal(batch[ours] * mask, want * mask, f"{case['id']} {ours}")
 
 
-def test_encoder_decoder_features_are_those_of_the_later_library(shared):
-    for case in cases(shared, "feature_converters", "encoder-decoder"):
+def test_encoder_decoder_features_are_those_of_the_later_library(goldens):
+    for case in cases(goldens, "feature_converters", "encoder-decoder"):
         pair = columns(case["examples"], strip=1)
         packing = b.next_fit if case["pack"] else b.one_row_each
         lengths = case["lengths"]["inputs"], case["lengths"]["targets"]
@@ -96,8 +96,8 @@ def test_encoder_decoder_features_are_those_of_the_later_library(shared):
         )
 
 
-def test_language_model_features_are_those_of_the_later_library(shared):
-    for case in cases(shared, "feature_converters", "language model"):
+def test_language_model_features_are_those_of_the_later_library(goldens):
+    for case in cases(goldens, "feature_converters", "language model"):
         targets = columns(case["examples"], strip=1)["targets"]
         packing = b.next_fit if case["pack"] else b.one_row_each
         nothing = np.zeros((len(targets), 0), np.int32)
@@ -107,8 +107,8 @@ def test_language_model_features_are_those_of_the_later_library(shared):
         assert not batch["prefix"].any()
 
 
-def test_prefix_lm_features_are_those_of_the_later_library(shared):
-    found = cases(shared, "feature_converters", "prefix language model")
+def test_prefix_lm_features_are_those_of_the_later_library(goldens):
+    found = cases(goldens, "feature_converters", "prefix language model")
     assert len(found) >= 3
     for case in found:
         pair = columns(case["examples"], strip=1)

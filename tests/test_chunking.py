@@ -43,9 +43,9 @@ def padded(ids: list[int]) -> np.ndarray:
     return np.array([ids], np.int32)
 
 
-def test_building_blocks_cut_as_the_original_does(shared):
+def test_building_blocks_cut_as_the_original_does(goldens):
     kinds = set()
-    for case in json.loads((shared / "reference/golden/chunking.json").read_text())["cases"]:
+    for case in json.loads((goldens / "chunking.json").read_text())["cases"]:
         kinds.add(case["kind"])
         if case["kind"] == "random_chunk":
             stream, starts, lengths = flat(case["documents"])
@@ -101,8 +101,8 @@ def test_every_token_lies_in_exactly_one_piece():
         assert short <= 8 if concatenate else short > 900
 
 
-def test_the_pipelines_of_the_study_give_as_many_pieces(shared):
-    cases = json.loads((shared / "reference/golden/objective_pipelines.json").read_text())["cases"]
+def test_the_pipelines_of_the_study_give_as_many_pieces(goldens):
+    cases = json.loads((goldens / "objective_pipelines.json").read_text())["cases"]
     rng = np.random.default_rng(77)
     lengths = rng.integers(50, 1500, 260)
     for case in cases:

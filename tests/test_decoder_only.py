@@ -30,8 +30,8 @@ def region_of_inputs(targets, segments):
 
 
 @pytest.mark.parametrize("name", ["lm", "lm_long", "prefix_lm", "prefix_lm_packed", "causal_delimited_lm"])
-def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name):
-    _, out, state = study_arrays(shared, name)
+def test_the_study_s_weights_give_the_study_s_logits_and_losses(goldens, name):
+    _, out, state = study_arrays(goldens, name)
     model = DecoderOnly(SIZE, 128, sees_prefix=name.startswith("prefix")).eval()
     model.load_state_dict(state)
     targets = torch.from_numpy(out["combined_targets"]).long()
@@ -45,8 +45,8 @@ def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name):
 
 
 @pytest.mark.parametrize("name", ["prefix_lm", "causal_delimited_lm"])
-def test_pairs_are_joined_as_the_study_joins_them(shared, name):
-    given, out, _ = study_arrays(shared, name)
+def test_pairs_are_joined_as_the_study_joins_them(goldens, name):
+    given, out, _ = study_arrays(goldens, name)
     pair = [array.numpy().astype(np.int32) for array in (given["inputs"], given["targets"])]
     for side in pair:
         side[side == 1] = 0
@@ -60,8 +60,8 @@ def test_pairs_are_joined_as_the_study_joins_them(shared, name):
     assert batch["prefix"].tolist() == region_of_inputs(targets, segments).tolist()
 
 
-def test_packed_pairs_are_joined_as_the_study_joins_them(shared):
-    _, out, _ = study_arrays(shared, "prefix_lm_packed")
+def test_packed_pairs_are_joined_as_the_study_joins_them(goldens):
+    _, out, _ = study_arrays(goldens, "prefix_lm_packed")
     inputs = np.array([[5, 6, 7, 0], [8, 9, 0, 0], [10, 11, 12, 13]], np.int32)
     targets = np.array([[20, 21, 0], [22, 0, 0], [23, 24, 25]], np.int32)
     batch = DecoderBatching()(inputs, targets, 14, 12, next_fit, trim=False, positions=True)

@@ -32,13 +32,13 @@ class TableModel(Table):
         return self.logits[state.position - 1][tokens[:, -1]]
 
 
-def cases(shared, kinds):
-    golden = json.loads((shared / "reference/golden/decoding.json").read_text())
+def cases(goldens, kinds):
+    golden = json.loads((goldens / "decoding.json").read_text())
     return [case for case in golden["cases"] if case["kind"] in kinds]
 
 
-def test_beam_search_finds_the_sequences_and_scores_of_the_original(shared):
-    found = cases(shared, ("beam", "never ends"))
+def test_beam_search_finds_the_sequences_and_scores_of_the_original(goldens):
+    found = cases(goldens, ("beam", "never ends"))
     assert len(found) == 20
     for case in found:
         table = Table(torch.tensor(case["logits_by_step_and_previous_token"]))
@@ -49,15 +49,15 @@ def test_beam_search_finds_the_sequences_and_scores_of_the_original(shared):
         assert scores[0].tolist() == pytest.approx(case["beam_scores"], rel=1e-4), case["id"]
 
 
-def test_greedy_decoding_takes_the_sequences_of_the_original(shared):
-    for case in cases(shared, ("beam", "never ends")):
+def test_greedy_decoding_takes_the_sequences_of_the_original(goldens):
+    for case in cases(goldens, ("beam", "never ends")):
         model = TableModel(torch.tensor(case["logits_by_step_and_previous_token"]))
         predicted = greedy(model, {"inputs": torch.ones(2, 3, dtype=torch.long)}, case["length"])
         assert predicted.tolist() == [case["greedy"]] * 2, case["id"]
 
 
-def test_length_penalty_equals_the_original(shared):
-    for case in cases(shared, ("penalty",)):
+def test_length_penalty_equals_the_original(goldens):
+    for case in cases(goldens, ("penalty",)):
         assert length_penalty(case["length"], case["alpha"]) == pytest.approx(case["penalty"], rel=1e-9)
 
 

@@ -128,8 +128,8 @@ def test_records_are_limited_and_an_empty_split_is_refused_in_one_line():
         load_records(column(), "train", None)
 
 
-def golden(shared, kind: str) -> tuple[dict, list[dict]]:
-    found = json.loads((shared / "reference/golden/metrics.json").read_text())
+def golden(goldens, kind: str) -> tuple[dict, list[dict]]:
+    found = json.loads((goldens / "metrics.json").read_text())
     return found["meta"]["average_groups"], [case for case in found["cases"] if case["kind"] == kind]
 
 
@@ -141,8 +141,8 @@ def grouped(places: dict, scores: dict[str, object]) -> dict[str, dict[str, obje
     return tasks
 
 
-def test_each_task_is_reported_at_the_step_the_original_chooses(shared):
-    places, cases = golden(shared, "best_step")
+def test_each_task_is_reported_at_the_step_the_original_chooses(goldens):
+    places, cases = golden(goldens, "best_step")
     assert len(cases) == 2
     for case in cases:
         tasks = grouped(places, {name: twice_keeps_higher(values) for name, values in case["scores"].items()})
@@ -166,8 +166,8 @@ def twice_keeps_higher(values: list[list[float]]) -> dict[int, float]:
 
 
 @pytest.mark.parametrize("suite", ["glue", "super_glue"])
-def test_averages_equal_the_originals(shared, suite):
-    places, cases = golden(shared, "averages")
+def test_averages_equal_the_originals(goldens, suite):
+    places, cases = golden(goldens, "averages")
     checked = 0
     for case in cases:
         if case[f"{suite}_average"] is None:  # a task is missing: a column always has all of its tasks

@@ -1,6 +1,6 @@
 """At `size=base budget=paper suite=t5` every row of every experiment has the settings of the authors' runs.
 
-Those are read from `reference/operative_configs.md`, its table of top-level runs and the figures of its text.
+Those are read from `goldens/operative_configs.md`, its table of top-level runs and the figures of its text.
 `RUNS` says which run a row repeats, `SILENT` why there is none to compare with; a row that is in neither has
 to equal some run of the table in everything that the table says.
 """
@@ -140,9 +140,9 @@ MODELS = {
 
 
 @pytest.fixture(scope="session")
-def text(shared: Path) -> str:
+def text(goldens: Path) -> str:
     """The notes on the authors' runs."""
-    return (shared / "reference/operative_configs.md").read_text()
+    return (goldens / "operative_configs.md").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -165,9 +165,9 @@ def figure(text: str, pattern: str) -> int:
 
 
 @pytest.fixture(scope="session")
-def span_targets(shared: Path) -> dict[tuple[float, float], int]:
-    """Targets length at 512 of each density and mean span length, from the notes on the original code."""
-    lines = (shared / "reference/behaviour.md").read_text().replace("*", "").splitlines()
+def span_targets(goldens: Path) -> dict[tuple[float, float], int]:
+    """Targets length at 512 of each density and mean span length, as the original code gives them."""
+    lines = (goldens / "span_lengths.md").read_text().replace("*", "").splitlines()
     rows = [re.findall(r"\| (\.\d\d) \| (\d+) \| (\d+) \| (\d+) \|", line) for line in lines]
     return {(float(d), float(m)): int(targets) for found in rows for d, m, _, targets in found}
 

@@ -1,5 +1,6 @@
 """Folders with a trained model: from Hugging Face and back, and as the start of a fine-tuning."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,21 @@ NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
 NUM_IDS = 40 + 100
 
 
-@pytest.fixture
-def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A nano T5 with a vocabulary of its own, imported into DIR below the working directory."""
-    vocabulary = small_vocabulary(40)
+@pytest.fixture(scope="module")
+def both_forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano T5 with a vocabulary of its own, `theirs`, and `DIR` imported from it. Not to be changed."""
+    folder = tmp_path_factory.mktemp("imported")
     torch.manual_seed(0)
-    write_checkpoint(EncoderDecoder(NANO, NUM_IDS), NANO, vocabulary, tmp_path / "theirs")
+    write_checkpoint(EncoderDecoder(NANO, NUM_IDS), NANO, small_vocabulary(40), folder / "theirs")
+    import_checkpoint(folder / "theirs", folder / "DIR")
+    return folder
+
+
+@pytest.fixture
+def imported(both_forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of DIR, with `theirs` beside it, below the working directory."""
+    shutil.copytree(both_forms, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    import_checkpoint(Path("theirs"), Path("DIR"))
     return tmp_path / "DIR"
 
 

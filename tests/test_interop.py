@@ -41,8 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_checkpoint_gives_their_encoder_states_logits_and_loss(shared: Path, version: str) -> None:
-    source = shared / f"reference/golden/tiny_t5_{version}"
+def test_a_checkpoint_gives_their_encoder_states_logits_and_loss(goldens: Path, version: str) -> None:
+    source = goldens / f"tiny_t5_{version}"
     found = read_checkpoint(source)
     assert (found.size, found.vocab_size) == (VERSIONS[version], 128)
     read, arrays = found.model().eval(), np.load(source / "io.npz")
@@ -58,9 +58,9 @@ def test_a_checkpoint_gives_their_encoder_states_logits_and_loss(shared: Path, v
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_checkpoint_answers_as_theirs_greedily_and_as_the_study_s_beam_search(
-    shared: Path, version: str
+    goldens: Path, version: str
 ) -> None:
-    source = shared / f"reference/golden/tiny_t5_{version}"
+    source = goldens / f"tiny_t5_{version}"
     expected, arrays = json.loads((source / "expected.json").read_text()), np.load(source / "io.npz")
     read = read_checkpoint(source).model().eval()
     batch = {"inputs": torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])}
@@ -72,8 +72,8 @@ def test_a_checkpoint_answers_as_theirs_greedily_and_as_the_study_s_beam_search(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_their_files_are_written_again_tensor_for_tensor(shared: Path, tmp_path: Path, version: str) -> None:
-    source = shared / f"reference/golden/tiny_t5_{version}"
+def test_their_files_are_written_again_tensor_for_tensor(goldens: Path, tmp_path: Path, version: str) -> None:
+    source = goldens / f"tiny_t5_{version}"
     found = read_checkpoint(source)
     write_checkpoint(found.model(), found.size, None, tmp_path)
     before, after = (load_file(each / "model.safetensors") for each in (source, tmp_path))

@@ -19,8 +19,8 @@ from t5grid.model.layers import (
 )
 
 
-def test_buckets_equal_the_original_at_every_distance(shared):
-    golden = json.loads((shared / "reference/golden/relative_position_bucket.json").read_text())
+def test_buckets_equal_the_original_at_every_distance(goldens):
+    golden = json.loads((goldens / "relative_position_bucket.json").read_text())
     assert len(golden["cases"]) == 8
     for case in golden["cases"]:
         distances = torch.arange(case["first"], case["last"] + 1)

@@ -37,16 +37,16 @@ RUN: dict[str, Callable[[list, list], dict[str, float]]] = {
 NAMES = {"matthews_corrcoef": "matthews", "pearson_corrcoef": "pearson", "spearman_corrcoef": "spearman"}
 
 
-def _cases(shared: Path, kind: str) -> list[Case]:
-    golden = json.loads((shared / "reference/golden/metrics.json").read_text())
+def _cases(goldens: Path, kind: str) -> list[Case]:
+    golden = json.loads((goldens / "metrics.json").read_text())
     cases = [case for case in golden["cases"] if case["kind"] == kind]
     assert cases
     return cases
 
 
 @pytest.mark.parametrize("kind", RUN)
-def test_every_case_of_the_original_gives_its_value(shared: Path, kind: str) -> None:
-    for case in (case for case in _cases(shared, kind) if "original_raises" not in case):
+def test_every_case_of_the_original_gives_its_value(goldens: Path, kind: str) -> None:
+    for case in (case for case in _cases(goldens, kind) if "original_raises" not in case):
         expected = {NAMES.get(name, name): float(value) for name, value in case["value"].items()}
         got = RUN[kind](case["targets"], case["predictions"])
         assert got == pytest.approx(expected, abs=1e-6, rel=0, nan_ok=True), case["id"]
@@ -60,23 +60,21 @@ def test_every_case_of_the_original_gives_its_value(shared: Path, kind: str) -> 
     ],
 )
 def test_the_release_of_2019_scored_as_it_did(
-    shared: Path, kind: str, metric: Callable[[list, list], dict[str, float]]
+    goldens: Path, kind: str, metric: Callable[[list, list], dict[str, float]]
 ) -> None:
-    for case in _cases(shared, kind):
+    for case in _cases(goldens, kind):
         got = metric(case["targets"], case["predictions"])
         expected = case["first_release_2019"]
         assert {name: got[name] for name in expected} == pytest.approx(expected, abs=1e-6), case["id"]
 
 
-def test_every_kind_of_case_of_the_original_is_here_or_in_test_averages(shared: Path) -> None:
-    kinds = {
-        each["kind"] for each in json.loads((shared / "reference/golden/metrics.json").read_text())["cases"]
-    }
+def test_every_kind_of_case_of_the_original_is_here_or_in_test_averages(goldens: Path) -> None:
+    kinds = {each["kind"] for each in json.loads((goldens / "metrics.json").read_text())["cases"]}
     assert kinds == {*RUN, "normalise", "averages", "best_step"}
 
 
-def test_answers_are_normalised_as_in_the_original(shared: Path) -> None:
-    for case in _cases(shared, "normalise"):
+def test_answers_are_normalised_as_in_the_original(goldens: Path) -> None:
+    for case in _cases(goldens, "normalise"):
         assert metrics.normalise_answer(case["text"]) == case["squad"], case["id"]
         assert metrics.normalise_trivia_answer(case["text"]) == case["trivia_qa"], case["id"]
 

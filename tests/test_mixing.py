@@ -13,8 +13,8 @@ SMALL = [Part("a", 10), Part("b", 500), Part("c", 9000), Part("unsupervised", No
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "reference" / "golden" / "mixing_rates.json").read_text())
+def golden(goldens: Path) -> dict[str, Any]:
+    return json.loads((goldens / "mixing_rates.json").read_text())
 
 
 def parts_of(names: Any, sizes: dict[str, Any]) -> list[Part]:

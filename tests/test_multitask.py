@@ -61,10 +61,10 @@ def test_mixtures_have_the_lengths_of_the_authors_runs() -> None:
         assert (stage.config["budget"]["inputs_length"], stage.config["targets_length"]) == (512, 192)
 
 
-def test_the_papers_mixture_is_the_studys(shared: Path) -> None:
+def test_the_papers_mixture_is_the_studys(goldens: Path) -> None:
     """At `suite=t5` the rates are the original's; the hub has three QQP rows fewer."""
 
-    golden = json.loads((shared / "reference" / "golden" / "mixing_rates.json").read_text())["cases"]
+    golden = json.loads((goldens / "mixing_rates.json").read_text())["cases"]
     expected = next(case for case in golden if case["kind"] == "all" and case.get("K") == 2**19)["rates"]
     words = ["suite=t5", "size=base", "budget=paper", "strategy=multitask"]
     cell = load_cell(words)

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,26 @@ TASKS = {
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
+@cache
+def made(task):
+    """The rows of each split, and for each content that was admitted the splits that it was admitted to."""
+    admitted, usable = {}, type(task).usable
+
+    def observed(self, content, split):
+        if fits := usable(self, content, split):
+            admitted.setdefault(repr(sorted(map(repr, content))), set()).add(split)
+        return fits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(task), "usable", observed)
+        return {split: task.records(split) for split in SPLITS}, admitted
+
+
+def rows_of(task, split):
+    """Rows that are made once a session: not to be changed."""
+    return made(task)[0][split]
+
+
 def test_the_suite_has_seven_columns():
     assert {key: len(column["tasks"]) for key, column in SUITE["columns"].items()} == {
         "sentences": 8,
@@ -46,49 +67,39 @@ def test_the_suite_has_seven_columns():
 
 
 def test_rows_are_the_same_bytes_on_every_machine():
-    rows = {name: task.records("train")[:20] for name, task in TASKS.items()}
+    rows = {name: rows_of(task, "train")[:20] for name, task in TASKS.items()}
     assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "5a291617d9e18130"
 
 
 @every_task
 def test_splits_have_the_sizes_asked_for_and_share_no_input(task):
-    rows = {split: task.records(split) for split in SPLITS}
+    rows = {split: rows_of(task, split) for split in SPLITS}
     assert [len(rows[split]) for split in SPLITS] == [task.num_train, task.num_validation, task.num_test]
     inputs = [record["inputs"] for split in SPLITS for record in rows[split]]
     assert len(set(inputs)) == len(inputs)
 
 
 @every_task
-def test_splits_share_no_content(task, monkeypatch):
-    seen = {}
-    admitted = type(task).usable
-
-    def usable(self, content, split):
-        if fits := admitted(self, content, split):
-            seen.setdefault(repr(sorted(map(repr, content))), set()).add(split)
-        return fits
-
-    monkeypatch.setattr(type(task), "usable", usable)
-    for split in SPLITS:
-        task.records(split)
-    assert seen and all(len(splits) == 1 for splits in seen.values())
+def test_splits_share_no_content(task):
+    _, admitted = made(task)
+    assert admitted and all(len(splits) == 1 for splits in admitted.values())
 
 
 @every_task
 def test_labels_are_balanced(task):
     if len(task.labels) < 2 or task.name in ("similarity", "coreference"):
         pytest.skip("free targets")
-    counts = Counter(record["targets"] for record in task.records("train"))
+    counts = Counter(record["targets"] for record in rows_of(task, "train"))
     assert set(counts) == set(task.labels)
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
 @every_task
 def test_gold_scores_100_and_one_answer_for_all_stays_low(task):
-    records = task.records("validation")
+    records = rows_of(task, "validation")
     gold = task.score(records, [record["targets"] for record in records])
     assert all(gold[name] == pytest.approx(100) for name in task.reported)
-    common, _ = Counter(record["targets"] for record in task.records("train")).most_common(1)[0]
+    common, _ = Counter(record["targets"] for record in rows_of(task, "train")).most_common(1)[0]
     constant = task.score(records, [common] * len(records))
     assert sum(constant[name] for name in task.reported) / len(task.reported) < 60
 
@@ -96,20 +107,20 @@ def test_gold_scores_100_and_one_answer_for_all_stays_low(task):
 @every_task
 def test_a_larger_split_begins_with_the_smaller_one(task):
     small = type(task)(**{**vars(task), "num_train": 20})
-    assert small.records("train") == task.records("train")[:20]
+    assert small.records("train") == rows_of(task, "train")[:20]
     assert small.fingerprint() != task.fingerprint() != type(task)(**{**vars(task), "seed": 1}).fingerprint()
 
 
 @every_task
 def test_rows_fit_the_lengths_of_their_column_with_room_for_word_pieces(task):
     (column,) = (column for column in SUITE["columns"].values() if task.name in column["tasks"])
-    for record in task.records("train"):
+    for record in rows_of(task, "train"):
         assert 1.5 * len(record["inputs"].split()) < column["inputs_length"]
         assert 1.5 * len(record["targets"].split()) < column["targets_length"]
 
 
 def test_the_answer_occurs_in_the_context():
-    for record in TASKS["questions"].records("train"):
+    for record in rows_of(TASKS["questions"], "train"):
         question, context = record["inputs"].split(" context: ")
         assert question.startswith("question: ") and question.endswith("?")
         assert record["targets"] in context.replace(".", "").split()
@@ -117,18 +128,18 @@ def test_the_answer_occurs_in_the_context():
 
 
 def test_a_question_has_no_second_answer_in_its_context():
-    for record in TASKS["questions"].records("train"):
+    for record in rows_of(TASKS["questions"], "train"):
         assert record["targets"] not in record["inputs"].split(" context: ")[0].rstrip("?").split()
 
 
 def test_the_name_asked_for_is_among_those_in_the_input():
-    for record in TASKS["fill_entity"].records("train"):
+    for record in rows_of(TASKS["fill_entity"], "train"):
         assert record["targets"] in lexicon.NAMES
         assert record["targets"] in record["inputs"].replace(",", " ").replace(".", " ").split()
 
 
 def test_a_pronoun_fits_the_one_it_is_said_to_mean():
-    for record in TASKS["coreference"].records("train"):
+    for record in rows_of(TASKS["coreference"], "train"):
         words = record["inputs"].replace(".", " ").split()
         named = [word for word in words if word in lexicon.NAMES]
         pronoun = next(word for word in words if word.startswith("*")).strip("*")
@@ -136,7 +147,7 @@ def test_a_pronoun_fits_the_one_it_is_said_to_mean():
 
 
 def test_the_summary_names_the_main_individual_and_copies_no_sentence():
-    for record in TASKS["summarization"].records("train"):
+    for record in rows_of(TASKS["summarization"], "train"):
         document = record["inputs"].removeprefix("summarize: ").split(". ")
         name = record["targets"].split(",")[0]
         assert any(name in sentence for sentence in document)
@@ -145,7 +156,7 @@ def test_the_summary_names_the_main_individual_and_copies_no_sentence():
 
 def test_each_group_has_one_true_and_one_false_answer():
     groups = {}
-    for record in TASKS["grouped"].records("validation"):
+    for record in rows_of(TASKS["grouped"], "validation"):
         groups.setdefault(record["group"], []).append(record["targets"])
     assert all(sorted(truths) == ["no", "yes"] for truths in groups.values())
 
@@ -172,12 +183,12 @@ def test_half_of_the_verbs_of_belief_are_new_in_validation():
 
 
 def test_similarity_is_in_steps_of_a_fifth():
-    targets = {record["targets"] for record in TASKS["similarity"].records("train")}
+    targets = {record["targets"] for record in rows_of(TASKS["similarity"], "train")}
     assert targets == {"0.0", "2.4", "5.0"}
 
 
 def test_a_prediction_that_is_no_label_is_wrong():
-    records = TASKS["paraphrase"].records("validation")
+    records = rows_of(TASKS["paraphrase"], "validation")
     assert TASKS["paraphrase"].score(records, ["nonsense"] * len(records)) == {"f1": 0.0, "accuracy": 0.0}
 
 

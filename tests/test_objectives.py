@@ -35,8 +35,8 @@ def unpadded(rows: np.ndarray) -> list[list[int]]:
     return [row[row != 0].tolist() for row in rows]
 
 
-def golden(shared: Path, name: str) -> list[dict]:
-    return json.loads((shared / f"reference/golden/{name}.json").read_text())["cases"]
+def golden(goldens: Path, name: str) -> list[dict]:
+    return json.loads((goldens / f"{name}.json").read_text())["cases"]
 
 
 def draws(rows: int, lengths: int, seed: int = 0) -> tuple[np.ndarray, np.random.Generator]:
@@ -57,8 +57,8 @@ def outputs(tokens: np.ndarray, mask: np.ndarray, vocab_size: int) -> dict[str, 
     }
 
 
-def test_given_masks_give_the_originals_inputs_and_targets(shared):
-    for case in golden(shared, "objectives_given_mask"):
+def test_given_masks_give_the_originals_inputs_and_targets(goldens):
+    for case in golden(goldens, "objectives_given_mask"):
         # a second row of another length, so that padding takes part
         tokens = padded([case["tokens"], [50, 51]], max(2, len(case["tokens"])) + 3)
         mask = padded([case["noise_mask"], [0, 1]], tokens.shape[1]).astype(bool)
@@ -89,8 +89,8 @@ def test_sentinels_run_on_below_the_extra_ids_and_stop_before_the_special_ones()
         o.spans_to_sentinels(tokens, mask, 6)
 
 
-def test_the_worked_example_is_table_3_of_the_paper(shared):
-    with open(shared / "reference/paper/table03.csv") as file:
+def test_the_worked_example_is_table_3_of_the_paper():
+    with open(Path(__file__).parents[1] / "results/paper/table03.csv") as file:
         paper = [(row["Objective"], row["Inputs"], row["Targets"]) for row in csv.DictReader(file)]
     # the paper's deshuffled sentence holds one word that is not in its original
     assert worked_example() == [(a, b.replace("last fun you", "last you"), c) for a, b, c in paper]
@@ -106,8 +106,8 @@ def test_the_worked_example_takes_any_eleven_words():
 # --- masks ---
 
 
-def test_span_counts_are_the_originals(shared):
-    for case in golden(shared, "span_counts"):
+def test_span_counts_are_the_originals(goldens):
+    for case in golden(goldens, "span_counts"):
         lengths, noise, spans = np.array(case["rows"]).T
         got = o.span_counts(lengths, case["noise_density"], case["mean_noise_span_length"])
         np.testing.assert_array_equal(got, (noise, spans), case["id"])
@@ -129,12 +129,12 @@ def close(got: float, want: float, deviation: float, count: float, want_count: f
     return abs(got - want) <= 5 * deviation * np.sqrt(1 / count + 1 / (want_count or count)) + 1e-9
 
 
-def span_cases(shared: Path, kind: str) -> list[dict]:
-    return [case for case in golden(shared, "span_mask_stats") if case["kind"] == kind]
+def span_cases(goldens: Path, kind: str) -> list[dict]:
+    return [case for case in golden(goldens, "span_mask_stats") if case["kind"] == kind]
 
 
-def test_random_spans_have_the_originals_counts_and_distribution(shared):
-    for case in span_cases(shared, "random_spans"):
+def test_random_spans_have_the_originals_counts_and_distribution(goldens):
+    for case in span_cases(goldens, "random_spans"):
         tokens, rng = draws(case["draws"], case["length"])
         rate, mean = case["noise_density"], case["mean_noise_span_length"]
         mask = o.random_span_mask(tokens, rate, mean, rng)
@@ -168,8 +168,8 @@ def test_random_spans_of_rows_of_different_lengths_follow_each_length():
     assert not o.random_span_mask(tokens[5:, :1], 0.15, 3.0, np.random.default_rng(0)).any()
 
 
-def test_iid_masks_have_the_originals_statistics(shared):
-    for case in span_cases(shared, "iid"):
+def test_iid_masks_have_the_originals_statistics(goldens):
+    for case in span_cases(goldens, "iid"):
         tokens, rng = draws(case["draws"], case["length"])
         rate, n = case["noise_density"], case["length"]
         mask = o.iid_mask(tokens, rate, rng)
@@ -184,8 +184,8 @@ def test_iid_masks_have_the_originals_statistics(shared):
         assert close((noise == 0).mean(), empty, np.sqrt(empty * (1 - empty)) + 0.01, case["draws"])
 
 
-def test_prefixes_are_uniform_and_never_empty_nor_whole(shared):
-    for case in span_cases(shared, "prefix"):
+def test_prefixes_are_uniform_and_never_empty_nor_whole(goldens):
+    for case in span_cases(goldens, "prefix"):
         tokens, rng = draws(case["draws"], case["length"])
         inputs, targets = o.PrefixLM()(tokens, rng, 32100)
         sizes = np.count_nonzero(inputs, axis=1)
@@ -200,8 +200,8 @@ def test_a_single_token_has_an_empty_prefix():
     assert (unpadded(inputs), unpadded(targets)) == ([[], [8]], [[7], [9]])
 
 
-def test_bert_style_masks_nine_tenths_and_exchanges_the_rest(shared):
-    for case in span_cases(shared, "bert_style"):
+def test_bert_style_masks_nine_tenths_and_exchanges_the_rest(goldens):
+    for case in span_cases(goldens, "bert_style"):
         tokens, rng = draws(case["draws"], case["length"])
         inputs, targets = o.BertStyle()(tokens, rng, case["vocab_size"])
         assert (targets == tokens).all()
@@ -220,8 +220,8 @@ def test_bert_style_draws_every_id_but_the_special_ones():
     assert (o.BertStyle(rate=0.5, random_token_rate=0)(tokens, rng, 10)[0] % 4 == 1).all()
 
 
-def test_deshuffling_keeps_every_token_and_is_uniform(shared):
-    for case in span_cases(shared, "deshuffling"):
+def test_deshuffling_keeps_every_token_and_is_uniform(goldens):
+    for case in span_cases(goldens, "deshuffling"):
         tokens = np.tile(np.arange(3, 3 + case["length"], dtype=np.int32), (5000, 1))
         inputs, targets = o.Deshuffling()(tokens, np.random.default_rng(0), 32100)
         assert (targets == tokens).all() and (np.sort(inputs, axis=1) == tokens).all()
@@ -240,8 +240,8 @@ def test_deshuffling_leaves_padding_at_the_end():
 # --- lengths ---
 
 
-def test_the_length_helper_is_the_originals(shared):
-    for case in golden(shared, "random_spans_helper"):
+def test_the_length_helper_is_the_originals(goldens):
+    for case in golden(goldens, "random_spans_helper"):
         got = o.random_spans_lengths(
             case["inputs_length"],
             case["noise_density"],
@@ -298,8 +298,8 @@ PIPELINES = {
 }
 
 
-def test_pipelines_have_the_studys_steps_and_lengths(shared):
-    for case in golden(shared, "objective_pipelines"):
+def test_pipelines_have_the_studys_steps_and_lengths(goldens):
+    for case in golden(goldens, "objective_pipelines"):
         objective = PIPELINES[case["gin"]]
         assert objective.concatenate == ("reduce_concat_tokens" in case["steps"]), case["gin"]
         raw, targets_length = objective.lengths(case["sequence_length"]["inputs"])

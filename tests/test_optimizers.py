@@ -10,8 +10,8 @@ SLOTS = {"w_slot_v": "moment", "w_slot_vr": "row_moment", "w_slot_vc": "column_m
 SETTINGS = {"multiply_by_parameter_scale": "scale_by_parameter"}
 
 
-def golden_cases(shared):
-    golden = json.loads((shared / "reference/golden/adafactor.json").read_text())
+def golden_cases(goldens):
+    golden = json.loads((goldens / "adafactor.json").read_text())
     return [case for case in golden["cases"] if "beta1" not in case["settings"]]
 
 
@@ -31,8 +31,8 @@ def steps(case, initial, gradients):
         yield parameter.detach(), optimizer.state[parameter]
 
 
-def test_weights_and_moments_equal_the_original_after_each_step(shared):
-    cases = [case for case in golden_cases(shared) if "initial" in case]
+def test_weights_and_moments_equal_the_original_after_each_step(goldens):
+    cases = [case for case in golden_cases(goldens) if "initial" in case]
     assert len(cases) == 11
     for case in cases:
         found = steps(case, case["initial"], case["gradients"])
@@ -43,11 +43,11 @@ def test_weights_and_moments_equal_the_original_after_each_step(shared):
                 close(state[SLOTS[slot]], value)
 
 
-def test_real_sizes_equal_the_original_on_both_sides_of_the_factoring_limit(shared):
-    cases = [case for case in golden_cases(shared) if "recipe" in case]
+def test_real_sizes_equal_the_original_on_both_sides_of_the_factoring_limit(goldens):
+    cases = [case for case in golden_cases(goldens) if "recipe" in case]
     assert [case["shape"] for case in cases] == [[128, 130], [127, 300]]
     for case in cases:
-        arrays = np.load(shared / f"reference/golden/adafactor_{case['id']}.npz")
+        arrays = np.load(goldens / f"adafactor_{case['id']}.npz")
         gradients = [arrays["grad0"], arrays["grad1"]]
         for (weights, _), expected in zip(
             steps(case, arrays["initial"], gradients), case["after_each_step"], strict=True

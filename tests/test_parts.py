@@ -17,8 +17,8 @@ FILES = sorted(data_folder("experiments").glob("*.yaml"))
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The words of every cell that Hydra had to compose whole, as they come."""
-    asked: list[list[str]] = []
-    monkeypatch.setattr(parts, "compose", lambda words: asked.append(list(words)) or compose(words))
+    asked, remembered = list[list[str]](), parts.compose
+    monkeypatch.setattr(parts, "compose", lambda words: asked.append(list(words)) or remembered(words))
     return asked
 
 

@@ -7,8 +7,8 @@ import pytest
 from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, InverseSquareRoot, WarmupDecay
 
 
-def test_the_inverse_square_root_equals_the_original(shared):
-    golden = json.loads((shared / "reference/golden/learning_rates.json").read_text())
+def test_the_inverse_square_root_equals_the_original(goldens):
+    golden = json.loads((goldens / "learning_rates.json").read_text())
     cases = {case["id"]: case for case in golden["cases"]}
     for key, schedule in [("lr00", InverseSquareRoot()), ("lr03", InverseSquareRoot(num_warmup_steps=100))]:
         values = [schedule(step) for step in cases[key]["steps"]]

@@ -56,9 +56,9 @@ VERDICTS: dict[str, Callable[[str, str], int]] = {
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, list[Case]]:
+def golden(goldens: Path) -> dict[str, list[Case]]:
     cases: dict[str, list[Case]] = {}
-    for case in json.loads((shared / "reference/golden/task_formats.json").read_text())["cases"]:
+    for case in json.loads((goldens / "task_formats.json").read_text())["cases"]:
         cases.setdefault(case["kind"], []).append(case)
     return cases
 

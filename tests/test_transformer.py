@@ -47,8 +47,8 @@ STUDY = [
 
 
 @pytest.mark.parametrize(("name", "size", "kind"), STUDY, ids=[name for name, *_ in STUDY])
-def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, size, kind):
-    given, out, state = study_arrays(shared, name)
+def test_the_study_s_weights_give_the_study_s_logits_and_losses(goldens, name, size, kind):
+    given, out, state = study_arrays(goldens, name)
     model = golden_model(state, size, kind)
     targets, segments = given["targets"], given.get("targets_segmentation")
     batch = {"inputs": given["inputs"], "decoder_inputs": shifted(targets, segments)}
@@ -66,8 +66,8 @@ def test_the_study_s_weights_give_the_study_s_logits_and_losses(shared, name, si
 @pytest.mark.parametrize(
     ("version", "size"), [("v1_0", GOLDEN_SIZE), ("v1_1", Size(32, 64, 8, 4, 2, None, "gated_gelu", False))]
 )
-def test_a_hugging_face_checkpoint_gives_the_same_logits_loss_and_gradients(shared, version, size):
-    folder = shared / f"reference/golden/tiny_t5_{version}"
+def test_a_hugging_face_checkpoint_gives_the_same_logits_loss_and_gradients(goldens, version, size):
+    folder = goldens / f"tiny_t5_{version}"
     expected, arrays = json.loads((folder / "expected.json").read_text()), np.load(folder / "io.npz")
     model = golden_model(from_hugging_face(load_file(folder / "model.safetensors")), size)
     inputs = torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])
@@ -231,8 +231,8 @@ def test_a_wrong_size_is_refused_with_its_key():
         Size(32, 64, 8, 0, 2)
 
 
-def test_greedy_equals_hugging_face_on_the_tiny_checkpoint(shared):
-    folder = shared / "reference/golden/tiny_t5_v1_0"
+def test_greedy_equals_hugging_face_on_the_tiny_checkpoint(goldens):
+    folder = goldens / "tiny_t5_v1_0"
     expected, arrays = json.loads((folder / "expected.json").read_text()), np.load(folder / "io.npz")
     model = golden_model(from_hugging_face(load_file(folder / "model.safetensors")))
     inputs = torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])
@@ -241,8 +241,8 @@ def test_greedy_equals_hugging_face_on_the_tiny_checkpoint(shared):
 
 
 @pytest.mark.parametrize(("num_beams", "alpha"), [(4, 0.6), (4, 0.0), (2, 1.0)])
-def test_beam_search_equals_the_original_s_on_the_tiny_checkpoint(shared, num_beams, alpha):
-    folder = shared / "reference/golden/tiny_t5_v1_0"
+def test_beam_search_equals_the_original_s_on_the_tiny_checkpoint(goldens, num_beams, alpha):
+    folder = goldens / "tiny_t5_v1_0"
     expected, arrays = json.loads((folder / "expected.json").read_text()), np.load(folder / "io.npz")
     model = golden_model(from_hugging_face(load_file(folder / "model.safetensors")))
     inputs = torch.from_numpy(arrays["input_ids"] * arrays["attention_mask"])

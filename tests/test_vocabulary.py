@@ -32,8 +32,8 @@ def small(shared) -> bytes:
 
 
 @pytest.fixture
-def golden(shared) -> dict:
-    cases = json.loads((shared / "reference/golden/sentencepiece.json").read_text())["cases"]
+def golden(goldens) -> dict:
+    cases = json.loads((goldens / "sentencepiece.json").read_text())["cases"]
     return {kind: [case for case in cases if case["kind"] == kind] for kind in ("encode", "decode")}
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from t5grid import composing
-from t5grid.composing import compose
-from t5grid.config import build
+from t5grid.config import Cells, build
 from t5grid.files import folder_whole, write_whole
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.stages.model import build_model
@@ -40,9 +39,9 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
 
 def _size_overrides(size: Size) -> list[str]:
     """The option of these measures (dropout apart), else the measures one by one."""
+    cells = Cells()  # composes what the options have in common once
     for name in composing.options("size"):
-        option = build(OmegaConf.to_container(compose([f"size={name}"]).size, resolve=True), "size")
-        if measures(option) == measures(size):
+        if measures(cells.load([f"size={name}"]).size) == measures(size):
             return [f"size={name}"]
     words = measures(size) | {"dropout": size.dropout}
     return [f"size.{key}={str(value).lower()}" for key, value in words.items()]
