@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import datasets
 from transformers import T5Tokenizer
 
-from t5grid.data.tasks.glue import MNLI, SST2
-from t5grid.data.tasks.labelled import Formatted, HubTask
-from t5grid.data.tasks.squad import SQuAD
-from t5grid.data.tasks.super_glue import BoolQ
-from t5grid.data.tasks.wmt import EnDe
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.tasks.glue import MNLI, SST2
+from t5grid.tasks.labelled import Formatted, HubTask
+from t5grid.tasks.squad import SQuAD
+from t5grid.tasks.super_glue import BoolQ
+from t5grid.tasks.wmt import EnDe
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 TURNS = 3

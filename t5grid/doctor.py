@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config import Cell
-from t5grid.data.tasks import hub
-from t5grid.data.tasks.labelled import Part
+from t5grid.tasks import hub
+from t5grid.tasks.labelled import Part
 
 PROBLEM, FINE, PARTIAL, NONE = "missing", "present", "partial", "none"
 COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim"}

@@ -8,13 +8,13 @@ import numpy as np
 from t5grid.config import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
-from t5grid.data.tasks.presence import standing, unreal
-from t5grid.data.tasks.task import has
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.store import Store
 from t5grid.grid.strategies import Multitask, vocabulary_stage
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents
+from t5grid.tasks.availability import standing, unreal
+from t5grid.tasks.task import has
 
 SHOWN = {
     "objective": ("objective",),

@@ -9,7 +9,7 @@ import pytest
 from t5grid import doctor
 from t5grid.cli import main
 from t5grid.config import load_cell
-from t5grid.data.tasks import hub
+from t5grid.tasks import hub
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from t5grid.data.tasks import hub
-from t5grid.data.tasks.glue import MNLI, MRPC, QNLI, QQP, RTE, SST2, STSB, CoLA, GlueTask
-from t5grid.data.tasks.labelled import evenly_spaced
+from t5grid.tasks import hub
+from t5grid.tasks.glue import MNLI, MRPC, QNLI, QQP, RTE, SST2, STSB, CoLA, GlueTask
+from t5grid.tasks.labelled import evenly_spaced
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from loopback_hub import serving
 
-from t5grid.data.tasks import hub
-from t5grid.data.tasks.glue import COMMIT, RTE
-from t5grid.data.tasks.hub import Source
-from t5grid.data.tasks.wmt import EnDe
+from t5grid.tasks import hub
+from t5grid.tasks.glue import COMMIT, RTE
+from t5grid.tasks.hub import Source
+from t5grid.tasks.wmt import EnDe
 
 ROWS = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]}
 
@@ -52,7 +52,7 @@ def loading(cache: Path, code: str, **environment: str) -> subprocess.CompletedP
 
 SHOW = """
 import json
-from t5grid.data.tasks.glue import RTE
+from t5grid.tasks.glue import RTE
 task = RTE()
 print(json.dumps([task.fingerprint(), [r["targets"] for r in task.records("train")]]))
 """
@@ -86,7 +86,7 @@ def test_the_hub_is_read_at_the_pinned_commit_and_later_from_the_cache(tmp_path:
 )
 def test_what_the_hub_lacks_is_one_line(tmp_path: Path, task: str, fragment: str) -> None:
     code = f"""
-from t5grid.data.tasks.glue import RTE, CoLA
+from t5grid.tasks.glue import RTE, CoLA
 try:
     {task}.records("train")
 except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from t5grid.evaluation import metrics
+from t5grid.tasks import metrics
 
 Case = dict[str, Any]
 

@@ -13,7 +13,7 @@ from pyarrow.csv import write_csv
 
 from t5grid.cli import main
 from t5grid.config import load_cell
-from t5grid.data.tasks.own import METRICS, OwnTask, fill
+from t5grid.tasks.own import METRICS, OwnTask, fill
 
 TSV = "text\tscore\nEin Haus.\t1.04\nDie Katze, die schläft.\t2.96\nEs.\t1.0\n"
 
@@ -233,7 +233,7 @@ columns:
     targets_length: 8
     tasks:
       mine:
-        _target_: t5grid.data.tasks.own.OwnTask
+        _target_: t5grid.tasks.own.OwnTask
         name: mine
         train: nowhere.tsv
         inputs: "{text}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t5grid.config import load_cell
-from t5grid.data.tasks.presence import NOT_REAL, caption, fetch, left_out, refuse_missing, standing
+from t5grid.tasks.availability import NOT_REAL, caption, fetch, left_out, refuse_missing, standing
 
 
 def chosen(*words: str) -> dict:

@@ -176,7 +176,7 @@ def test_a_broken_file_is_named(tmp_path):
 
 
 def test_without_network_the_data_set_and_the_two_ways_to_it_are_named(monkeypatch):
-    monkeypatch.setattr("t5grid.data.tasks.hub.reachable", lambda: False)
+    monkeypatch.setattr("t5grid.tasks.hub.reachable", lambda: False)
     corpus = HubCorpus("allenai/c4", "en")
     assert len(corpus.fingerprint()) == 16
     with pytest.raises(ValueError, match=r"^corpus allenai/c4 \(en, train\) is out of reach: .* root=DIR"):

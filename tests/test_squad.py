@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from t5grid.data.tasks.hub import Source
-from t5grid.data.tasks.squad import SQuAD
+from t5grid.tasks.hub import Source
+from t5grid.tasks.squad import SQuAD
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from t5grid.data.tasks import winograd
-from t5grid.data.tasks.hub import Source
-from t5grid.data.tasks.super_glue import CB, COPA, RTE, BoolQ, MultiRC, ReCoRD, WiC
-from t5grid.data.tasks.winograd import DPR, WNLI, WSC
+from t5grid.tasks import winograd
+from t5grid.tasks.hub import Source
+from t5grid.tasks.super_glue import CB, COPA, RTE, BoolQ, MultiRC, ReCoRD, WiC
+from t5grid.tasks.winograd import DPR, WNLI, WSC
 
 ROW = {
     "passage": "It rained.\n@highlight\nAll stayed",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from t5grid.data.tasks import glue, super_glue, winograd, wmt
-from t5grid.data.tasks.cnn_dailymail import CNNDailyMail
-from t5grid.data.tasks.squad import SQuAD
-from t5grid.evaluation.metrics import string_to_float
+from t5grid.tasks import glue, super_glue, winograd, wmt
+from t5grid.tasks.cnn_dailymail import CNNDailyMail
+from t5grid.tasks.metrics import string_to_float
+from t5grid.tasks.squad import SQuAD
 
 Case = dict[str, Any]
 SPACING_2019 = "squad text cleaning of the first release (2019)"

@@ -12,9 +12,9 @@ import numpy as np
 
 from t5grid.data.mixing import Part, Phase
 from t5grid.data.stream import Mixture, generator, shuffled
-from t5grid.data.tasks.task import Record
 from t5grid.data.tokens import Rows
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.tasks.task import Record
 
 Batch = dict[str, np.ndarray]
 Batching = Callable[[np.ndarray, np.ndarray, int, int], Batch]

@@ -116,7 +116,7 @@ def _one_line(corpus: HubCorpus) -> Iterator[None]:
 def _place(corpus: HubCorpus) -> str:
     """What the library is to open: a folder, or the hub's name where the hub can be reached."""
     if corpus.root is None:
-        from t5grid.data.tasks import hub
+        from t5grid.tasks import hub
 
         if not hub.reachable():
             raise ValueError(_unreachable(corpus))

@@ -9,9 +9,9 @@ import numpy as np
 from torch import nn
 
 from t5grid.config import Column
-from t5grid.data.tasks.task import Record, chosen_by, has
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.evaluation.predict import predict
+from t5grid.tasks.task import Record, chosen_by, has
 
 Scores = dict[str, dict[str, float]]
 NUM_SAMPLES = 3

@@ -8,12 +8,12 @@ from typing import Any
 
 from t5grid.building import nearest
 from t5grid.config import Cell, Column, load_cell
-from t5grid.data.tasks.task import has
 from t5grid.files import read_json
 from t5grid.grid.store import Store
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Context, Stage
+from t5grid.tasks.task import has
 
 NUM_EXAMPLES = 200  # a task's fixed words are what so many of its inputs begin with
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.config import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
-from t5grid.data.tasks.presence import refuse_missing
 from t5grid.grid.pretrained import import_stage
 from t5grid.identity import essential
 from t5grid.stages.evaluate import EvaluateStage
@@ -14,6 +13,7 @@ from t5grid.stages.multitask import MultitaskStage, parts_of
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import TokensStage, VocabularyStage
+from t5grid.tasks.availability import refuse_missing
 
 
 @dataclass(frozen=True)

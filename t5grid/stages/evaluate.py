@@ -32,9 +32,9 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""
-        from t5grid.data.tasks.presence import standing
         from t5grid.evaluation.evaluate import choose, load_records, score
         from t5grid.stages.restore import restore
+        from t5grid.tasks.availability import standing
 
         restored, budget = restore(self, context), self.budget
         for stage in self.trained:

@@ -27,8 +27,8 @@ from t5grid.data.facts import (
     say_twice,
     sentence,
 )
-from t5grid.data.tasks.task import Record
 from t5grid.data.world import RATED
+from t5grid.tasks.task import Record
 
 PATIENCE = 3000
 """Rejected candidates in a row after which a split counts as exhausted."""
@@ -98,7 +98,7 @@ class NanoTask:
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Share of predictions that are the target, in per cent."""
-        from t5grid.evaluation.metrics import accuracy
+        from t5grid.tasks.metrics import accuracy
 
         return accuracy([record["targets"] for record in records], predictions)
 
@@ -122,7 +122,7 @@ class BinaryTask(NanoTask):
     reported: ClassVar[tuple[str, ...]] = ("f1", "accuracy")
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
-        from t5grid.evaluation.metrics import accuracy, f1_with_invalid
+        from t5grid.tasks.metrics import accuracy, f1_with_invalid
 
         targets, guesses = self.classes(records, predictions)
         return f1_with_invalid(targets, guesses) | accuracy(targets, guesses)
@@ -192,7 +192,7 @@ class Grammatical(NanoTask):
         return [fact, other], [row(f"grammatical sentence: {sentence(text)}", self.labels[label])]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
-        from t5grid.evaluation.metrics import accuracy, matthews
+        from t5grid.tasks.metrics import accuracy, matthews
 
         targets, guesses = self.classes(records, predictions)
         return matthews(targets, guesses) | accuracy(targets, guesses)
@@ -277,7 +277,7 @@ class Similarity(NanoTask):
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Correlations; predictions that are all alike score 0."""
-        from t5grid.evaluation.metrics import pearson_spearman, string_to_float
+        from t5grid.tasks.metrics import pearson_spearman, string_to_float
 
         guesses = [string_to_float(prediction) for prediction in predictions]
         scores = pearson_spearman([float(record["targets"]) for record in records], guesses)

@@ -27,8 +27,8 @@ from t5grid.data.facts import (
     sentence,
 )
 from t5grid.data.tasks.nano import Candidate, NanoTask, row
-from t5grid.data.tasks.task import Record
 from t5grid.data.world import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
+from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")
 TAUGHT_VERBS = FACTIVE[:4] + OPEN[:4] + COUNTERFACTIVE[:4]
@@ -79,7 +79,7 @@ class Summarization(NanoTask):
         return [*facts, *minor], [row(f"summarize: {document}", _summary(seed.subject, facts))]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
-        from t5grid.evaluation.metrics import rouge
+        from t5grid.tasks.metrics import rouge
 
         return rouge([record["targets"] for record in records], predictions)
 
@@ -120,7 +120,7 @@ class Questions(NanoTask):
         ]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
-        from t5grid.evaluation.metrics import squad
+        from t5grid.tasks.metrics import squad
 
         return squad([record["answers"] for record in records], predictions)
 
@@ -147,7 +147,7 @@ class Translation(NanoTask):
         return [said.core], [row(inputs, language.translate(said) + ".")]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
-        from t5grid.evaluation.metrics import bleu
+        from t5grid.tasks.metrics import bleu
 
         return bleu([record["targets"] for record in records], predictions)
 
@@ -247,7 +247,7 @@ class GroupedTruth(NanoTask):
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Accuracy over answers, and F1 and the share of groups without a mistake beside it."""
-        from t5grid.evaluation.metrics import multirc
+        from t5grid.tasks.metrics import multirc
 
         targets, guesses = self.classes(records, predictions)
         grouped = multirc([record["group"] for record in records], targets, guesses)

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from t5grid.building import AtLeast
 from t5grid.data.dice import Dice
-from t5grid.data.tasks.task import Record
+from t5grid.tasks.task import Record
 
 Count = Annotated[int, AtLeast(1)]
 PATIENCE = 10_000

@@ -18,7 +18,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from t5grid.data.tasks.files import SUFFIXES, content_of, num_rows, read_table
+from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
 
 REACH_SECONDS = 5.0
 WAYS = (

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
-from t5grid.data.tasks.hub import Source
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import INVALID, Scores
+from t5grid.tasks.hub import Source
+from t5grid.tasks.metrics import INVALID, Scores
+from t5grid.tasks.task import Record, Row
 
 UNLABELLED = "<unk>"
 PLACE = ("repository", "root", "revision")
@@ -274,7 +274,7 @@ class Classification(HubTask):
 
     def metrics(self, targets: Sequence[int], predictions: Sequence[int]) -> Scores:
         """The task's metrics of class indices."""
-        from t5grid.evaluation.metrics import accuracy
+        from t5grid.tasks.metrics import accuracy
 
         return accuracy(targets, predictions)
 

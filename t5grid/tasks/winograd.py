@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from t5grid.data.tasks.glue import COMMIT as GLUE_COMMIT
-from t5grid.data.tasks.labelled import UNLABELLED, Formatted, HubTask
-from t5grid.data.tasks.super_glue import COMMIT as SUPER_GLUE_COMMIT
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import INVALID, Scores, accuracy
+from t5grid.tasks.glue import COMMIT as GLUE_COMMIT
+from t5grid.tasks.labelled import UNLABELLED, Formatted, HubTask
+from t5grid.tasks.metrics import INVALID, Scores, accuracy
+from t5grid.tasks.super_glue import COMMIT as SUPER_GLUE_COMMIT
+from t5grid.tasks.task import Record, Row
 
 DETERMINERS = {
     *("a", "an", "few", "her", "his", "each", "every", "many", "much", "my", "our", "some"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from t5grid.data.tasks.task import has
+from t5grid.tasks.task import has
 
 Standing = dict[str, dict[str, dict[str, dict[str, int | None]]]]
 NOT_REAL = (

@@ -1,6 +1,6 @@
 """A user's own file -> records: a text-to-text task that is one YAML, without code.
 
-    _target_: t5grid.data.tasks.own.OwnTask
+    _target_: t5grid.tasks.own.OwnTask
     name: complexity
     train: ratings.tsv                        # or .csv, .jsonl, .json.gz, .parquet
     inputs: "complexity sentence: {Sentence}"
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from t5grid.building import AtLeast, nearest
-from t5grid.data.tasks.files import SUFFIXES, content_of, num_rows, read_table
-from t5grid.data.tasks.labelled import Formatted, Part, digest, evenly_spaced
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation import metrics
-from t5grid.evaluation.metrics import INVALID, Scores
+from t5grid.tasks import metrics
+from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
+from t5grid.tasks.labelled import Formatted, Part, digest, evenly_spaced
+from t5grid.tasks.metrics import INVALID, Scores
+from t5grid.tasks.task import Record, Row
 
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 PATHS = ("train", "validation", "test")

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from t5grid.data.tasks.labelled import UNLABELLED, Classification, Formatted, HubTask, rows_of
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import Scores, accuracy, mean_multiclass_f1, multirc
-from t5grid.evaluation.metrics import record as grouped_squad
+from t5grid.tasks.labelled import UNLABELLED, Classification, Formatted, HubTask, rows_of
+from t5grid.tasks.metrics import Scores, accuracy, mean_multiclass_f1, multirc
+from t5grid.tasks.metrics import record as grouped_squad
+from t5grid.tasks.task import Record, Row
 
 COMMIT = "3de24cf8022e94f4ee4b9d55a6f539891524d646"
 Release = Literal["current", "2019"]

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from t5grid.data.tasks.labelled import HubTask
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import Scores, rouge
+from t5grid.tasks.labelled import HubTask
+from t5grid.tasks.metrics import Scores, rouge
+from t5grid.tasks.task import Record, Row
 
 
 @dataclass(frozen=True)

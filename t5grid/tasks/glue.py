@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from t5grid.data.tasks.labelled import Classification, HubTask
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import (
+from t5grid.tasks.labelled import Classification, HubTask
+from t5grid.tasks.metrics import (
     INVALID,
     Scores,
     accuracy,
@@ -22,6 +21,7 @@ from t5grid.evaluation.metrics import (
     pearson_spearman,
     string_to_float,
 )
+from t5grid.tasks.task import Record, Row
 
 COMMIT = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from t5grid.data.tasks.labelled import HubTask
-from t5grid.data.tasks.task import Record, Row
-from t5grid.evaluation.metrics import Scores, squad
+from t5grid.tasks.labelled import HubTask
+from t5grid.tasks.metrics import Scores, squad
+from t5grid.tasks.task import Record, Row
 
 _NON_WORDS = re.compile(r"([^0-9A-Za-z_])")
 
