@@ -90,7 +90,7 @@ def reading(folder: Path, rounds: int = 15, batches: int = 100) -> None:
 def writing(folder: Path) -> None:
     """Peak memory of encoding files of three sizes."""
     from t5grid.data.vocabulary import Trained
-    from t5grid.data.world import NanoCorpus
+    from t5grid.nano.corpus import NanoCorpus
 
     documents = list(NanoCorpus(20_000, documents_per_shard=20_000).documents(0))
     (folder / "vocabulary.model").write_bytes(Trained(num_pieces=1948).make(iter(documents[:5000])))

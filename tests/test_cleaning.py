@@ -15,7 +15,7 @@ from t5grid.config import load_cell
 from t5grid.data.cleaning import Cleaned, Rules, Seen, sentences_of
 from t5grid.data.corpora import every_document
 from t5grid.data.published import HubCorpus
-from t5grid.data.world import NanoCorpus
+from t5grid.nano.corpus import NanoCorpus
 
 LATER = Rules()
 JOURNAL = Rules(min_words=3, min_sentences=5, citations=False, notices=False)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from t5grid.data import lexicon
-from t5grid.data.tasks import nano, nano_passages
-from t5grid.data.tasks.nano import Grammatical, NanoTask, Sentiment
-from t5grid.data.tasks.nano_passages import Commitment, Questions, Translation
+from t5grid.nano import lexicon
+from t5grid.nano import passage_tasks as nano_passages
+from t5grid.nano import sentence_tasks as nano
+from t5grid.nano.passage_tasks import Commitment, Questions, Translation
+from t5grid.nano.sentence_tasks import Grammatical, NanoTask, Sentiment
 
 SUITE = yaml.safe_load((Path(__file__).parent.parent / "conf/suite/nano.yaml").read_text())
 SPLITS = ("train", "validation", "test")

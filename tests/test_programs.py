@@ -7,9 +7,9 @@ import pytest
 
 from t5grid.config import load_cell
 from t5grid.data.characters import Characters
-from t5grid.data.dice import Dice
-from t5grid.data.tasks.programs import OPERATIONS, Copying, Programs, Reversal, _Program, characters, split_of
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.nano.dice import Dice
+from t5grid.nano.programs import OPERATIONS, Copying, Programs, Reversal, _Program, characters, split_of
 
 TASKS = [
     Programs("programs", 3, num_train=300, length=2, nesting=3),

@@ -15,10 +15,10 @@ from t5grid.config import load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.published import Blend, HubCorpus, Joined, StandIn, _content
 from t5grid.data.vocabulary import Trained, Vocabulary
-from t5grid.data.world import NanoCorpus
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import experiment_path
 from t5grid.grid.strategies import vocabulary_stage
+from t5grid.nano.corpus import NanoCorpus
 
 FIVE, NINE = NanoCorpus(5, documents_per_shard=3), NanoCorpus(9, genres=("glossary",))
 

@@ -47,7 +47,7 @@ SMALL = [
 TASK = """
 from dataclasses import dataclass
 
-from t5grid.data.tasks.nano_passages import Questions
+from t5grid.nano.passage_tasks import Questions
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ columns:
     inputs_length: 96
     targets_length: 16
     tasks:
-      one: {_target_: t5grid.data.tasks.nano_passages.Questions, name: a, num_train: 9, num_validation: 4}
+      one: {_target_: t5grid.nano.passage_tasks.Questions, name: a, num_train: 9, num_validation: 4}
   broken:
     title: Broken
     inputs_length: 96

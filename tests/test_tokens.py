@@ -214,7 +214,7 @@ def test_how_much_is_encoded_at_once_does_not_change_a_shard(tmp_path, monkeypat
 
 def test_what_cleaning_dropped_is_counted_over_all_shards(tmp_path):
     from t5grid.data.cleaning import Cleaned, Rules
-    from t5grid.data.world import NanoCorpus
+    from t5grid.nano.corpus import NanoCorpus
 
     crawl = NanoCorpus(60, documents_per_shard=20, rubbish=0.5)
     counts = write(Cleaned(crawl, Rules()), tmp_path, num_workers=2)

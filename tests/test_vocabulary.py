@@ -184,7 +184,7 @@ def test_the_number_of_sentinels_is_part_of_the_fingerprint(trained):
 
 
 def test_a_vocabulary_with_a_corpus_of_its_own_reads_that_one():
-    from t5grid.data.world import NanoCorpus
+    from t5grid.nano.corpus import NanoCorpus
 
     own = NanoCorpus(num_documents=9)
     assert Trained(40, corpus=own).reads(NanoCorpus(num_documents=8)) is own

@@ -7,11 +7,12 @@ from itertools import combinations
 
 import pytest
 
-from t5grid.data import crawl, languages, lexicon
-from t5grid.data.dice import Dice
-from t5grid.data.facts import KIND_NAMES, KINDS, Fact, answer, ask, bucket, change, draw, people, rival, say
-from t5grid.data.languages import Clause, NounPhrase
-from t5grid.data.world import GENRES, NanoCorpus
+from t5grid.nano import languages, lexicon
+from t5grid.nano import rubbish as crawl
+from t5grid.nano.corpus import GENRES, NanoCorpus
+from t5grid.nano.dice import Dice
+from t5grid.nano.facts import KIND_NAMES, KINDS, Fact, answer, ask, bucket, change, draw, people, rival, say
+from t5grid.nano.languages import Clause, NounPhrase
 
 
 def digest(texts):
@@ -24,7 +25,7 @@ def test_documents_are_the_same_bytes_on_every_machine():
 
 
 def test_text_does_not_depend_on_hash_seeds():
-    code = "from t5grid.data.world import NanoCorpus; print(list(NanoCorpus(20).documents(0)))"
+    code = "from t5grid.nano.corpus import NanoCorpus; print(list(NanoCorpus(20).documents(0)))"
     said = [
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from t5grid.data import lexicon
-from t5grid.data.dice import Dice
+from t5grid.nano import lexicon
+from t5grid.nano.dice import Dice
 
 BUCKETS = ("pretraining",) * 6 + ("train",) * 2 + ("validation", "test")
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from t5grid.data import crawl, languages, lexicon
-from t5grid.data.dice import Dice
-from t5grid.data.facts import (
+from t5grid.nano import languages, lexicon
+from t5grid.nano import rubbish as crawl
+from t5grid.nano.dice import Dice
+from t5grid.nano.facts import (
     KINDS,
     Fact,
     answer,

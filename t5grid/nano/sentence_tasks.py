@@ -9,9 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
-from t5grid.data import lexicon
-from t5grid.data.dice import Dice
-from t5grid.data.facts import (
+from t5grid.nano import lexicon
+from t5grid.nano.corpus import RATED
+from t5grid.nano.dice import Dice
+from t5grid.nano.facts import (
     KINDS,
     Fact,
     answer,
@@ -27,7 +28,6 @@ from t5grid.data.facts import (
     say_twice,
     sentence,
 )
-from t5grid.data.world import RATED
 from t5grid.tasks.task import Record
 
 PATIENCE = 3000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from t5grid.data import lexicon
-from t5grid.data.dice import Dice
+from t5grid.nano import lexicon
+from t5grid.nano.dice import Dice
 
 NOUNS = tuple(
     word

@@ -7,8 +7,8 @@ whole pages that are menus, code, filler, lists or gibberish, and buttons and no
 import re
 from functools import lru_cache
 
-from t5grid.data import lexicon
-from t5grid.data.dice import Dice
+from t5grid.nano import lexicon
+from t5grid.nano.dice import Dice
 
 VERSION = 1
 """Raised by hand when the same settings make other text."""

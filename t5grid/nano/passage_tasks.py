@@ -7,9 +7,10 @@ Summaries, questions, translation, and six harder kinds of reasoning; made and s
 from dataclasses import dataclass
 from typing import ClassVar
 
-from t5grid.data import languages, lexicon
-from t5grid.data.dice import Dice
-from t5grid.data.facts import (
+from t5grid.nano import languages, lexicon
+from t5grid.nano.corpus import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
+from t5grid.nano.dice import Dice
+from t5grid.nano.facts import (
     KINDS,
     Fact,
     answer,
@@ -26,8 +27,7 @@ from t5grid.data.facts import (
     say_twice,
     sentence,
 )
-from t5grid.data.tasks.nano import Candidate, NanoTask, row
-from t5grid.data.world import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
+from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
 from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")

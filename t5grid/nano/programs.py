@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from t5grid.building import AtLeast
-from t5grid.data.dice import Dice
+from t5grid.nano.dice import Dice
 from t5grid.tasks.task import Record
 
 Count = Annotated[int, AtLeast(1)]
