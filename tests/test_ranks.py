@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
-from t5grid.data.module import Rank
+from t5grid.data.datamodule import Rank
 from t5grid.grid.ranks import Node, RankError, run
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, FAILED, work_on
