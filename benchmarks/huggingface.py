@@ -28,7 +28,7 @@ from t5grid.building import build
 from t5grid.composing import compose
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
-from t5grid.model.interop import write_checkpoint
+from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.transformer import EncoderDecoder, loss
 
 MODELS = ("tiny:2048", "tiny:32128", "small:32128")  # size and ids: the default vocabulary's, and T5's

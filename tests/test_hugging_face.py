@@ -11,7 +11,7 @@ from small_vocabulary import small_vocabulary
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
-from t5grid.model.interop import read_checkpoint, write_checkpoint
+from t5grid.model.huggingface import read_checkpoint, write_checkpoint
 from t5grid.model.transformer import EncoderDecoder, loss
 
 SIZES = {

@@ -10,7 +10,7 @@ from small_vocabulary import small_vocabulary
 from t5grid.cli import main
 from t5grid.config import load_cell
 from t5grid.model.architectures import Size
-from t5grid.model.interop import write_checkpoint
+from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.transformer import EncoderDecoder
 from t5grid.stages.exchange import export_checkpoint, import_checkpoint
 from t5grid.stages.stage import Context, Stage, with_parents

@@ -17,7 +17,7 @@ from small_vocabulary import small_vocabulary
 from t5grid.model import architectures
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, greedy
-from t5grid.model.interop import read_checkpoint, tensor_names, write_checkpoint
+from t5grid.model.huggingface import read_checkpoint, tensor_names, write_checkpoint
 from t5grid.model.transformer import EncoderDecoder, loss
 
 TINY = Size(32, 64, 8, 4, 2)

@@ -20,7 +20,7 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
 
     Returns the overrides of a cell that starts from it.
     """
-    from t5grid.model.interop import read_checkpoint
+    from t5grid.model.huggingface import read_checkpoint
     from t5grid.training import checkpoints
 
     found = read_checkpoint(source)
@@ -55,7 +55,7 @@ def measures(size: Size) -> dict[str, Any]:
 
 def export_checkpoint(source: Path, target: Path, step: int | None = None) -> None:
     """Write a trained model of ours as a Hugging Face T5. Raises ValueError, and writes nothing."""
-    from t5grid.model.interop import write_checkpoint
+    from t5grid.model.huggingface import write_checkpoint
     from t5grid.training import checkpoints
 
     trained = trained_model(source)
