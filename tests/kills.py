@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import t5grid.evaluation.evaluate
+import t5grid.evaluation.scores
 import t5grid.training.fit  # noqa: F401
 from t5grid import files
 from t5grid.cli import main

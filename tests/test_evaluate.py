@@ -9,7 +9,7 @@ from torch import nn
 
 from t5grid.config import Column
 from t5grid.data.vocabulary import Trained, Vocabulary
-from t5grid.evaluation.evaluate import checkpoint_paths, choose, load_records, predict, score
+from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.training import checkpoints
 

@@ -32,7 +32,7 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""
-        from t5grid.evaluation.evaluate import choose, load_records, score
+        from t5grid.evaluation.scores import choose, load_records, score
         from t5grid.stages.restore import restore
         from t5grid.tasks.availability import standing
 

@@ -60,7 +60,7 @@ class FinetuneStage(TrainingStage):
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
         """The column's records, mixed by their number."""
         from t5grid.data.feeds import FinetuneFeed, labelled
-        from t5grid.evaluation.evaluate import load_records
+        from t5grid.evaluation.scores import load_records
 
         column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
         records = load_records(column, "train", None)

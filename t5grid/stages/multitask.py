@@ -87,7 +87,7 @@ class MultitaskStage(TrainingStage):
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> "MixtureFeed":
         """Examples of every part by rate; the mixture is printed into the log."""
         from t5grid.data.feeds import Labelled, MixtureFeed
-        from t5grid.evaluation.evaluate import load_records
+        from t5grid.evaluation.scores import load_records
 
         loaded = {key: load_records(column, "train", None) for key, column in self.columns().items()}
         records = {f"{key}.{name}": rows for key, tasks in loaded.items() for name, rows in tasks.items()}

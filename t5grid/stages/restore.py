@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from t5grid.config import Column, build
-from t5grid.evaluation.evaluate import common_checkpoints
+from t5grid.evaluation.scores import common_checkpoints
 from t5grid.model.ensemble import as_one
 from t5grid.stages.model import build_model
 from t5grid.stages.stage import Context, Stage
