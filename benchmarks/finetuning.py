@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from t5grid.config import Cell, load_cell
+from t5grid.config.schema import Cell, load_cell
 from t5grid.data.stream import generator
 from t5grid.model.costs import step as operations
 from t5grid.model.transformer import loss

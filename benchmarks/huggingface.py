@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from t5grid.building import build
-from t5grid.composing import compose
+from t5grid.config.build import build
+from t5grid.config.compose import compose
 from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import write_checkpoint

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from t5grid import __version__
-from t5grid.building import ALLOW
 from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
+from t5grid.config.build import ALLOW
 from t5grid.files import FULL, is_full
 
 USAGE_ERROR, INTERRUPTED = 2, 130

@@ -15,7 +15,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from t5grid.config import Cell
+from t5grid.config.schema import Cell
 from t5grid.tasks import hub
 from t5grid.tasks.labelled import Part
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from t5grid.config import Cell, load_cell
+from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary

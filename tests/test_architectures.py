@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.model.architectures import (
     EncoderDecoder,
     EncoderDecoderHalf,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.cleaning import Cleaned, Rules, Seen, sentences_of
 from t5grid.data.corpora import every_document
 from t5grid.data.published import HubCorpus

@@ -7,8 +7,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from t5grid.composing import options
-from t5grid.config import load_cell
+from t5grid.config.compose import options
+from t5grid.config.schema import load_cell
 from t5grid.data.stream import generator
 from t5grid.model.costs import Flops, Layers, Product, forward_only, mean_step, step
 from t5grid.model.transformer import loss

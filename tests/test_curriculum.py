@@ -2,7 +2,7 @@
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.curriculum import Curriculum
 from t5grid.data.mixing import Part, shares
 from t5grid.grid.graph import expand

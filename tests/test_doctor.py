@@ -8,7 +8,7 @@ import pytest
 
 from t5grid import doctor
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.tasks import hub
 
 

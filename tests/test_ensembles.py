@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.evaluation.scores import common_checkpoints
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.training.checkpoints import save

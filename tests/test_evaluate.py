@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from t5grid.config import Column
+from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
 from t5grid.model.architectures import EncoderDecoder, Size

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.paper import paper_row
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.facts import check_names, model_facts, multiple, shown_facts
 from t5grid.grid.graph import experiment_path

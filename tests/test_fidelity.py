@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from t5grid.composing import data_folder
-from t5grid.config import Cell, Cells, load_cell
+from t5grid.config.compose import data_folder
+from t5grid.config.schema import Cell, Cells, load_cell
 from t5grid.data import objectives
 from t5grid.grid.experiment import load_experiment
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from t5grid.config import Runtime, load_cell
+from t5grid.config.schema import Runtime, load_cell
 from t5grid.grid.graph import Grid, expand
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.stages.evaluate import EvaluateStage

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics

@@ -11,12 +11,8 @@ from typing import Any
 import pytest
 
 import t5grid
-from t5grid import identity
-from t5grid.building import ALLOW
-from t5grid.config import load_cell
-from t5grid.grid.store import Store
-from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
-from t5grid.identity import (
+from t5grid.config.build import ALLOW
+from t5grid.config.identity import (
     FIRST_NAMES,
     REGISTER,
     SCALARS,
@@ -26,6 +22,9 @@ from t5grid.identity import (
     neutral_values,
     stable_name,
 )
+from t5grid.config.schema import identity, load_cell
+from t5grid.grid.store import Store
+from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
 from t5grid.stages.pretrain import PretrainStage
 
 RECORDS = sorted((Path(__file__).parent.parent / "results" / "records").glob("*/*.json"))

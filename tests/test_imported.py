@@ -8,7 +8,7 @@ import torch
 from small_vocabulary import small_vocabulary
 
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.model.architectures import Size
 from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.transformer import EncoderDecoder

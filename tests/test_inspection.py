@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.inspection import show
 

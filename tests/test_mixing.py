@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.mixing import Equal, ExamplesProportional, Part, TemperatureScaled, rate, shares, table
 
 SMALL = [Part("a", 10), Part("b", 500), Part("c", 9000), Part("unsupervised", None)]

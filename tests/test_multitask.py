@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from toy_stages import RUNTIME
 
-from t5grid.config import Cell, load_cell
+from t5grid.config.schema import Cell, load_cell
 from t5grid.grid.graph import expand, merged
 from t5grid.grid.store import Store
 from t5grid.grid.work import DONE, work_on

@@ -12,7 +12,7 @@ import pytest
 from pyarrow.csv import write_csv
 
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.tasks.own import METRICS, OwnTask, fill
 
 TSV = "text\tscore\nEin Haus.\t1.04\nDie Katze, die schläft.\t2.96\nEs.\t1.0\n"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from t5grid import parts
-from t5grid.composing import GROUPS, compose, data_folder, options
-from t5grid.config import Cells
+from t5grid.config.compose import GROUPS, compose, data_folder, options
+from t5grid.config.reuse import Parts, Resolver, composed
+from t5grid.config.schema import Cells
+from t5grid.config.schema import reuse as parts
 from t5grid.grid.experiment import load_experiment
-from t5grid.parts import Parts, Resolver, composed
 
 PAPER = ["size=base", "budget=paper", "suite=t5"]
 FILES = sorted(data_folder("experiments").glob("*.yaml"))

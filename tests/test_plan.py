@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from t5grid.building import build
-from t5grid.composing import options
-from t5grid.config import load_cell
+from t5grid.config.build import build
+from t5grid.config.compose import options
+from t5grid.config.schema import load_cell
 from t5grid.files import write_whole
 from t5grid.grid import plan, speed
 from t5grid.grid.graph import expand, merged

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from t5grid.cli import main
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.grid.cells import run_overrides
 from t5grid.grid.predicting import answers, fixed_start, with_start

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.tasks.availability import NOT_REAL, caption, fetch, left_out, refuse_missing, standing
 
 

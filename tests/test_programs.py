@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.characters import Characters
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.nano.dice import Dice

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from loopback_hub import serving
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.published import Blend, HubCorpus, Joined, StandIn, _content
 from t5grid.data.vocabulary import Trained, Vocabulary

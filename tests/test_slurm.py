@@ -15,7 +15,7 @@ from test_ranks import Model, Training
 from test_sweep import SMALL, outcome, records, run, start, weights
 from toy_stages import RUNTIME, Endless, Failing, Toy, lines, make, note
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.grid import jobs, watch
 from t5grid.grid.slurm import Resources, Slurm
 from t5grid.grid.store import Store

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from toy_stages import Toy, make
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.grid.store import Store
 from t5grid.stages import stage_file
 from t5grid.stages.stage import with_parents

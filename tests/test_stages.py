@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from t5grid.config import load_cell
+from t5grid.config.schema import load_cell
 from t5grid.grid import plan
 from t5grid.grid.graph import Grid, expand, merged
 from t5grid.grid.provenance import provenance

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.stages.stage import Context, Stage
 
 RUNTIME = Runtime(

@@ -39,8 +39,8 @@ def _add_predict(add: Any) -> None:
 
 def doctor(options: Any, rest: list[str]) -> int:
     """List what a cell needs and whether it is here; 1 where anything is missing."""
-    from t5grid.composing import check_repeats
-    from t5grid.config import load_cell
+    from t5grid.config.compose import check_repeats
+    from t5grid.config.schema import load_cell
     from t5grid.doctor import examine, report
 
     check_repeats(options.overrides)
@@ -50,7 +50,7 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 def inspect(options: Any, rest: list[str]) -> int:
     """Show what the axis values of a cell produce."""
-    from t5grid.composing import check_repeats
+    from t5grid.config.compose import check_repeats
     from t5grid.inspection import show
 
     check_repeats(options.overrides)
@@ -64,8 +64,8 @@ def clean(options: Any, rest: list[str]) -> int:
     """Count what each of C4's rules drops of a cleaned corpus; write what is left."""
     from collections import Counter
 
-    from t5grid.composing import check_repeats
-    from t5grid.config import load_cell
+    from t5grid.config.compose import check_repeats
+    from t5grid.config.schema import load_cell
     from t5grid.data.cleaning import Cleaned, clean_whole
 
     check_repeats(options.overrides)
@@ -86,7 +86,7 @@ def clean(options: Any, rest: list[str]) -> int:
 
 def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
-    from t5grid.composing import check_repeats
+    from t5grid.config.compose import check_repeats
     from t5grid.files import read_lines, write_whole
     from t5grid.grid.predicting import answers, is_place
 

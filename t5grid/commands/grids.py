@@ -46,8 +46,8 @@ def sort_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 def grids_of(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
-    from t5grid.composing import check_repeats
-    from t5grid.config import Cells
+    from t5grid.config.compose import check_repeats
+    from t5grid.config.schema import Cells
     from t5grid.grid.graph import expand
     from t5grid.grid.store import Store
 
@@ -149,7 +149,7 @@ def cancel(options: Any, rest: list[str]) -> int:
 
 def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
     """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
-    from t5grid.config import load_cell
+    from t5grid.config.schema import load_cell
     from t5grid.grid import jobs
     from t5grid.grid.graph import merged
     from t5grid.grid.store import Store
@@ -167,7 +167,7 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
 
 def run(options: Any, rest: list[str]) -> int:
     """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
-    from t5grid.composing import check_repeats
+    from t5grid.config.compose import check_repeats
     from t5grid.grid.cells import multirun, run_overrides
 
     words = [*options.overrides, *rest]

@@ -28,7 +28,7 @@ def explain(options: Any, rest: list[str]) -> int:
     import argparse
 
     from t5grid.commands.grids import grids_of, sort_words
-    from t5grid.config import load_cell
+    from t5grid.config.schema import load_cell
     from t5grid.grid.explain import Known, explain
     from t5grid.grid.graph import merged
     from t5grid.grid.store import Store
@@ -47,7 +47,7 @@ def explain(options: Any, rest: list[str]) -> int:
 
 def merge(options: Any, rest: list[str]) -> int:
     """Bring in the finished stages of another store, and show what disagrees."""
-    from t5grid.config import load_cell
+    from t5grid.config.schema import load_cell
     from t5grid.grid.merging import merge
     from t5grid.grid.store import Store
 

@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 from t5grid.data.vocabulary import Corpus
 
 TERMINAL = re.compile(r"[.!?][\"'\u201d\u2019)\]]*$|[\"\u201d]$")

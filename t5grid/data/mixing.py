@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 
 UNSUPERVISED = "unsupervised"
 """Name of the part that is unlabelled text."""

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 from t5grid.data.corpora import every_document
 from t5grid.data.vocabulary import Corpus
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from t5grid.building import Having
+from t5grid.config.build import Having
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100

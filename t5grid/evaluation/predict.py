@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from t5grid.config import Column
+from t5grid.config.schema import Column
 from t5grid.data.batching import finish
 from t5grid.data.feeds import padded
 from t5grid.data.vocabulary import Vocabulary

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from t5grid.config import Column
+from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.evaluation.predict import predict
 from t5grid.tasks.task import Record, chosen_by, has

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from t5grid.config import Cell
+from t5grid.config.schema import Cell
 from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Stage

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from t5grid.building import AtLeast
-from t5grid.config import Runtime
+from t5grid.config.build import AtLeast
+from t5grid.config.schema import Runtime
 from t5grid.grid.progress import Progress
 from t5grid.grid.ranks import blocked
 from t5grid.grid.store import Store

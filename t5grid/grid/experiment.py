@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from t5grid.building import build
+from t5grid.config.build import build
 from t5grid.files import read_yaml
 from t5grid.grid.paper import PaperReference, paper_row
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
-from t5grid.building import nearest
-from t5grid.config import Cell
+from t5grid.config.build import nearest
+from t5grid.config.schema import Cell
 from t5grid.model.costs import step
 
 

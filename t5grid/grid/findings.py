@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.building import AtLeast, Having, build
+from t5grid.config.build import AtLeast, Having, build
 from t5grid.grid.paper import COLUMNS, paper_deviations, paper_folder
 from t5grid.grid.tables import WIDTH, Table
 

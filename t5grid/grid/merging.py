@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.identity import digest_of
 from t5grid.files import file_whole, read_json, write_whole
 from t5grid.grid.lock import locked
 from t5grid.grid.store import Store
-from t5grid.identity import digest_of
 
 MADE = {
     "config": "where its data lie",

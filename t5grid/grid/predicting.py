@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t5grid.building import nearest
-from t5grid.config import Cell, Column, load_cell
+from t5grid.config.build import nearest
+from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.files import read_json
 from t5grid.grid.store import Store
 from t5grid.stages import stage_file

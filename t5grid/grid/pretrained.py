@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from t5grid.config import Cell, build
-from t5grid.identity import essential
+from t5grid.config.identity import essential
+from t5grid.config.schema import Cell, build
 from t5grid.stages.exchange import measures
 from t5grid.stages.imported import ImportStage, digest_in
 from t5grid.stages.stage import Stage

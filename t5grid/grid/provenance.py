@@ -9,7 +9,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 
 
 def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.grid.store import Store
 from t5grid.grid.watching import watching
 from t5grid.stages.stage import Context, Stage

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from t5grid.building import ALLOW, AtLeast
-from t5grid.config import Count, Runtime
+from t5grid.config.build import ALLOW, AtLeast
+from t5grid.config.schema import Count, Runtime
 from t5grid.grid import jobs, ranks
 from t5grid.grid.arrays import Array, arrays_of
 from t5grid.grid.executors import Outcome

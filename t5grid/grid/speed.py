@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.files import read_json
 from t5grid.grid.executors import num_cores
 from t5grid.grid.provenance import machine

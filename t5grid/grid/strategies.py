@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from t5grid.config import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
+from t5grid.config.identity import essential
+from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.grid.pretrained import import_stage
-from t5grid.identity import essential
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.multitask import MultitaskStage, parts_of

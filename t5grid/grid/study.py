@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from t5grid.composing import data_folder
-from t5grid.config import Cells
+from t5grid.config.compose import data_folder
+from t5grid.config.schema import Cells
 from t5grid.files import write_whole
 from t5grid.grid import findings
 from t5grid.grid.collect import table_of

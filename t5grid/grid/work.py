@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.files import FULL, is_full
 from t5grid.grid import ranks
 from t5grid.grid.provenance import provenance

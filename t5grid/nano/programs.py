@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 from t5grid.nano.dice import Dice
 from t5grid.tasks.task import Record
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from t5grid.config import Column, EvaluateBudget, build
+from t5grid.config.schema import Column, EvaluateBudget, build
 from t5grid.stages.finetune import refuse_gaps
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage

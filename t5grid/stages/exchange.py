@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from t5grid import composing
-from t5grid.config import Cells, build
+from t5grid.config.schema import Cells, build
+from t5grid.config.schema import compose as composing
 from t5grid.files import folder_whole, write_whole
 from t5grid.model.architectures import EncoderDecoder, Size
 from t5grid.stages.model import build_model

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t5grid.config import Column, FinetuneBudget, build
+from t5grid.config.schema import Column, FinetuneBudget, build
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage
 from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints

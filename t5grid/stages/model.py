@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from t5grid.config import build
+from t5grid.config.schema import build
 from t5grid.model.costs import mean_step
 from t5grid.stages.workload import shape_of
 

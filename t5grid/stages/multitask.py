@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t5grid.config import Column, PretrainBudget, build
+from t5grid.config.schema import Column, PretrainBudget, build
 from t5grid.data import mixing
 from t5grid.files import read_json
 from t5grid.stages.stage import Context, Stage

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from t5grid.config import Column, build
+from t5grid.config.schema import Column, build
 from t5grid.evaluation.scores import common_checkpoints
 from t5grid.model.ensemble import as_one
 from t5grid.stages.model import build_model

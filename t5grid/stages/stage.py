@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from t5grid.config import Runtime
-from t5grid.identity import digest_of
+from t5grid.config.identity import digest_of
+from t5grid.config.schema import Runtime
 from t5grid.stages.workload import Built, Workload
 
 Report = Callable[[dict[str, Any]], None]

@@ -20,9 +20,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.building import check_allowed, current_path
+from t5grid.config.build import check_allowed, current_path
+from t5grid.config.identity import is_ours
 from t5grid.files import write_whole
-from t5grid.identity import is_ours
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from t5grid.config import build
+from t5grid.config.schema import build
 from t5grid.files import write_whole
 from t5grid.stages.stage import Context, Stage
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from t5grid.config import FinetuneBudget, PretrainBudget, build
+from t5grid.config.schema import FinetuneBudget, PretrainBudget, build
 from t5grid.stages.model import build_model, measured, num_parameters
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.text import load_vocabulary

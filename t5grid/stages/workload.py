@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from t5grid.config import Runtime
+from t5grid.config.reuse import ByObject
+from t5grid.config.schema import Runtime
 from t5grid.data.stream import generator
 from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
-from t5grid.parts import ByObject
 from t5grid.tasks.availability import standing
 from t5grid.training.finetuning import AllParameters
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from t5grid.building import AtLeast, nearest
+from t5grid.config.build import AtLeast, nearest
 from t5grid.tasks import metrics
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
 from t5grid.tasks.labelled import Formatted, Part, digest, evenly_spaced

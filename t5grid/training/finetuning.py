@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 from t5grid.model.costs import Product, adapter, with_adapters
 
 Names = Sequence[str]

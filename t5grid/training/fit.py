@@ -20,7 +20,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch import distributed, nn
 
-from t5grid.config import Runtime
+from t5grid.config.schema import Runtime
 from t5grid.data.datamodule import FeedModule, Rank
 from t5grid.data.stream import key_of
 from t5grid.training import checkpoints

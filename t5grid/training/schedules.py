@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from t5grid.building import AtLeast
+from t5grid.config.build import AtLeast
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from t5grid.building import (
+from t5grid.config.build import (
     Above,
     AtLeast,
     AtMost,
@@ -26,8 +26,8 @@ from t5grid.building import (
     nearest,
     type_hints,
 )
-from t5grid.composing import GROUPS, one_line
-from t5grid.parts import ByObject, Composed, Parts, Resolver, composed
+from t5grid.config.compose import GROUPS, one_line
+from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
 
 KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.building import nearest
+from t5grid.config.build import nearest
 
 GROUPS = (
     "architecture",

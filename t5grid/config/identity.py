@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from t5grid.building import located, plain_hint, type_hints
+from t5grid.config.build import located, plain_hint, type_hints
 
 REGISTER = Path(__file__).with_name("neutral.json")
 FIRST_NAMES = Path(__file__).with_name("first_names.json")

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from t5grid.composing import GROUPS, compose, load_option, multiplied, parse
+from t5grid.config.compose import GROUPS, compose, load_option, multiplied, parse
 
 Node = dict[str, Any]
 
