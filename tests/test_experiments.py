@@ -7,7 +7,7 @@ import pytest
 
 from t5grid.config.schema import load_cell
 from t5grid.grid.experiment import Experiment, load_experiment
-from t5grid.grid.paper import paper_row
+from t5grid.grid.published import paper_row
 
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
 

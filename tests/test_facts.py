@@ -6,9 +6,9 @@ import pytest
 
 from t5grid.config.schema import load_cell
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.facts import check_names, model_facts, multiple, shown_facts
 from t5grid.grid.graph import experiment_path
-from t5grid.grid.paper import paper_row
+from t5grid.grid.model_facts import check_names, model_facts, multiple, shown_facts
+from t5grid.grid.published import paper_row
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from t5grid.grid import figures, illustrations
 from t5grid.grid.experiment import Experiment, RowSpec
-from t5grid.grid.paper import PaperReference, PaperRow
+from t5grid.grid.published import PaperReference, PaperRow
 from t5grid.grid.tables import Column, Facts, Hole, Row, Table, build_table
 
 COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]

@@ -15,7 +15,8 @@ import pytest
 from t5grid.files import write_whole
 from t5grid.grid import per_task
 from t5grid.grid.experiment import Experiment, RowSpec
-from t5grid.grid.paper import (
+from t5grid.grid.per_task import ACROSS, PerTask
+from t5grid.grid.published import (
     COLUMNS,
     PaperReference,
     PaperRow,
@@ -24,7 +25,6 @@ from t5grid.grid.paper import (
     paper_table,
     table_title,
 )
-from t5grid.grid.per_task import ACROSS, PerTask
 from t5grid.grid.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
 from t5grid.grid.tables import (
     Column,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from t5grid.config.build import build
 from t5grid.files import read_yaml
-from t5grid.grid.paper import PaperReference, paper_row
+from t5grid.grid.published import PaperReference, paper_row
 
 
 @dataclass

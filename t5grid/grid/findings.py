@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid.config.build import AtLeast, Having, build
-from t5grid.grid.paper import COLUMNS, paper_deviations, paper_folder
+from t5grid.grid.published import COLUMNS, paper_deviations, paper_folder
 from t5grid.grid.tables import WIDTH, Table
 
 AGREES, CONTRADICTS, NOISE, NOT_RUN = "agrees", "contradicts", "within noise", "not run"

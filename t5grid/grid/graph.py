@@ -9,7 +9,7 @@ from t5grid.config.build import FileName, check_type
 from t5grid.config.compose import data_folder
 from t5grid.config.schema import Cell, Cells
 from t5grid.grid.experiment import Experiment, load_experiment
-from t5grid.grid.facts import check_names
+from t5grid.grid.model_facts import check_names
 from t5grid.stages.stage import Stage, with_parents
 
 MACHINE = ("runtime", "executor")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t5grid.files import write_whole
-from t5grid.grid.paper import table_title
+from t5grid.grid.published import table_title
 from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_facts, paper_spread
 
 SPREAD = "Baseline standard deviation"

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from t5grid.grid.figures import svg
 from t5grid.grid.graph import MACHINE, Grid
 from t5grid.grid.illustrations import costs_of, curve_of, curves_of, draw
-from t5grid.grid.paper import paper_deviations
+from t5grid.grid.published import paper_deviations
 from t5grid.grid.records import record_of
 from t5grid.grid.study import Study
 from t5grid.grid.tables import Cell, Row, Table, caption

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from t5grid.grid.experiment import Experiment
-from t5grid.grid.paper import PaperRow, paper_deviations, paper_row
+from t5grid.grid.published import PaperRow, paper_deviations, paper_row
 
 WIDTH = 2.0
 """Scores this many baseline standard deviations below the best are still bold (paper, section 3.1.5)."""
