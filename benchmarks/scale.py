@@ -58,8 +58,8 @@ def timed(name: str, words: list[str], folder: str) -> str:
 
 def write_records(num_records: int, folder: str) -> int:
     """Kept records of evaluate stages, for every column of as many rows of many seeds as it takes."""
+    from t5grid.execution.provenance import provenance
     from t5grid.grid.graph import expand
-    from t5grid.grid.provenance import provenance
 
     num_rows = max(2, round(num_records / SEEDS / NUM_COLUMNS))
     text = experiment(num_rows, num_seeds=1)

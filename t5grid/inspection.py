@@ -9,7 +9,7 @@ from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.grid.store import Store
+from t5grid.execution.store import Store
 from t5grid.grid.strategies import Multitask, vocabulary_stage
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents

@@ -22,7 +22,8 @@ import t5grid.evaluation.scores
 import t5grid.training.fit  # noqa: F401
 from t5grid import files
 from t5grid.cli import main
-from t5grid.grid import executors, work
+from t5grid.execution import local as executors
+from t5grid.execution import run_stage as work
 
 WHO = ("worker", "command", "group", "before a write", "after a write")
 

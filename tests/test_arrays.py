@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_stages import Toy, make
 
-from t5grid.grid.arrays import Array, arrays_of
+from t5grid.execution.slurm.arrays import Array, arrays_of
 from t5grid.stages.stage import Stage, with_parents
 
 

@@ -13,7 +13,7 @@ from t5grid.cli import main
 from t5grid.config.build import AtLeast, build, canonical, check_type
 from t5grid.config.compose import GROUPS, data_folder
 from t5grid.config.schema import Cell, load_cell
-from t5grid.grid.executors import Local
+from t5grid.execution.local import Local
 from t5grid.grid.experiment import load_experiment
 from t5grid.stages.stage import Stage
 

@@ -26,9 +26,9 @@ from toy_stages import (
     note,
 )
 
-from t5grid.grid import executors
-from t5grid.grid.executors import Local, num_cores
-from t5grid.grid.store import Store
+from t5grid.execution import local as executors
+from t5grid.execution.local import Local, num_cores
+from t5grid.execution.store import Store
 
 HERE = Path(__file__).parent
 
@@ -49,8 +49,8 @@ def sweep(tmp_path: Path, diary: Path) -> Iterator[subprocess.Popen]:
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
         "if __name__ == '__main__':\n"
-        "    import toy_stages as t; from t5grid.grid.executors import Local\n"
-        "    from t5grid.grid.store import Store\n"
+        "    import toy_stages as t; from t5grid.execution.local import Local\n"
+        "    from t5grid.execution.store import Store\n"
         "    stage = t.make(t.Endless, 'long', pathlib.Path(sys.argv[1]) / 'diary')\n"
         "    Local(1).run([stage], Store(pathlib.Path(sys.argv[1]) / 'runs'), t.RUNTIME)\n"
     )
@@ -168,7 +168,7 @@ def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tm
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
         "if __name__ == '__main__':\n"
         "    from test_executors import twenty; from toy_stages import RUNTIME\n"
-        "    from t5grid.grid.executors import Local; from t5grid.grid.store import Store\n"
+        "    from t5grid.execution.local import Local; from t5grid.execution.store import Store\n"
         "    here = pathlib.Path(sys.argv[1])\n"
         "    outcome = Local(1).run(twenty(here / 'diary'), Store(here / 'runs'), RUNTIME)\n"
         "    assert len(outcome.ran) + len(outcome.found) == 20, outcome\n"

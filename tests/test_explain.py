@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from t5grid.cli import main
+from t5grid.execution.explain import Known, explain
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid.explain import Known, explain
 from t5grid.grid.graph import expand, merged
-from t5grid.grid.store import Store
 
 WORDS = ["budget=smoke", "suite.use=[questions]"]
 

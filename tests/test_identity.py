@@ -23,7 +23,7 @@ from t5grid.config.identity import (
     stable_name,
 )
 from t5grid.config.schema import identity, load_cell
-from t5grid.grid.store import Store
+from t5grid.execution.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
 from t5grid.stages.pretrain import PretrainStage
 

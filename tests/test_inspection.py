@@ -88,7 +88,7 @@ def test_without_an_axis_everything_is_shown() -> None:
 def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from t5grid.grid.store import Store
+    from t5grid.execution.store import Store
     from t5grid.grid.strategies import vocabulary_stage
     from t5grid.inspection import documents_of, vocabulary_of
 

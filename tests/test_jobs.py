@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from toy_stages import Toy, make
 
-from t5grid.grid import jobs
-from t5grid.grid.store import Store
-from t5grid.grid.watch import matching, status
+from t5grid.execution.control import matching, status
+from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.store import Store
 
 NAMES = ("tokens", "big", "small", "tuned", "scored", "other", "new")
 

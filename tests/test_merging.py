@@ -8,9 +8,9 @@ import pytest
 from toy_stages import Toy, make
 
 from t5grid.cli import main
+from t5grid.execution.merge_stores import merge
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid.merging import merge
-from t5grid.grid.store import Store
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from toy_stages import RUNTIME
 
 from t5grid.config.schema import Cell, load_cell
+from t5grid.execution.run_stage import DONE, work_on
+from t5grid.execution.store import Store
 from t5grid.grid.graph import expand, merged
-from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, work_on
 from t5grid.nano.sentence_tasks import Entailment
 from t5grid.stages.multitask import parts_of
 from t5grid.stages.stage import Context, Stage, with_parents

@@ -9,11 +9,11 @@ import pytest
 from t5grid.config.build import build
 from t5grid.config.compose import options
 from t5grid.config.schema import load_cell
+from t5grid.execution import plan, speed
+from t5grid.execution.provenance import machine
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid import plan, speed
 from t5grid.grid.graph import expand, merged
-from t5grid.grid.provenance import machine
-from t5grid.grid.store import Store
 from t5grid.model.costs import kept, parameters
 from t5grid.stages.stage import with_parents
 from t5grid.stages.workload import estimate, shape_of

@@ -14,9 +14,9 @@ from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
 from t5grid.data.datamodule import Rank
-from t5grid.grid.ranks import Node, RankError, run
-from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, FAILED, work_on
+from t5grid.execution.ranks import Node, RankError, run
+from t5grid.execution.run_stage import DONE, FAILED, work_on
+from t5grid.execution.store import Store
 from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method

@@ -7,12 +7,12 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from t5grid.execution.store import Store
 from t5grid.grid.collect import table_of
 from t5grid.grid.graph import expand
 from t5grid.grid.illustrations import costs_of
 from t5grid.grid.publishing import publish_all
 from t5grid.grid.rendering import write_table
-from t5grid.grid.store import Store
 from t5grid.grid.study import load_study
 from t5grid.grid.tables import discrimination
 

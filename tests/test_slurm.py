@@ -16,10 +16,11 @@ from test_sweep import SMALL, outcome, records, run, start, weights
 from toy_stages import RUNTIME, Endless, Failing, Toy, lines, make, note
 
 from t5grid.config.schema import load_cell
-from t5grid.grid import jobs, watch
-from t5grid.grid.slurm import Resources, Slurm
-from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, work_on
+from t5grid.execution import control as watch
+from t5grid.execution.run_stage import DONE, work_on
+from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.slurm.executor import Resources, Slurm
+from t5grid.execution.store import Store
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.training import checkpoints

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from toy_stages import Toy, make
 
 from t5grid.config.schema import load_cell
-from t5grid.grid.store import Store
+from t5grid.execution.store import Store
 from t5grid.stages import stage_file
 from t5grid.stages.stage import with_parents
 
@@ -25,7 +25,10 @@ def test_every_stage_of_a_cell_comes_back_from_its_file(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"class": "os.system"}, "class=os.system: not from t5grid, torch, pytorch_lightning"),
-        ({"class": "t5grid.grid.store.Store"}, "class=t5grid.grid.store.Store: not a kind of stage"),
+        (
+            {"class": "t5grid.execution.store.Store"},
+            "class=t5grid.execution.store.Store: not a kind of stage",
+        ),
         ({"identity": "toy/../../up-0123456789ab"}, "a stage's name stands in a path"),
         ({"content": {"seed": 1}}, "of another version of t5grid, which called it toy/a-"),
     ],

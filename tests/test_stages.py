@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from t5grid.config.schema import load_cell
-from t5grid.grid import plan
+from t5grid.execution import plan
+from t5grid.execution.provenance import provenance
+from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid, expand, merged
-from t5grid.grid.provenance import provenance
-from t5grid.grid.store import Store
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage, with_parents

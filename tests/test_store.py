@@ -14,11 +14,11 @@ import pytest
 import toy_stages
 from toy_stages import RUNTIME, Toy, make
 
+from t5grid.execution import store as store_module
+from t5grid.execution.lock import STALE_AFTER, lock_is_alive
+from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, work_on
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid import store as store_module
-from t5grid.grid.lock import STALE_AFTER, lock_is_alive
-from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, FAILED, FOUND, HELD, work_on
 
 
 @pytest.fixture
@@ -303,8 +303,8 @@ def test_of_a_long_traceback_the_last_thirty_lines_are_kept(store: Store, stage:
 
 def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path) -> None:
     code = (
-        "import pathlib, toy_stages as t; from t5grid.grid.store import Store;"
-        "from t5grid.grid.work import work_on;"
+        "import pathlib, toy_stages as t; from t5grid.execution.store import Store;"
+        "from t5grid.execution.run_stage import work_on;"
         "stage = t.make(t.Chatty, 'chatty', pathlib.Path('diary')); store = Store('runs');"
         "print(work_on(stage, store, t.RUNTIME, 1).word); print(store.folder(stage))"
     )

@@ -48,8 +48,8 @@ def grids_of(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
     from t5grid.config.compose import check_repeats
     from t5grid.config.schema import Cells
+    from t5grid.execution.store import Store
     from t5grid.grid.graph import expand
-    from t5grid.grid.store import Store
 
     names, overrides = split_names(options.names)
     check_repeats(overrides)
@@ -107,8 +107,8 @@ def _report_failures(outcome: Any, store: Any) -> int:
 
 def plan(options: Any, rest: list[str]) -> int:
     """Count the stages of the tables named, by kind."""
+    from t5grid.execution.plan import lines
     from t5grid.grid.graph import merged
-    from t5grid.grid.plan import lines
 
     grids, store = grids_of(options)
     print("\n".join(lines(grids, merged(grids), store)))
@@ -117,8 +117,8 @@ def plan(options: Any, rest: list[str]) -> int:
 
 def status(options: Any, rest: list[str]) -> int:
     """One line a stage that is neither done nor missing, and the counts."""
+    from t5grid.execution.control import status
     from t5grid.grid.graph import merged
-    from t5grid.grid.watch import status
 
     grids, store = grids_of(options)
     print("\n".join(status(merged(grids), store)))
@@ -127,7 +127,7 @@ def status(options: Any, rest: list[str]) -> int:
 
 def logs(options: Any, rest: list[str]) -> int:
     """The end of the logs of stages, or of those of the tables named that are running or failed."""
-    from t5grid.grid.watch import logs
+    from t5grid.execution.control import logs
 
     if options.num < 1:
         raise ValueError(f"logs: --num {options.num}: at least 1")
@@ -139,7 +139,7 @@ def logs(options: Any, rest: list[str]) -> int:
 
 def cancel(options: Any, rest: list[str]) -> int:
     """End stages, or all of the tables named that run or wait in a queue."""
-    from t5grid.grid.watch import cancel
+    from t5grid.execution.control import cancel
 
     identities, store = _stages_named(options.names, ("running", "queued"))
     lines = list(cancel(identities, store))
@@ -150,10 +150,10 @@ def cancel(options: Any, rest: list[str]) -> int:
 def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
     """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
     from t5grid.config.schema import load_cell
-    from t5grid.grid import jobs
+    from t5grid.execution.control import matching
+    from t5grid.execution.slurm import queue as jobs
+    from t5grid.execution.store import Store
     from t5grid.grid.graph import merged
-    from t5grid.grid.store import Store
-    from t5grid.grid.watch import matching
 
     parts, names, overrides = sort_words(words)
     if names:

@@ -29,9 +29,9 @@ def explain(options: Any, rest: list[str]) -> int:
 
     from t5grid.commands.grids import grids_of, sort_words
     from t5grid.config.schema import load_cell
-    from t5grid.grid.explain import Known, explain
+    from t5grid.execution.explain import Known, explain
+    from t5grid.execution.store import Store
     from t5grid.grid.graph import merged
-    from t5grid.grid.store import Store
 
     parts, names, overrides = sort_words(options.names)
     if len(parts) != 2:
@@ -48,8 +48,8 @@ def explain(options: Any, rest: list[str]) -> int:
 def merge(options: Any, rest: list[str]) -> int:
     """Bring in the finished stages of another store, and show what disagrees."""
     from t5grid.config.schema import load_cell
-    from t5grid.grid.merging import merge
-    from t5grid.grid.store import Store
+    from t5grid.execution.merge_stores import merge
+    from t5grid.execution.store import Store
 
     overrides = [word for word in options.names if "=" in word]
     others = [word for word in options.names if "=" not in word]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from t5grid.config.build import check_allowed
 from t5grid.config.compose import check_words, initialise, readable
 from t5grid.config.schema import Cell, build_cell, load_cell
-from t5grid.grid.store import Store
+from t5grid.execution.store import Store
 from t5grid.stages.stage import with_parents
 from t5grid.tasks.availability import fetch
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.collect import columns_of
 from t5grid.grid.graph import Grid
@@ -22,7 +23,6 @@ from t5grid.grid.rendering import (
     html_page,
     markdown_grid,
 )
-from t5grid.grid.store import Store
 
 TITLE = "Every task's scores"
 ACROSS = 4

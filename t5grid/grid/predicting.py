@@ -8,8 +8,8 @@ from typing import Any
 
 from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
+from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.grid.store import Store
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Context, Stage

@@ -5,6 +5,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Literal
 
+from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid import findings, report
 from t5grid.grid.collect import table_of
@@ -13,7 +14,6 @@ from t5grid.grid.illustrations import draw, write_figures
 from t5grid.grid.per_task import per_task, write_per_task
 from t5grid.grid.records import keep_records
 from t5grid.grid.rendering import to_markdown, write_table
-from t5grid.grid.store import Store
 from t5grid.grid.study import Study
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from t5grid.execution.store import Store
 from t5grid.files import read_json, write_whole
 from t5grid.grid.graph import Grid
-from t5grid.grid.store import Store
 from t5grid.stages.stage import Stage
 
 NOT_KEPT = ("vocabulary", "tokens")

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from t5grid.execution.lock import lock_is_alive, locked, locks
 from t5grid.files import read_json, write_whole
-from t5grid.grid.lock import lock_is_alive, locked, locks
 from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage
 

@@ -6,10 +6,10 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from t5grid.grid import jobs
-from t5grid.grid.lock import holder
-from t5grid.grid.progress import line
-from t5grid.grid.store import Store
+from t5grid.execution.lock import holder
+from t5grid.execution.progress import line
+from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.store import Store
 from t5grid.stages.stage import Stage
 
 SHOWN = ("running", "queued", "failed", "cancelled", "blocked")

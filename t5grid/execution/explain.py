@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.identity import in_stable_names
+from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.grid.store import Store
 from t5grid.stages.stage import Stage
 from t5grid.stages.stage_file import description
 

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 
 from t5grid.config.build import ALLOW, AtLeast
 from t5grid.config.schema import Count, Runtime
-from t5grid.grid import jobs, ranks
-from t5grid.grid.arrays import Array, arrays_of
-from t5grid.grid.executors import Outcome
-from t5grid.grid.progress import Progress
-from t5grid.grid.ranks import Node, RankError
-from t5grid.grid.store import Store
-from t5grid.grid.work import FAILED, HELD, several_ranks, work_on
+from t5grid.execution import ranks
+from t5grid.execution.local import Outcome
+from t5grid.execution.progress import Progress
+from t5grid.execution.ranks import Node, RankError
+from t5grid.execution.run_stage import FAILED, HELD, several_ranks, work_on
+from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.slurm.arrays import Array, arrays_of
+from t5grid.execution.store import Store
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")

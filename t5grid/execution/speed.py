@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from t5grid.config.schema import Runtime
+from t5grid.execution.local import num_cores
+from t5grid.execution.provenance import machine
+from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.grid.executors import num_cores
-from t5grid.grid.provenance import machine
-from t5grid.grid.store import Store
 
 ENOUGH = 40  # records of a kind that are looked at
 SHARE = 0.4  # of the rate of a small matrix product that training reaches on a CPU, roughly

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from t5grid.config.build import build
 from t5grid.config.reuse import ByObject
+from t5grid.execution.speed import Speed, speed_of
+from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
-from t5grid.grid.speed import Speed, speed_of
-from t5grid.grid.store import Store
 from t5grid.model.costs import Flops
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, estimate

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.identity import digest_of
+from t5grid.execution.lock import locked
+from t5grid.execution.store import Store
 from t5grid.files import file_whole, read_json, write_whole
-from t5grid.grid.lock import locked
-from t5grid.grid.store import Store
 
 MADE = {
     "config": "where its data lie",

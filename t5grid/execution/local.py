@@ -20,10 +20,10 @@ from typing import Annotated, Any, Literal
 
 from t5grid.config.build import AtLeast
 from t5grid.config.schema import Runtime
-from t5grid.grid.progress import Progress
-from t5grid.grid.ranks import blocked
-from t5grid.grid.store import Store
-from t5grid.grid.work import DONE, FAILED, FOUND, HELD, Result, worker
+from t5grid.execution.progress import Progress
+from t5grid.execution.ranks import blocked
+from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, worker
+from t5grid.execution.store import Store
 from t5grid.stages.stage import Stage
 
 GB = 2**30

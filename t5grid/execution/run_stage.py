@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from t5grid.config.schema import Runtime
+from t5grid.execution import ranks
+from t5grid.execution.die_with_parent import watching
+from t5grid.execution.provenance import provenance
+from t5grid.execution.ranks import Node, one_line
+from t5grid.execution.store import Store
 from t5grid.files import FULL, is_full
-from t5grid.grid import ranks
-from t5grid.grid.provenance import provenance
-from t5grid.grid.ranks import Node, one_line
-from t5grid.grid.store import Store
-from t5grid.grid.watching import watching
 from t5grid.stages.stage import Context, Stage
 
 

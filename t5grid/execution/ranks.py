@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from t5grid.config.schema import Runtime
-from t5grid.grid.store import Store
-from t5grid.grid.watching import watching
+from t5grid.execution.die_with_parent import watching
+from t5grid.execution.store import Store
 from t5grid.stages.stage import Context, Stage
 
 IGNORED = (signal.SIGINT, signal.SIGUSR2)  # the process that started a rank heeds them and ends it
