@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from t5grid.grid import figures, illustrations
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import PaperReference, PaperRow
-from t5grid.grid.tables import Column, Facts, Hole, Row, Table, build_table
+from t5grid.results import figures as illustrations
+from t5grid.results import plots as figures
+from t5grid.results.table import Column, Facts, Hole, Row, Table, build_table
 
 COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
 SCORES = {

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.findings import (
+from t5grid.grid.graph import experiment_path
+from t5grid.results.findings import (
     AGREES,
     CONTRADICTS,
     NO_YARDSTICK,
@@ -21,8 +22,7 @@ from t5grid.grid.findings import (
     paper_evidence,
     worst,
 )
-from t5grid.grid.graph import experiment_path
-from t5grid.grid.tables import Column, Facts, build_table
+from t5grid.results.table import Column, Facts, build_table
 
 CLAIMS = load_claims()
 DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
@@ -137,7 +137,10 @@ def test_our_columns_are_judged_as_what_they_mirror() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: {claim: x, source: y, experiment: z, tests: [{_target_: t5grid.grid.findings.Wurst}]}", "Wurst"),
+        (
+            "a: {claim: x, source: y, experiment: z, tests: [{_target_: t5grid.results.findings.Wurst}]}",
+            "Wurst",
+        ),
         ("a: {claim: x, sauce: y, experiment: z, tests: []}", "sauce"),
         ("a: {", "claims.yaml"),
     ],

@@ -7,10 +7,10 @@ import pytest
 
 from t5grid.execution.store import Store
 from t5grid.grid import graph
-from t5grid.grid.collect import columns_of, table_of
 from t5grid.grid.graph import Grid, expand
-from t5grid.grid.records import keep_records, record_of
-from t5grid.grid.rendering import write_table
+from t5grid.results.collect import columns_of, table_of
+from t5grid.results.records import keep_records, record_of
+from t5grid.results.rendering import write_table
 from t5grid.stages.stage import Stage
 
 PROVENANCE = {"machine": "abacus, 2 cores, Linux", "python": "3.11.9", "versions": {"torch": "2.9.1"}}

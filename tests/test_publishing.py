@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from t5grid.grid.publishing import log_report, publish, publish_all
-from t5grid.grid.study import experiments, load_study
+from t5grid.results.publishing import log_report, publish, publish_all
+from t5grid.results.study import experiments, load_study
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from t5grid.grid import report
-from t5grid.grid.report import page, page_data, server
-from t5grid.grid.study import Study, load_study
+from t5grid.results import report
+from t5grid.results.report import page, page_data, server
+from t5grid.results.study import Study, load_study
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -8,13 +8,13 @@ import matplotlib
 import pytest
 
 from t5grid.execution.store import Store
-from t5grid.grid.collect import table_of
 from t5grid.grid.graph import expand
-from t5grid.grid.illustrations import costs_of
-from t5grid.grid.publishing import publish_all
-from t5grid.grid.rendering import write_table
-from t5grid.grid.study import load_study
-from t5grid.grid.tables import discrimination
+from t5grid.results.collect import table_of
+from t5grid.results.figures import costs_of
+from t5grid.results.publishing import publish_all
+from t5grid.results.rendering import write_table
+from t5grid.results.study import load_study
+from t5grid.results.table import discrimination
 
 RESULTS = Path(__file__).parent.parent / "results"
 BUDGETS = ("nano", "lab")

@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from t5grid.files import write_whole
-from t5grid.grid import per_task
 from t5grid.grid.experiment import Experiment, RowSpec
-from t5grid.grid.per_task import ACROSS, PerTask
 from t5grid.grid.published import (
     COLUMNS,
     PaperReference,
@@ -25,8 +23,10 @@ from t5grid.grid.published import (
     paper_table,
     table_title,
 )
-from t5grid.grid.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
-from t5grid.grid.tables import (
+from t5grid.results import per_task
+from t5grid.results.per_task import ACROSS, PerTask
+from t5grid.results.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
+from t5grid.results.table import (
     Column,
     Discrimination,
     Facts,
@@ -346,7 +346,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
 
 def test_making_tables_does_not_import_torch() -> None:
-    code = "import sys, t5grid.grid.rendering; sys.exit('torch' in sys.modules)"
+    code = "import sys, t5grid.results.rendering; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

@@ -74,7 +74,7 @@ def _refuse_equal_rows(grid: Any) -> None:
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
     from t5grid.grid.graph import merged
-    from t5grid.grid.publishing import publish
+    from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)

@@ -29,8 +29,8 @@ def add_commands(commands: Any) -> None:
 
 def table(options: Any, rest: list[str]) -> int:
     """Write the tables again from the records, part-done ones too."""
-    from t5grid.grid.publishing import publish, publish_all
-    from t5grid.grid.study import load_study
+    from t5grid.results.publishing import publish, publish_all
+    from t5grid.results.study import load_study
 
     if options.all:
         if named := [word for word in options.names if "=" not in word]:
@@ -47,8 +47,8 @@ def table(options: Any, rest: list[str]) -> int:
 
 def report(options: Any, rest: list[str]) -> int:
     """Write the page of the whole study, or serve it live, or log it."""
-    from t5grid.grid.publishing import log_report, serve_report, write_report
-    from t5grid.grid.study import load_study
+    from t5grid.results.publishing import log_report, serve_report, write_report
+    from t5grid.results.study import load_study
 
     names = [word for word in options.names if "=" not in word]
     study = load_study([word for word in options.names if "=" in word], names)
@@ -65,7 +65,7 @@ def report(options: Any, rest: list[str]) -> int:
 
 def findings(options: Any, rest: list[str]) -> int:
     """Test the paper's claims on our records, and on the paper's own numbers; write the page."""
-    from t5grid.grid.study import write_findings
+    from t5grid.results.study import write_findings
 
     print(write_findings(options.overrides))
     return 0

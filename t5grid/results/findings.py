@@ -17,7 +17,7 @@ from yaml import YAMLError
 
 from t5grid.config.build import AtLeast, Having, build
 from t5grid.grid.published import COLUMNS, paper_deviations, paper_folder
-from t5grid.grid.tables import WIDTH, Table
+from t5grid.results.table import WIDTH, Table
 
 AGREES, CONTRADICTS, NOISE, NOT_RUN = "agrees", "contradicts", "within noise", "not run"
 _WORST_FIRST = (CONTRADICTS, NOT_RUN, NOISE, AGREES)

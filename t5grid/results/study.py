@@ -9,11 +9,11 @@ from t5grid.config.compose import data_folder
 from t5grid.config.schema import Cells
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid import findings
-from t5grid.grid.collect import table_of
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import Grid, expand, experiment_path
-from t5grid.grid.tables import Table
+from t5grid.results import findings
+from t5grid.results.collect import table_of
+from t5grid.results.table import Table
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid.collect import columns_of
 from t5grid.grid.graph import Grid
-from t5grid.grid.records import record_of
-from t5grid.grid.rendering import (
+from t5grid.results.collect import columns_of
+from t5grid.results.records import record_of
+from t5grid.results.rendering import (
     HTML,
     LATEX,
     MARKDOWN,

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
-from t5grid.grid import findings, report
-from t5grid.grid.collect import table_of
 from t5grid.grid.graph import Grid
-from t5grid.grid.illustrations import draw, write_figures
-from t5grid.grid.per_task import per_task, write_per_task
-from t5grid.grid.records import keep_records
-from t5grid.grid.rendering import to_markdown, write_table
-from t5grid.grid.study import Study
+from t5grid.results import findings, report
+from t5grid.results.collect import table_of
+from t5grid.results.figures import draw, write_figures
+from t5grid.results.per_task import per_task, write_per_task
+from t5grid.results.records import keep_records
+from t5grid.results.rendering import to_markdown, write_table
+from t5grid.results.study import Study
 
 
 def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:

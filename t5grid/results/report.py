@@ -17,13 +17,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from t5grid.grid.figures import svg
 from t5grid.grid.graph import MACHINE, Grid
-from t5grid.grid.illustrations import costs_of, curve_of, curves_of, draw
 from t5grid.grid.published import paper_deviations
-from t5grid.grid.records import record_of
-from t5grid.grid.study import Study
-from t5grid.grid.tables import Cell, Row, Table, caption
+from t5grid.results.figures import costs_of, curve_of, curves_of, draw
+from t5grid.results.plots import svg
+from t5grid.results.records import record_of
+from t5grid.results.study import Study
+from t5grid.results.table import Cell, Row, Table, caption
 from t5grid.stages.stage import Stage, with_parents
 
 PAGE = Path(__file__).parent / "page"

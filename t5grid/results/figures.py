@@ -9,11 +9,11 @@ from t5grid.config.build import build
 from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Runtime
 from t5grid.execution.store import Store
-from t5grid.grid import figures
-from t5grid.grid.figures import Curve
 from t5grid.grid.graph import Grid
-from t5grid.grid.records import NOT_KEPT, record_of
-from t5grid.grid.tables import Table
+from t5grid.results import plots as figures
+from t5grid.results.plots import Curve
+from t5grid.results.records import NOT_KEPT, record_of
+from t5grid.results.table import Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
 

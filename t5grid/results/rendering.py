@@ -10,7 +10,7 @@ from pathlib import Path
 
 from t5grid.files import write_whole
 from t5grid.grid.published import table_title
-from t5grid.grid.tables import Cell, Row, Table, caption, paper_columns, paper_facts, paper_spread
+from t5grid.results.table import Cell, Row, Table, caption, paper_columns, paper_facts, paper_spread
 
 SPREAD = "Baseline standard deviation"
 PAPER = "The paper's numbers for the same rows"

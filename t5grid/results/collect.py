@@ -7,8 +7,8 @@ from typing import Any
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
-from t5grid.grid.records import record_of
-from t5grid.grid.tables import Column, Facts, Hole, Table, build_table
+from t5grid.results.records import record_of
+from t5grid.results.table import Column, Facts, Hole, Table, build_table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import caption
 
