@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from t5grid import doctor
 from t5grid.cli import main
+from t5grid.commands import doctor
 from t5grid.config.schema import load_cell
 from t5grid.tasks import hub
 

@@ -444,8 +444,8 @@ def test_a_base_model_s_adapters_are_saved_in_a_few_megabytes(tmp_path):
 @pytest.mark.slow
 def test_a_cell_with_adapters_is_tuned_saved_and_scored(tmp_path, monkeypatch):
     """The whole way at budget smoke: 2 x 2 blocks, d = 11, 2 x 64 x 11 + 64 numbers each."""
+    from t5grid.commands.multirun import run_cell
     from t5grid.execution.store import Store
-    from t5grid.grid.cells import run_cell
 
     monkeypatch.chdir(tmp_path)
     words = ["budget=smoke", "suite.use=[to_norvin]", "budget.num_documents=300", "vocabulary.num_pieces=300"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from t5grid.cli import main
+from t5grid.commands.inspection import show
 from t5grid.config.schema import load_cell
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.inspection import show
 
 SMALL = ("budget=smoke", "vocabulary.num_pieces=400", "vocabulary.num_documents=300")
 
@@ -88,14 +88,14 @@ def test_without_an_axis_everything_is_shown() -> None:
 def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from t5grid.commands.inspection import documents_of, vocabulary_of
     from t5grid.execution.store import Store
     from t5grid.grid.strategies import vocabulary_stage
-    from t5grid.inspection import documents_of, vocabulary_of
 
     cell = load_cell(list(SMALL))
     model = cell.vocabulary.make(documents_of(cell))
     path = Store("runs").folder(vocabulary_stage(cell)) / "vocabulary.model"
     path.parent.mkdir(parents=True)
     path.write_bytes(model)
-    monkeypatch.setattr("t5grid.inspection.documents_of", lambda _: iter(()))
+    monkeypatch.setattr("t5grid.commands.inspection.documents_of", lambda _: iter(()))
     assert vocabulary_of(cell).fingerprint == Vocabulary(model).fingerprint

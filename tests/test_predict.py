@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from t5grid.cli import main
+from t5grid.commands.multirun import run_overrides
+from t5grid.commands.predicting import answers, fixed_start, with_start
 from t5grid.config.schema import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.execution.store import Store
-from t5grid.grid.cells import run_overrides
-from t5grid.grid.predicting import answers, fixed_start, with_start
 from t5grid.stages import stage_file
 
 SPECK = [

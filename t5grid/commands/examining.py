@@ -39,9 +39,9 @@ def _add_predict(add: Any) -> None:
 
 def doctor(options: Any, rest: list[str]) -> int:
     """List what a cell needs and whether it is here; 1 where anything is missing."""
+    from t5grid.commands.doctor import examine, report
     from t5grid.config.compose import check_repeats
     from t5grid.config.schema import load_cell
-    from t5grid.doctor import examine, report
 
     check_repeats(options.overrides)
     width = None if sys.stdout.isatty() else 150
@@ -50,8 +50,8 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 def inspect(options: Any, rest: list[str]) -> int:
     """Show what the axis values of a cell produce."""
+    from t5grid.commands.inspection import show
     from t5grid.config.compose import check_repeats
-    from t5grid.inspection import show
 
     check_repeats(options.overrides)
     if options.num < 0:
@@ -86,9 +86,9 @@ def clean(options: Any, rest: list[str]) -> int:
 
 def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
+    from t5grid.commands.predicting import answers, is_place
     from t5grid.config.compose import check_repeats
     from t5grid.files import read_lines, write_whole
-    from t5grid.grid.predicting import answers, is_place
 
     check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:

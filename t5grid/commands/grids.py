@@ -167,8 +167,8 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
 
 def run(options: Any, rest: list[str]) -> int:
     """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
+    from t5grid.commands.multirun import multirun, run_overrides
     from t5grid.config.compose import check_repeats
-    from t5grid.grid.cells import multirun, run_overrides
 
     words = [*options.overrides, *rest]
     check_repeats(words)
