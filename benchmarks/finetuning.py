@@ -18,7 +18,7 @@ import torch
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.stream import generator
 from t5grid.model.costs import step as operations
-from t5grid.model.transformer import loss
+from t5grid.model.loss import loss
 from t5grid.stages.workload import shape_of
 from t5grid.training.fit import initialise
 

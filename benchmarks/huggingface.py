@@ -26,10 +26,11 @@ from omegaconf import OmegaConf
 
 from t5grid.config.build import build
 from t5grid.config.compose import compose
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import write_checkpoint
-from t5grid.model.transformer import EncoderDecoder, loss
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
+from t5grid.model.transformer import EncoderDecoder
 
 MODELS = ("tiny:2048", "tiny:32128", "small:32128")  # size and ids: the default vocabulary's, and T5's
 TRAINING = {"rows": 8, "inputs": 128, "targets": 32}

@@ -14,6 +14,7 @@ from t5grid import __version__
 from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
 from t5grid.config.build import ALLOW
 from t5grid.files import FULL, is_full
+from t5grid.refused import Refused
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 PLACES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -51,7 +52,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
         options.names += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
     if rest and not getattr(options, "hydra", False):
-        raise ValueError(f"{options.name}: unknown option {rest[0]}")
+        raise Refused(f"{options.name}: unknown option {rest[0]}")
     return options, rest
 
 
@@ -70,7 +71,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong as everything else does: one line, a ValueError."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see {self.prog} --help)")
+        raise Refused(f"{message} (see {self.prog} --help)")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from t5grid.refused import Refused
+
 FULL = "no space is left on the disk; make room, and the same command goes on: what is done is kept"
 
 
@@ -58,15 +60,15 @@ def read_yaml(path: Path) -> Any:
             names = [key.value for key, _ in node.value]
             for name in names if len(set(names)) < len(names) else ():
                 if names.count(name) > 1:
-                    raise ValueError(f"{path}: found duplicate key {name}")
+                    raise Refused(f"{path}: found duplicate key {name}")
             return super().construct_mapping(node, deep)
 
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
+        raise Refused(f"{path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+        raise Refused(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def read_lines(path: Path | None) -> list[str]:
@@ -76,14 +78,14 @@ def read_lines(path: Path | None) -> list[str]:
         return data.decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path or 'standard input'}: {reason}") from None
+        raise Refused(f"{path or 'standard input'}: {reason}") from None
 
 
 @contextmanager
 def folder_whole(path: Path) -> Iterator[Path]:
     """A folder to fill that becomes `path` at the end, or vanishes. Raises ValueError if `path` is there."""
     if path.exists():
-        raise ValueError(f"{path}: is there already")
+        raise Refused(f"{path}: is there already")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)

@@ -12,8 +12,8 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
 
-from t5grid.config.schema import compose as composing
-from t5grid.config.schema import reuse as parts
+from t5grid.config import compose as composing
+from t5grid.config import reuse as parts
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,8 +8,9 @@ import torch
 from study_weights import from_study, shifted
 
 from t5grid.model.adapters import Adapter, add_adapters, add_head, untie
-from t5grid.model.architectures import Size
-from t5grid.model.transformer import Block, EncoderDecoder, OwnSoftmax, loss
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
+from t5grid.model.transformer import Block, EncoderDecoder, OwnSoftmax
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
 PARTS = {

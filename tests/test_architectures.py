@@ -12,9 +12,9 @@ from t5grid.model.architectures import (
     EncoderDecoderShared,
     LanguageModel,
     PrefixLM,
-    Size,
 )
 from t5grid.model.costs import step
+from t5grid.model.size import Size
 from t5grid.stages.model import build_model
 
 ALL = [EncoderDecoder(), EncoderDecoderShared(), EncoderDecoderHalf(), LanguageModel(), PrefixLM()]

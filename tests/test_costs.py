@@ -11,7 +11,7 @@ from t5grid.config.compose import options
 from t5grid.config.schema import load_cell
 from t5grid.data.stream import generator
 from t5grid.model.costs import Flops, Layers, Product, forward_only, mean_step, step
-from t5grid.model.transformer import loss
+from t5grid.model.loss import loss
 from t5grid.stages.workload import shape_of
 from t5grid.training.finetuning import Episodes, Method
 

@@ -6,10 +6,10 @@ import torch
 from study_weights import shifted, study_arrays
 
 from t5grid.data.batching import DecoderBatching, next_fit
-from t5grid.model.architectures import Size
 from t5grid.model.decoder_only import DecoderOnly, left_padded
 from t5grid.model.decoding import beam_decode, beam_max_length, beam_search, greedy
-from t5grid.model.transformer import loss
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
 
 SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2)
 

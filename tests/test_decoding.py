@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, beam_max_length, beam_search, greedy, length_penalty
+from t5grid.model.size import Size
 from t5grid.model.transformer import EncoderDecoder
 
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
 from t5grid.model.ensemble import Ensemble, as_one
+from t5grid.model.size import Size
 from t5grid.model.transformer import EncoderDecoder
 
 

@@ -10,7 +10,8 @@ from torch import nn
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
-from t5grid.model.architectures import EncoderDecoder, Size
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.size import Size
 from t5grid.training import checkpoints
 
 WORDS = ["kalo", "miru", "teso", "napi", "loka", "rumi", "sote", "pina"]

@@ -13,7 +13,8 @@ from torch import nn
 
 from t5grid.config.schema import Runtime, load_cell
 from t5grid.grid.graph import Grid, expand
-from t5grid.model.architectures import EncoderDecoder, Size
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.size import Size
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage, refuse_gaps
 from t5grid.stages.model import num_parameters

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from t5grid.config.schema import Runtime
-from t5grid.model.architectures import EncoderDecoder, Size
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.size import Size
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics
 from t5grid.training.finetuning import Episodes, Method

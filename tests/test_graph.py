@@ -8,6 +8,7 @@ import pytest
 from t5grid.execution.store import Store
 from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand
+from t5grid.results import records as records_module
 from t5grid.results.collect import columns_of, table_of
 from t5grid.results.records import keep_records, record_of
 from t5grid.results.rendering import write_table
@@ -170,7 +171,7 @@ def test_records_that_are_kept_already_are_not_written_again(
 ) -> None:
     finish_all(grid, store, ROWS)
     keep_records(grid, store, tmp_path / "records")
-    monkeypatch.setattr(graph, "write_whole", lambda *_: pytest.fail("written again"))
+    monkeypatch.setattr(records_module, "write_whole", lambda *_: pytest.fail("written again"))
     keep_records(grid, store, tmp_path / "records")
 
 

@@ -9,10 +9,11 @@ import torch
 from small_vocabulary import small_vocabulary
 
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import read_checkpoint, write_checkpoint
-from t5grid.model.transformer import EncoderDecoder, loss
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
+from t5grid.model.transformer import EncoderDecoder
 
 SIZES = {
     "v1_0": Size(32, 64, 8, 4, 2),

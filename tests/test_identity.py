@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import t5grid
-from t5grid.config.build import ALLOW
+from t5grid.config import identity
+from t5grid.config.build import ALLOW, located
 from t5grid.config.identity import (
     FIRST_NAMES,
     REGISTER,
@@ -22,7 +23,7 @@ from t5grid.config.identity import (
     neutral_values,
     stable_name,
 )
-from t5grid.config.schema import identity, load_cell
+from t5grid.config.schema import load_cell
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
 from t5grid.stages.pretrain import PretrainStage
@@ -182,3 +183,19 @@ def test_a_stage_whose_code_changed_is_run_again(tmp_path: Path, monkeypatch: py
     assert (store.state(again), again.identity) == ("done", before.identity)
     monkeypatch.setattr(PretrainStage, "version", 2)
     assert store.state(pretrain_stage(cell, vocabulary_stage(cell))) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("t5grid.data.tasks.own.OwnTask", "t5grid.tasks.own.OwnTask"),
+        ("t5grid.data.tasks.nano_passages.Questions", "t5grid.nano.passage_tasks.Questions"),
+        ("t5grid.data.world.NanoCorpus", "t5grid.nano.corpus.NanoCorpus"),
+        ("t5grid.grid.executors.Local", "t5grid.execution.local.Local"),
+        ("t5grid.grid.slurm.Slurm", "t5grid.execution.slurm.executor.Slurm"),
+        ("t5grid.model.architectures.Size", "t5grid.model.size.Size"),
+    ],
+)
+def test_a_config_may_name_a_class_by_the_path_it_had(before: str, now: str) -> None:
+    module, _, name = now.rpartition(".")
+    assert located(before, "key") is getattr(importlib.import_module(module), name)

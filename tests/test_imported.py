@@ -9,8 +9,8 @@ from small_vocabulary import small_vocabulary
 
 from t5grid.cli import main
 from t5grid.config.schema import load_cell
-from t5grid.model.architectures import Size
 from t5grid.model.huggingface import write_checkpoint
+from t5grid.model.size import Size
 from t5grid.model.transformer import EncoderDecoder
 from t5grid.stages.exchange import export_checkpoint, import_checkpoint
 from t5grid.stages.stage import Context, Stage, with_parents

@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from small_vocabulary import small_vocabulary
 
 from t5grid.model import architectures
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, greedy
 from t5grid.model.huggingface import read_checkpoint, tensor_names, write_checkpoint
-from t5grid.model.transformer import EncoderDecoder, loss
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
+from t5grid.model.transformer import EncoderDecoder
 
 TINY = Size(32, 64, 8, 4, 2)
 V1_1 = replace(TINY, feed_forward="gated_gelu", tied=False)

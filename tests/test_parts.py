@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.config import reuse as parts
 from t5grid.config.compose import GROUPS, compose, data_folder, options
 from t5grid.config.reuse import Parts, Resolver, composed
 from t5grid.config.schema import Cells
-from t5grid.config.schema import reuse as parts
 from t5grid.grid.experiment import load_experiment
 
 PAPER = ["size=base", "budget=paper", "suite=t5"]

@@ -71,7 +71,7 @@ def test_activations_are_those_autograd_keeps(size: str, architecture: str, meth
     import torch
 
     from t5grid.data.stream import generator
-    from t5grid.model.transformer import loss
+    from t5grid.model.loss import loss
     from t5grid.stages.workload import KEPT, KEPT_WITH_DROPOUT
 
     words = [f"size={size}", f"architecture={architecture}", f"finetune={method}"]

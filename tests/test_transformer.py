@@ -8,9 +8,10 @@ from safetensors.torch import load_file
 from study_weights import name_in_t5grid, shifted, study_arrays
 
 from t5grid.model import architectures
-from t5grid.model.architectures import Size
 from t5grid.model.decoding import beam_decode, greedy
-from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, additive, loss, same_segment
+from t5grid.model.loss import loss
+from t5grid.model.size import Size
+from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, additive, same_segment
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
 

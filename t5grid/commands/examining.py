@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
+from t5grid.refused import Refused
 
 
 def add_commands(commands: Any) -> None:
@@ -55,7 +56,7 @@ def inspect(options: Any, rest: list[str]) -> int:
 
     check_repeats(options.overrides)
     if options.num < 0:
-        raise ValueError(f"inspect: -n {options.num}: at least 0")
+        raise Refused(f"inspect: -n {options.num}: at least 0")
     print("\n".join(show(options.overrides, options.num)))
     return 0
 
@@ -72,9 +73,9 @@ def clean(options: Any, rest: list[str]) -> int:
     chosen = any(word.startswith("corpus=") for word in options.overrides)
     corpus = load_cell([*([] if chosen else ["corpus=cleaned"]), *options.overrides]).corpus
     if not isinstance(corpus, Cleaned):
-        raise ValueError("clean: corpus=cleaned or corpus=cleaned_v3, with corpus.source.path=DIR")
+        raise Refused("clean: corpus=cleaned or corpus=cleaned_v3, with corpus.source.path=DIR")
     if options.to is not None and options.to.exists() and any(options.to.iterdir()):
-        raise ValueError(f"clean: --to {options.to}: is not empty")
+        raise Refused(f"clean: --to {options.to}: is not empty")
     counts: Counter[str] = Counter()
     for done, _ in enumerate(clean_whole(corpus, counts, options.to), start=1):
         pages = f"{counts['pages kept']} of {counts['pages read']} pages"
@@ -92,7 +93,7 @@ def predict(options: Any, rest: list[str]) -> int:
 
     check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:
-        raise ValueError(f"--beams {options.beams}: at least 1")
+        raise Refused(f"--beams {options.beams}: at least 1")
     lines = read_lines(options.input)
     how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
     found = answers(options.names, lines, **how)

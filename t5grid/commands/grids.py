@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from t5grid.commands import FAILURE
+from t5grid.refused import Refused
 
 
 def add_commands(commands: Any) -> None:
@@ -33,7 +34,7 @@ def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Experiment names and overrides. Raises ValueError where no name is given."""
     names = [word for word in words if "=" not in word and not word.startswith("~")]
     if not names:
-        raise ValueError("name at least one experiment, such as: objectives")
+        raise Refused("name at least one experiment, such as: objectives")
     return names, [word for word in words if word not in names]
 
 
@@ -68,7 +69,7 @@ def _refuse_equal_rows(grid: Any) -> None:
         if other != key:
             where = f"experiments/{grid.experiment.name}.yaml"
             rows = f"{where}, rows {other} and {key}"
-            raise ValueError(f"{rows}: one and the same cell; override only what no row varies")
+            raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
 def sweep(options: Any, rest: list[str]) -> int:
@@ -130,7 +131,7 @@ def logs(options: Any, rest: list[str]) -> int:
     from t5grid.execution.control import logs
 
     if options.num < 1:
-        raise ValueError(f"logs: --num {options.num}: at least 1")
+        raise Refused(f"logs: --num {options.num}: at least 1")
     identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
     for line in logs(identities, store, options.num):
         print(line)
@@ -174,8 +175,8 @@ def run(options: Any, rest: list[str]) -> int:
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
         if options.wait:
-            raise ValueError("run -m --wait: for jobs of executor=slurm write executor.wait=true")
+            raise Refused("run -m --wait: for jobs of executor=slurm write executor.wait=true")
         return multirun([word for word in words if word not in ("-m", "--multirun")])
     if unknown := [word for word in words if word.startswith("-")]:
-        raise ValueError(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
+        raise Refused(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
     return run_overrides(words, options.wait)

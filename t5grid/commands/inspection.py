@@ -11,6 +11,7 @@ from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import Multitask, vocabulary_stage
+from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents
 from t5grid.tasks.availability import standing, unreal
@@ -32,7 +33,7 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
     """
     sentences = [word for word in words if " " in word.strip().partition("=")[0]]
     if sentences and len(words) > 1:
-        raise ValueError(f"inspect: {sentences[0]!r}: a sentence stands alone, {len(words)} words were given")
+        raise Refused(f"inspect: {sentences[0]!r}: a sentence stands alone, {len(words)} words were given")
     if sentences:
         yield from worked_table(sentences[0].split())
         return

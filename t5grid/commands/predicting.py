@@ -10,6 +10,7 @@ from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.execution.store import Store
 from t5grid.files import read_json
+from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Context, Stage
@@ -61,7 +62,7 @@ def _place(words: Sequence[str]) -> tuple[str, Cell]:
     cell = load_cell([word for word in words if word not in places])
     if len(places) != 1:
         known = ", ".join(cell.suite.chosen())
-        raise ValueError(
+        raise Refused(
             f"predict: name one column ({known}) or one stage below {cell.runtime.runs_dir} "
             f"(finetune/NAME), got {' '.join(places) or 'none'}"
         )
@@ -78,7 +79,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
     """The evaluate stage of a cell's column. Raises ValueError for a column there is not."""
     stages = cell.strategy.stages(cell)
     if column not in stages:
-        raise ValueError(f"predict: no column {column!r}{nearest(column, stages)}")
+        raise Refused(f"predict: no column {column!r}{nearest(column, stages)}")
     return stages[column]
 
 
@@ -88,7 +89,7 @@ def evaluation_of(folder: Path) -> Stage:
     if isinstance(stage, EvaluateStage):
         return stage
     if "column" not in stage.config:
-        raise ValueError(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
+        raise Refused(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
     for evaluation in stage_file.evaluations(folder.parents[1]):
         if [member.identity for member in evaluation.trained] == [stage.identity]:
             return evaluation
@@ -98,7 +99,7 @@ def evaluation_of(folder: Path) -> Stage:
 def _check_done(stage: Stage, store: Store) -> None:
     for parent in stage.parents:
         if (state := store.state(parent)) != "done":
-            raise ValueError(
+            raise Refused(
                 f"{parent.identity}: {state} in {store.root}; a finished one is needed (t5grid run makes it)"
             )
 
@@ -109,14 +110,14 @@ def _task(column: Column, task: str | None, raw: bool) -> str:
         return next(iter(column.tasks))
     if task not in column.tasks:
         given = f"no task {task!r} in the column" if task else "the column has several tasks"
-        raise ValueError(f"--task: {given}{nearest(task or '', column.tasks)}")
+        raise Refused(f"--task: {given}{nearest(task or '', column.tasks)}")
     return task
 
 
 def _step(stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None) -> int:
     if wanted is not None:
         if wanted not in steps:
-            raise ValueError(f"--step {wanted}: no such checkpoint; there are {', '.join(map(str, steps))}")
+            raise Refused(f"--step {wanted}: no such checkpoint; there are {', '.join(map(str, steps))}")
         return wanted
     record = read_json(store.folder(stage) / "record.json")
     if record is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
+from t5grid.refused import Refused
 
 
 def add_commands(commands: Any) -> None:
@@ -36,7 +37,7 @@ def explain(options: Any, rest: list[str]) -> int:
     parts, names, overrides = sort_words(options.names)
     if len(parts) != 2:
         given = " ".join([*names, *parts]) or "nothing"
-        raise ValueError(f"explain: two stages are needed, such as pretrain/bert_style, not {given}")
+        raise Refused(f"explain: two stages are needed, such as pretrain/bert_style, not {given}")
     runtime = load_cell(overrides).runtime
     stages = merged(grids_of(argparse.Namespace(names=[*names, *overrides]))[0]) if names else ()
     known = Known(Store(runtime.runs_dir), Path(runtime.results_dir) / "records", stages)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.commands.grids import grids_of
+from t5grid.refused import Refused
 
 
 def add_commands(commands: Any) -> None:
@@ -34,7 +35,7 @@ def table(options: Any, rest: list[str]) -> int:
 
     if options.all:
         if named := [word for word in options.names if "=" not in word]:
-            raise ValueError(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
+            raise Refused(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
         print("\n".join(publish_all(load_study(options.names))))
         return 0
     grids, store = grids_of(options)

@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from t5grid.refused import Refused
+
 PACKAGES = ("t5grid", "torch", "pytorch_lightning")
 ALLOW = "T5GRID_ALLOW"
 MOVED = Path(__file__).with_name("moved.json")
@@ -154,10 +156,10 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     given = {name: value for name, value in node.items() if name != "_target_"}
     for name in given:
         if name not in fields:
-            raise ValueError(f"{key}.{name}: no such key{nearest(name, fields)}")
+            raise Refused(f"{key}.{name}: no such key{nearest(name, fields)}")
     for name, field in fields.items():
         if name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise ValueError(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
+            raise Refused(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
     hints = type_hints(cls)
     values = {}
     for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping)):
@@ -166,7 +168,7 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     try:
         return cls(**values)
     except ValueError as error:
-        raise ValueError(_placed(str(error), key)) from None
+        raise Refused(_placed(str(error), key)) from None
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -194,9 +196,9 @@ def located(target: Any, key: str) -> Any:
         cls = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever a user's own module does when it is imported
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ValueError(f"{key}._target_={target}: not found ({reason})") from error
+        raise Refused(f"{key}._target_={target}: not found ({reason})") from error
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise ValueError(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
+        raise Refused(f"{key}._target_={target}: not a dataclass, and only dataclasses are built")
     return cls
 
 
@@ -219,7 +221,7 @@ def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -
     allowed = (*packages, *filter(None, os.environ.get(ALLOW, "").split(",")))
     if not any(str(target).startswith(f"{package}.") for package in allowed):
         package = str(target).partition(".")[0]
-        raise ValueError(
+        raise Refused(
             f"{key}={target}: not from {', '.join(packages)}; if you trust {package}, say --allow {package}"
         )
 
@@ -230,7 +232,7 @@ def check_type(value: Any, hint: Any, key: str) -> Any:
         inner = typing.get_args(hint)[1]
         return {name: check_type(each, inner, f"{key}.{name}") for name, each in value.items()}
     if not _fits(value, hint):
-        raise ValueError(f"{key}={_shown(value)}: {_wanted(hint)} is needed")
+        raise Refused(f"{key}={_shown(value)}: {_wanted(hint)} is needed")
     return float(value) if plain_hint(hint) is float else value
 
 

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid.config.build import nearest
+from t5grid.refused import Refused
 
 GROUPS = (
     "architecture",
@@ -33,8 +34,8 @@ MULTIPLE = re.compile(r"([\w.]+)\*=(.*)", re.DOTALL)
 
 def data_folder(name: str) -> Path:
     """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
-    packaged = Path(__file__).parent / name
-    checkout = Path(__file__).parent.parent / {"paper": "results/paper"}.get(name, name)
+    package = Path(__file__).parents[1]
+    packaged, checkout = package / name, package.parent / {"paper": "results/paper"}.get(name, name)
     return packaged if packaged.is_dir() else checkout
 
 
@@ -115,13 +116,13 @@ def _product(config: DictConfig, key: str, factor: str) -> int | float:
     try:
         value, times = OmegaConf.select(config, key), float(factor)
     except OmegaConfBaseException as error:
-        raise ValueError(f"{word}: {one_line(error)}") from None
+        raise Refused(f"{word}: {one_line(error)}") from None
     except ValueError:
-        raise ValueError(f"{word}: a factor is a number") from None
+        raise Refused(f"{word}: a factor is a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{word}: {_what_is_there(key, []) or f'{value} is not a number'}")
+        raise Refused(f"{word}: {_what_is_there(key, []) or f'{value} is not a number'}")
     if isinstance(value, int) and not (value * times).is_integer():
-        raise ValueError(f"{word}: {value} times {factor} is not a whole number")
+        raise Refused(f"{word}: {value} times {factor} is not a whole number")
     return int(value * times) if isinstance(value, int) else value * times
 
 
@@ -139,11 +140,11 @@ def parse(word: str, several: bool = False) -> Any:
     try:
         override = OverridesParser.create().parse_override(word)
     except HydraException as error:
-        raise ValueError(f"{word}: no override ({error}); write key=value") from None
+        raise Refused(f"{word}: no override ({error}); write key=value") from None
     if not override.key_or_group:
-        raise ValueError(f"{word}: no key; write key=value")
+        raise Refused(f"{word}: no key; write key=value")
     if override.is_sweep_override() and not several:
-        raise ValueError(f"{word}: several values are for `t5grid run -m`; a list is written [a,b]")
+        raise Refused(f"{word}: several values are for `t5grid run -m`; a list is written [a,b]")
     if override.key_or_group in GROUPS and not override.is_sweep_override():
         _check_choice(word, override)
     return override
@@ -152,11 +153,11 @@ def parse(word: str, several: bool = False) -> Any:
 def _check_choice(word: str, override: Any) -> None:
     group, value = override.key_or_group, override.value()
     if override.is_add():
-        raise ValueError(f"{word}: every cell has its {group} already; write {group}={value}")
+        raise Refused(f"{word}: every cell has its {group} already; write {group}={value}")
     if override.is_delete() or not isinstance(value, str) or value == "":
         is_none = override.is_delete() or isinstance(value, list | dict | None) or value == ""
         problem = "one option is needed" if is_none else "no such option"
-        raise ValueError(f"{word}: {problem}; there are {', '.join(options(group))}")
+        raise Refused(f"{word}: {problem}; there are {', '.join(options(group))}")
 
 
 def load_option(group: str, option: str) -> Any:
@@ -184,7 +185,7 @@ def check_repeats(words: Sequence[str]) -> None:
     for key, count in counts.items():
         if count > 1:
             given = [word for word in words if word.partition("=")[0].lstrip("+~") == key]
-            raise ValueError(f"{key} is given {count} times: {', '.join(given)}")
+            raise Refused(f"{key} is given {count} times: {', '.join(given)}")
 
 
 def options(group: str) -> list[str]:
@@ -200,11 +201,11 @@ def readable(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except MissingConfigException as error:
-        raise ValueError(_no_option(error, overrides)) from None
+        raise Refused(_no_option(error, overrides)) from None
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(_explain(error, overrides)) from None
+        raise Refused(_explain(error, overrides)) from None
     except (YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"conf: {' '.join(str(error).split())}") from None
+        raise Refused(f"conf: {' '.join(str(error).split())}") from None
 
 
 def _no_option(error: Any, overrides: Sequence[str]) -> str:

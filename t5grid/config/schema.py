@@ -28,6 +28,7 @@ from t5grid.config.build import (
 )
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
+from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]
@@ -121,7 +122,7 @@ class Column:
 
     def __post_init__(self) -> None:
         if not self.tasks:
-            raise ValueError("tasks: at least one is needed")
+            raise Refused("tasks: at least one is needed")
         for name, task in self.tasks.items():
             for key in ("num_train", "num_validation"):
                 check_type(getattr(task, key, None), Count | None, f"tasks.{name}.{key}")
@@ -146,9 +147,9 @@ class Suite:
             check_type(key, Annotated[str, FileName()], "suite.columns")
         for key in self.use or ():
             if key not in self.columns:
-                raise ValueError(f"suite.use: no column {key!r}{nearest(key, self.columns)}")
+                raise Refused(f"suite.use: no column {key!r}{nearest(key, self.columns)}")
         if not self.chosen():
-            raise ValueError(f"suite.use: no column is left{nearest('', self.columns)}")
+            raise Refused(f"suite.use: no column is left{nearest('', self.columns)}")
 
     def chosen(self) -> dict[str, Column]:
         """The columns in use, in the order of the file."""
@@ -224,13 +225,13 @@ class Cells:
         try:
             plain = self.resolve(composed.raw)
         except OmegaConfBaseException as error:
-            raise ValueError(one_line(error)) from None
+            raise Refused(one_line(error)) from None
         for key in plain:
             if key not in KEYS:
-                raise ValueError(f"{key}: no such key{nearest(key, KEYS)}")
+                raise Refused(f"{key}: no such key{nearest(key, KEYS)}")
         for key in KEYS:
             if key not in plain:
-                raise ValueError(f"{key}: a value is needed (write {key}=...)")
+                raise Refused(f"{key}: a value is needed (write {key}=...)")
         return plain
 
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
@@ -274,13 +275,13 @@ def _check_combination(cell: Cell) -> None:
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)
     if min(lengths) < 4:
-        raise ValueError(
+        raise Refused(
             f"objective with budget.pretrain.inputs_length={inputs_length}: "
             f"leaves {lengths[1]} target tokens a row; at least 4 are needed"
         )
     kinds = [type(part.optimizer).__name__ for part in (cell.budget.pretrain, cell.budget.finetune)]
     if cell.budget.finetune.continue_optimizer and kinds[0] != kinds[1]:
-        raise ValueError(
+        raise Refused(
             f"budget.finetune.continue_optimizer=true: pre-training's {kinds[0]} leaves no state for "
             f"{kinds[1]}; set it to false or give both the same optimizer"
         )
@@ -288,4 +289,4 @@ def _check_combination(cell: Cell) -> None:
         part = getattr(cell.budget, name)
         if part.checkpoint_every > part.num_steps:
             where = f"budget.{name}.checkpoint_every={part.checkpoint_every}"
-            raise ValueError(f"{where}: more than budget.{name}.num_steps={part.num_steps}")
+            raise Refused(f"{where}: more than budget.{name}.num_steps={part.num_steps}")

@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from t5grid.data.chunking import pack_rows
 from t5grid.data.objectives import compact
+from t5grid.refused import Refused
 
 EOS = 1
 
@@ -35,7 +36,7 @@ def finish(ids: Ids, length: int | None = None) -> Int[np.ndarray, "examples fin
     A trimmed row therefore still ends in the mark. Raises ValueError for a length without room for it.
     """
     if length is not None and length < 1:
-        raise ValueError(f"length={length}: at least 1, for the end-of-sequence mark")
+        raise Refused(f"length={length}: at least 1, for the end-of-sequence mark")
     kept = row_lengths(ids) if length is None else np.minimum(row_lengths(ids), length - 1)
     finished = np.zeros((len(ids), int(kept.max(initial=0)) + 1), np.int32)
     inside = np.arange(finished.shape[1] - 1) < kept[:, None]

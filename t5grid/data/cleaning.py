@@ -28,6 +28,7 @@ import numpy as np
 
 from t5grid.config.build import AtLeast
 from t5grid.data.vocabulary import Corpus
+from t5grid.refused import Refused
 
 TERMINAL = re.compile(r"[.!?][\"'\u201d\u2019)\]]*$|[\"\u201d]$")
 ELLIPSIS = re.compile(r"(\.\.\.|\u2026)$")
@@ -170,10 +171,10 @@ def _pattern_of(path: str) -> re.Pattern[str]:
     try:
         words = Path(path).expanduser().read_text(encoding="utf-8").lower().split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"corpus.rules.bad_words={path}: {error}") from None
+        raise Refused(f"corpus.rules.bad_words={path}: {error}") from None
     found = [re.escape(word.strip()) for word in words if word.strip()]
     if not found:
-        raise ValueError(f"corpus.rules.bad_words={path}: holds no word")
+        raise Refused(f"corpus.rules.bad_words={path}: holds no word")
     return re.compile(rf"(?<!\w)(?:{'|'.join(found)})(?!\w)")
 
 
@@ -183,7 +184,7 @@ def english(text: str) -> float:
         from langdetect import DetectorFactory, detect_langs
         from langdetect.lang_detect_exception import LangDetectException
     except ImportError:
-        raise ValueError("corpus.rules.min_english: needs the package langdetect (pip install)") from None
+        raise Refused("corpus.rules.min_english: needs the package langdetect (pip install)") from None
     DetectorFactory.seed = 0
     try:
         return next((each.prob for each in detect_langs(text) if each.lang == "en"), 0.0)

@@ -18,6 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from t5grid.refused import Refused
+
 LOG = logging.getLogger(__name__)
 TXT_DOCUMENTS = ("file", "paragraph", "line")
 ON_BAD_ROW = ("refuse", "skip")
@@ -65,7 +67,7 @@ class TextCorpus:
         """Names of the files, relative to the corpus' folder, sorted; reads as far as the first document."""
         names = sorted(path.relative_to(self._folder).as_posix() for path in self._files())
         if all(next(self.documents(name), None) is None for name in names):
-            raise ValueError(f"corpus.path={self.path}: no document in its {len(names)} files")
+            raise Refused(f"corpus.path={self.path}: no document in its {len(names)} files")
         return names
 
     def documents(self, shard: str) -> Iterator[str]:
@@ -78,7 +80,7 @@ class TextCorpus:
             if isinstance(row, BadRow):
                 problem = f"corpus file {path}, row {number}: {row.why}"
                 if self.on_bad_row == "refuse":
-                    raise ValueError(f"{problem} (corpus.on_bad_row=skip leaves such rows out)")
+                    raise Refused(f"{problem} (corpus.on_bad_row=skip leaves such rows out)")
                 skipped.append(number)
             elif row.strip():
                 yield row
@@ -116,13 +118,13 @@ class TextCorpus:
         elif has_magic(self.path):
             found = [Path(name) for name in glob(str(path), recursive=True)]
         else:
-            raise ValueError(f"corpus.path={self.path}: no such file or folder")
+            raise Refused(f"corpus.path={self.path}: no such file or folder")
         files = [file for file in found if file.name.endswith(tuple(READERS)) and file.is_file()]
         if not files:
-            raise ValueError(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
+            raise Refused(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
         for file in files:
             if not file.stat().st_size:
-                raise ValueError(f"corpus file {file}: empty file")
+                raise Refused(f"corpus file {file}: empty file")
         return files
 
 
@@ -165,7 +167,7 @@ def read_parquet(corpus: TextCorpus, path: Path) -> Rows:
                     number += 1
                     yield number, _parquet_text(scalar, corpus.text_key)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"corpus file {path}: not a readable parquet file ({_one_line(error)})") from error
+        raise Refused(f"corpus file {path}: not a readable parquet file ({_one_line(error)})") from error
 
 
 READERS: dict[str, Callable[[TextCorpus, Path], Rows]] = {
@@ -202,9 +204,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
     except (EOFError, zlib.error, OSError) as error:
         why = f"unreadable after line {number} ({_one_line(error)})"
-        raise ValueError(f"corpus file {path}: {why}") from error
+        raise Refused(f"corpus file {path}: {why}") from error
     if number == 0:
-        raise ValueError(f"corpus file {path}: empty file")
+        raise Refused(f"corpus file {path}: empty file")
 
 
 def _decode(lines: list[bytes], start: int) -> str | BadRow:
@@ -242,13 +244,13 @@ def _check_column(schema: Any, num_rows: int, key: str, path: Path) -> None:
 
     if key not in schema.names:
         columns = ", ".join(schema.names)
-        raise ValueError(f"corpus file {path}: no column {key!r} (corpus.text_key), it has {columns}")
+        raise Refused(f"corpus file {path}: no column {key!r} (corpus.text_key), it has {columns}")
     kind = schema.field(key).type
     plain = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)):
-        raise ValueError(f"corpus file {path}: column {key!r} is {kind}, expected string")
+        raise Refused(f"corpus file {path}: column {key!r} is {kind}, expected string")
     if num_rows == 0:
-        raise ValueError(f"corpus file {path}: empty file, no rows")
+        raise Refused(f"corpus file {path}: empty file, no rows")
 
 
 def _parquet_text(scalar: Any, key: str) -> str | BadRow:
@@ -274,7 +276,7 @@ def _content_hash(path: Path) -> str:
             while block := file.read(1 << 20):
                 content.update(block)
     except OSError as error:
-        raise ValueError(f"corpus file {path}: unreadable ({_one_line(error)})") from error
+        raise Refused(f"corpus file {path}: unreadable ({_one_line(error)})") from error
     return content.hexdigest()
 
 
@@ -284,7 +286,7 @@ def _kind(value: object) -> str:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"corpus.{name}={value}: expected one of {', '.join(allowed)}")
+        raise Refused(f"corpus.{name}={value}: expected one of {', '.join(allowed)}")
 
 
 def _one_line(error: BaseException) -> str:

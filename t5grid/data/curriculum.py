@@ -7,6 +7,7 @@ from math import ceil
 from typing import Literal
 
 from t5grid.data.mixing import Mixing, Part, Phase
+from t5grid.refused import Refused
 
 WEIGHTS = {
     "none": (1.0, 0.0, 0.0),
@@ -72,7 +73,7 @@ def _grades(parts: Sequence[Part]) -> dict[str, list[int]]:
     grades: dict[str, set[int]] = {}
     for part in parts:
         if part.difficulty is None:
-            raise ValueError(
+            raise Refused(
                 f"mixing=curriculum: {part.name} has no difficulty; "
                 "strategy=single_task suite=programs mixes graded tasks only"
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from t5grid.config.build import AtLeast
+from t5grid.refused import Refused
 
 UNSUPERVISED = "unsupervised"
 """Name of the part that is unlabelled text."""
@@ -104,9 +105,9 @@ class ExamplesProportional(Mixing):
 
     def __post_init__(self) -> None:
         if self.limit_scale <= 0:
-            raise ValueError(f"mixing.limit_scale={self.limit_scale:g}: above 0 is needed")
+            raise Refused(f"mixing.limit_scale={self.limit_scale:g}: above 0 is needed")
         if self.scaled_limit is not None and self.scaled_limit < 1:
-            raise ValueError(
+            raise Refused(
                 f"mixing.limit={self.limit} times mixing.limit_scale={self.limit_scale:g}: "
                 f"leaves {self.scaled_limit:g} examples; at least 1 is needed"
             )
@@ -124,7 +125,7 @@ class ExamplesProportional(Mixing):
         limit = self._limit(part)
         size: float | None = limit if part.num_examples is None else part.num_examples
         if size is None:
-            raise ValueError("mixing.limit=null: the number of documents is known once they are encoded")
+            raise Refused("mixing.limit=null: the number of documents is known once they are encoded")
         scale = 1 / part.copies if self.halve_repeated else 1.0
         if part.of_benchmark and not self.limit_parts:
             return size * scale
@@ -148,7 +149,7 @@ class TemperatureScaled(ExamplesProportional):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.temperature <= 0:
-            raise ValueError(f"mixing.temperature={self.temperature:g}: above 0 is needed")
+            raise Refused(f"mixing.temperature={self.temperature:g}: above 0 is needed")
 
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
         """The rate of each part. Raises ValueError where they leave what a number can hold."""
@@ -157,7 +158,7 @@ class TemperatureScaled(ExamplesProportional):
         except OverflowError:
             rates = ()
         if not 0 < sum(rates) < math.inf:
-            raise ValueError(f"mixing.temperature={self.temperature:g}: too low, no number holds the rates")
+            raise Refused(f"mixing.temperature={self.temperature:g}: too low, no number holds the rates")
         return rates
 
 

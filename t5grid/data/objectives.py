@@ -17,6 +17,8 @@ from typing import ClassVar, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Int
 
+from t5grid.refused import Refused
+
 Tokens = Int[np.ndarray, "batch length"]
 Mask = Bool[np.ndarray, "batch length"]
 Pair = tuple[Int[np.ndarray, "batch inputs"], Int[np.ndarray, "batch targets"]]
@@ -45,7 +47,7 @@ def spans_to_sentinels(tokens: Tokens, mask: Mask, vocab_size: int, unique: bool
     starts[:, 1:] &= ~marked[:, :-1]
     number = np.cumsum(starts, axis=1, dtype=np.int32) if unique else np.int32(1)
     if (most := int(np.max(number, initial=0))) > vocab_size - FIRST_ORDINARY_ID:
-        raise ValueError(
+        raise Refused(
             f"objective: {most} corrupted spans in a piece need more than the {vocab_size} ids there are"
         )
     return compact(np.where(starts, vocab_size - number, tokens), (tokens != 0) & (~marked | starts))
@@ -183,7 +185,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _check_rate(key: str, value: object) -> None:
     if not (_is_number(value) and 0 < value < 1):
-        raise ValueError(f"objective.{key}={value}: a corruption rate lies between 0 and 1 (both excluded)")
+        raise Refused(f"objective.{key}={value}: a corruption rate lies between 0 and 1 (both excluded)")
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ class Objective:
         token.
         """
         if inputs_length < 2:
-            raise ValueError(f"inputs_length={inputs_length}: at least 2 (a token and its end mark)")
+            raise Refused(f"inputs_length={inputs_length}: at least 2 (a token and its end mark)")
         return inputs_length - 1, inputs_length
 
 
@@ -266,7 +268,7 @@ class BertStyle(MassStyle):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (_is_number(self.random_token_rate) and 0 <= self.random_token_rate <= 1):
-            raise ValueError(f"objective.random_token_rate={self.random_token_rate}: not in [0, 1]")
+            raise Refused(f"objective.random_token_rate={self.random_token_rate}: not in [0, 1]")
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         tokens = tokens.astype(np.int32)
@@ -294,7 +296,7 @@ class ReplaceSpans(Objective):
         _check_rate("rate", self.rate)
         cap, mean = self.targets_length_at_512, self.mean_targets_length(511)
         if not _is_number(cap) or cap != int(cap) or cap < mean:
-            raise ValueError(
+            raise Refused(
                 f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}"
             )
 
@@ -334,9 +336,9 @@ class RandomSpans(Objective):
         _check_rate("rate", self.rate)
         mean = self.mean_span_length
         if not (_is_number(mean) and mean >= 1):
-            raise ValueError(f"objective.mean_span_length={mean}: give at least 1 token")
+            raise Refused(f"objective.mean_span_length={mean}: give at least 1 token")
         if self.rate / mean > 1 - self.rate:
-            raise ValueError(f"objective.rate={self.rate}: more spans of {mean} than tokens between them")
+            raise Refused(f"objective.rate={self.rate}: more spans of {mean} than tokens between them")
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         return replace_spans(

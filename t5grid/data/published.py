@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from t5grid.config.build import AtLeast
 from t5grid.data.corpora import every_document
 from t5grid.data.vocabulary import Corpus
+from t5grid.refused import Refused
 
 WHOLE, BLOCK, NUM_BLOCKS = 64 << 20, 1 << 20, 64  # bytes: files up to 64 MiB are hashed whole
 
@@ -59,12 +60,12 @@ class HubCorpus:
             for row in rows.shard(rows.num_shards, shard):
                 number += 1
                 if not isinstance(text := row.get(self.text_key), str):
-                    raise ValueError(_no_text(self.text_key, row))
+                    raise Refused(_no_text(self.text_key, row))
                 if text.strip():
                     yield text
         except Exception as error:  # whatever the library meets in the file or on the way to it
             why = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-            raise ValueError(f"{self}, file {shard}, row {max(number, 1)}: {why}") from error
+            raise Refused(f"{self}, file {shard}, row {max(number, 1)}: {why}") from error
 
     def fingerprint(self) -> str:
         """Hash of what chooses the text: of a local copy its content, of the hub's the revision."""
@@ -98,7 +99,7 @@ def _local_files(corpus: HubCorpus) -> tuple[str, ...]:
     with _one_line(corpus):
         files = load_dataset_builder(place, corpus.subset).config.data_files or {}
         if corpus.split not in files:
-            raise ValueError(f"no split {corpus.split!r}, it has {', '.join(map(str, files)) or 'none'}")
+            raise Refused(f"no split {corpus.split!r}, it has {', '.join(map(str, files)) or 'none'}")
         return tuple(files[corpus.split])
 
 
@@ -108,9 +109,9 @@ def _one_line(corpus: HubCorpus) -> Iterator[None]:
     try:
         yield
     except ConnectionError as error:
-        raise ValueError(_unreachable(corpus)) from error
+        raise Refused(_unreachable(corpus)) from error
     except Exception as error:
-        raise ValueError(f"{corpus}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise Refused(f"{corpus}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
 def _place(corpus: HubCorpus) -> str:
@@ -119,13 +120,13 @@ def _place(corpus: HubCorpus) -> str:
         from t5grid.tasks import hub
 
         if not hub.reachable():
-            raise ValueError(_unreachable(corpus))
+            raise Refused(_unreachable(corpus))
         return corpus.repository
     folder = Path(corpus.root).expanduser().resolve() / corpus.repository
     if not folder.is_dir():
         found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
         holds = ", ".join(found) or "no repository"
-        raise ValueError(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
+        raise Refused(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
     return str(folder)
 
 
@@ -196,7 +197,7 @@ class Blend:
 
     def __post_init__(self) -> None:
         if self.parts.keys() != self.shares.keys():
-            raise ValueError(f"shares: one for each of {', '.join(self.parts)}, got {', '.join(self.shares)}")
+            raise Refused(f"shares: one for each of {', '.join(self.parts)}, got {', '.join(self.shares)}")
 
     def shards(self) -> list[int]:
         """One, as the order over all parts is what matters."""

@@ -23,6 +23,7 @@ from t5grid.data.chunking import pack_rows, piece_spans
 from t5grid.data.stream import key_of, permute
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.files import write_whole
+from t5grid.refused import Refused
 
 ENCODE_AT_ONCE = 1 << 20  # characters
 GROUP_AT_ONCE = 1 << 20  # pieces
@@ -45,7 +46,7 @@ def encode_corpus(
         progress(done, len(jobs))
     counts = _counts([path for *_, path in jobs])
     if counts["num_tokens"] == 0:
-        raise ValueError("corpus: no document is left to train on")
+        raise Refused("corpus: no document is left to train on")
     return counts
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from t5grid.config.build import Having
+from t5grid.refused import Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
@@ -33,7 +34,7 @@ class Vocabulary:
         self.size = self.num_pieces + num_sentinels
         ids = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
         if ids != (PAD, EOS, UNK):
-            raise ValueError(f"pad, eos and unk must have the ids 0, 1, 2, as in T5's; this model has {ids}")
+            raise Refused(f"pad, eos and unk must have the ids 0, 1, 2, as in T5's; this model has {ids}")
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -41,15 +42,15 @@ class Vocabulary:
         try:
             model = Path(path).read_bytes()
         except OSError as error:
-            raise ValueError(f"vocabulary.path={path}: {error.strerror}") from None
+            raise Refused(f"vocabulary.path={path}: {error.strerror}") from None
         try:
             if not model:  # SentencePiece takes no bytes for no model yet, and complains on stderr
                 raise RuntimeError
             return cls(model)
         except (RuntimeError, OSError):
-            raise ValueError(f"vocabulary.path={path}: not a SentencePiece model") from None
+            raise Refused(f"vocabulary.path={path}: not a SentencePiece model") from None
         except ValueError as error:
-            raise ValueError(f"vocabulary.path={path}: {error}") from None
+            raise Refused(f"vocabulary.path={path}: {error}") from None
 
     @property
     def fingerprint(self) -> str:
@@ -94,9 +95,9 @@ class Trained:
 
     def __post_init__(self) -> None:
         if self.num_pieces < 32:
-            raise ValueError(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
+            raise Refused(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
         if self.num_documents is not None and self.num_documents < 1:
-            raise ValueError(f"vocabulary.num_documents={self.num_documents}: at least 1, or null for all")
+            raise Refused(f"vocabulary.num_documents={self.num_documents}: at least 1, or null for all")
 
     @property
     def size(self) -> int:
@@ -132,9 +133,7 @@ class Trained:
             if reading.failure is not None:
                 raise reading.failure from None
             reason = re.sub(r"^.*?\]", "", str(error).splitlines()[-1]).strip() or "there is no text"
-            raise ValueError(
-                f"vocabulary.num_pieces={self.num_pieces}: cannot be trained: {reason}"
-            ) from None
+            raise Refused(f"vocabulary.num_pieces={self.num_pieces}: cannot be trained: {reason}") from None
         return model.getvalue()
 
     def fingerprint(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import nn
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.evaluation.predict import predict
+from t5grid.refused import Refused
 from t5grid.tasks.task import Record, chosen_by, has
 
 Scores = dict[str, dict[str, float]]
@@ -97,7 +98,7 @@ def load_records(column: Column, split: str, limit: int | None) -> dict[str, Seq
         records = {name: list(rows) for name, rows in records.items()}
     for name, rows in records.items():
         if not rows:
-            raise ValueError(f"task {name}: its {split} split has no rows")
+            raise Refused(f"task {name}: its {split} split has no rows")
     return records
 
 
@@ -106,7 +107,7 @@ def common_checkpoints(folders: Sequence[Path]) -> dict[int, list[Path]]:
     found = [checkpoint_paths(folder) for folder in folders]
     steps = [step for step in found[0] if all(step in paths for paths in found)]
     if not steps:
-        raise ValueError(f"{folders[0].name} and other members: no step has a checkpoint of each")
+        raise Refused(f"{folders[0].name} and other members: no step has a checkpoint of each")
     return {step: [paths[step] for paths in found] for step in steps}
 
 
@@ -116,5 +117,5 @@ def checkpoint_paths(folder: Path) -> dict[int, Path]:
 
     found = steps(folder / "checkpoints")
     if not found:
-        raise ValueError(f"{folder.name}: no sound checkpoint to evaluate")
+        raise Refused(f"{folder.name}: no sound checkpoint to evaluate")
     return found

@@ -10,6 +10,7 @@ from t5grid.execution.lock import holder
 from t5grid.execution.progress import line
 from t5grid.execution.slurm import queue as jobs
 from t5grid.execution.store import Store
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
 SHOWN = ("running", "queued", "failed", "cancelled", "blocked")
@@ -36,7 +37,7 @@ def matching(part: str, store: Store) -> list[str]:
     folders = sorted((store.root / kind).glob("*")) if kind not in ("", "..", ".") else []
     found = [f"{kind}/{folder.name}" for folder in folders if name in folder.name]
     if not found:
-        raise ValueError(f"{part}: no stage in {store.root} has it in its name")
+        raise Refused(f"{part}: no stage in {store.root} has it in its name")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from t5grid.config.identity import in_stable_names
 from t5grid.execution.store import Store
 from t5grid.files import read_json
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 from t5grid.stages.stage_file import description
 
@@ -40,7 +41,7 @@ class Known:
         if len(found) != 1:
             several = f"{len(found)} stages have it in their name: {', '.join(found[:5])}; say more of it"
             none = f"no stage in {self.store.root} or {self.records} has it in its name"
-            raise ValueError(f"{part}: {several if found else none}")
+            raise Refused(f"{part}: {several if found else none}")
         return found[0]
 
     def describe(self, identity: str) -> Description | None:

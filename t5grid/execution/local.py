@@ -24,6 +24,7 @@ from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import blocked
 from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, worker
 from t5grid.execution.store import Store
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
 GB = 2**30
@@ -66,9 +67,9 @@ class Local:
 
     def __post_init__(self) -> None:
         if self.num_workers is not None and self.num_workers < 1:
-            raise ValueError(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
+            raise Refused(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
         if self.memory is not None and self.memory < 1:
-            raise ValueError(f"executor.memory={self.memory}: at least 1 (GB), or null for what is free")
+            raise Refused(f"executor.memory={self.memory}: at least 1 (GB), or null for what is free")
 
     def waiting(self) -> "Local":
         """The same: it always stays until all is done."""
@@ -77,7 +78,7 @@ class Local:
     def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
         """Run every stage that is not done, parents first; a failed stage blocks its children only."""
         if runtime.num_nodes > 1:
-            raise ValueError(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
+            raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         outcome = Outcome(found=[stage for stage in stages if store.state(stage) == "done"])
         todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
         if todo:

@@ -18,6 +18,7 @@ from t5grid.config.identity import digest_of
 from t5grid.execution.lock import locked
 from t5grid.execution.store import Store
 from t5grid.files import file_whole, read_json, write_whole
+from t5grid.refused import Refused
 
 MADE = {
     "config": "where its data lie",
@@ -44,7 +45,7 @@ def merge(other: Path, store: Store, records: Path) -> Iterator[Merged]:
     """Bring in every finished stage of `other`. Raises ValueError where there is none."""
     found = sorted([*other.glob("*/*/record.json"), *other.glob("*/*.json")])
     if not found:
-        raise ValueError(f"{other}: no records; a store (runs/) or kept records (results/records/) is needed")
+        raise Refused(f"{other}: no records; a store (runs/) or kept records (results/records/) is needed")
     for path in found:
         is_stage = path.name == "record.json"
         identity = (

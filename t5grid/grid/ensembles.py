@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from t5grid.config.schema import Cell
 from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
+from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Stage
 
@@ -23,7 +24,7 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         if self.num_members < 2:
-            raise ValueError(f"strategy.num_members must be at least 2, not {self.num_members}")
+            raise Refused(f"strategy.num_members must be at least 2, not {self.num_members}")
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""

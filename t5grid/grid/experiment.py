@@ -7,6 +7,7 @@ from pathlib import Path
 from t5grid.config.build import build
 from t5grid.files import read_yaml
 from t5grid.grid.published import PaperReference, paper_row
+from t5grid.refused import Refused
 
 
 @dataclass
@@ -103,12 +104,12 @@ def load_experiment(path: Path | str) -> Experiment:
     try:
         experiment = build(plain, "experiment", Experiment)
     except ValueError as error:
-        raise ValueError(f"{path}: {str(error).replace('experiment.', '', 1)}") from None
+        raise Refused(f"{path}: {str(error).replace('experiment.', '', 1)}") from None
     if not isinstance(experiment, Experiment):
-        raise ValueError(f"{path}: a mapping with title, rows and more is needed")
+        raise Refused(f"{path}: a mapping with title, rows and more is needed")
     experiment.common = list(experiment.common)
     if problem := _problem(experiment):
-        raise ValueError(f"{path}: {problem}")
+        raise Refused(f"{path}: {problem}")
     for key, row in experiment.rows.items():
         _check_reference(path, key, row.paper)
     return replace(experiment, name=path.stem)
@@ -118,4 +119,4 @@ def _check_reference(path: Path, key: str, reference: PaperReference | None) -> 
     try:
         _ = reference and paper_row(reference)
     except ValueError as error:
-        raise ValueError(f"{path}: rows.{key}.paper: {error}") from error
+        raise Refused(f"{path}: rows.{key}.paper: {error}") from error

@@ -10,6 +10,7 @@ from t5grid.config.compose import data_folder
 from t5grid.config.schema import Cell, Cells
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.model_facts import check_names
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 
 MACHINE = ("runtime", "executor")
@@ -46,7 +47,7 @@ def experiment_path(name: str) -> Path:
         if (place / f"{name}.yaml").is_file():
             return place / f"{name}.yaml"
     known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
-    raise ValueError(f"no experiment {name!r}; there are {', '.join(known)}")
+    raise Refused(f"no experiment {name!r}; there are {', '.join(known)}")
 
 
 def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> Grid:
@@ -65,7 +66,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
             rows[key] = [(each, each.strategy.stages(each)) for each in cells]
         except ValueError as error:
-            raise ValueError(f"experiments/{name}.yaml, row {key}: {error}") from None
+            raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
     assert baseline is not None
     science = [word for word in overrides if word.split(".")[0].split("=")[0] not in MACHINE]

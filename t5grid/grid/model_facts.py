@@ -7,6 +7,7 @@ from fractions import Fraction
 from t5grid.config.build import nearest
 from t5grid.config.schema import Cell
 from t5grid.model.costs import step
+from t5grid.refused import Refused
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def check_names(names: Iterable[str], where: str) -> None:
     known = [field.name for field in fields(ModelFacts)]
     for name in names:
         if name not in known:
-            raise ValueError(f"{where}.{name}: no such fact{nearest(name, known)}")
+            raise Refused(f"{where}.{name}: no such fact{nearest(name, known)}")
 
 
 def shown_facts(cell: Cell, names: Iterable[str]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from t5grid.refused import Refused
+
 COLUMNS = ("GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo")
 """The seven columns of the study's tables (paper, section 3.1.5)."""
 
@@ -55,7 +57,7 @@ def paper_folder() -> Path:
     for place in _PLACES:
         if place.is_dir():
             return place
-    raise ValueError(f"results/paper: no published tables found, looked in {' and '.join(map(str, _PLACES))}")
+    raise Refused(f"results/paper: no published tables found, looked in {' and '.join(map(str, _PLACES))}")
 
 
 def _labels(rows: list[dict[str, str]], header: list[str]) -> list[str]:
@@ -90,7 +92,7 @@ def paper_table(name: str, folder: Path | None = None) -> tuple[PaperRow, ...]:
     place = folder or paper_folder()
     path = place / f"{name}.csv"
     if not path.is_file():
-        raise ValueError(f"paper table {name!r} is not published here; there are {_names(place)}")
+        raise Refused(f"paper table {name!r} is not published here; there are {_names(place)}")
     return _read(path)
 
 
@@ -105,7 +107,7 @@ def paper_row(reference: PaperReference, folder: Path | None = None) -> PaperRow
         if row.label == reference.row:
             return row
     possible = "; ".join(row.label for row in rows)
-    raise ValueError(f"paper row {reference.row!r} is not in {reference.table}, whose rows are: {possible}")
+    raise Refused(f"paper row {reference.row!r} is not in {reference.table}, whose rows are: {possible}")
 
 
 def paper_deviations(folder: Path | None = None) -> dict[str, float]:

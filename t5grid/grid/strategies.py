@@ -7,6 +7,7 @@ from typing import Any
 from t5grid.config.identity import essential
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.grid.pretrained import import_stage
+from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.multitask import MultitaskStage, parts_of
@@ -162,9 +163,9 @@ def multitask_stage(
     ValueError where there is nothing to train on, or a rate cannot be had.
     """
     if not columns and not unsupervised:
-        raise ValueError("strategy: no column is left to train on; name more in suite.use")
+        raise Refused("strategy: no column is left to train on; name more in suite.use")
     if cell.budget.pretrain.num_repeats:
-        raise ValueError("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
+        raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
     refuse_missing(cell.suite.chosen())
     cell.mixing.phases(parts_of(columns))
     groups = ("architecture", "size", "mixing", *(["objective"] if unsupervised else []))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from t5grid.model.architectures import Size, table_rows
+from t5grid.model.size import Size, table_rows
 from t5grid.model.transformer import (
     Batch,
     BlockMemory,

@@ -17,8 +17,9 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
-from t5grid.model.architectures import Size, table_rows
+from t5grid.model.size import Size, table_rows
 from t5grid.model.transformer import EncoderDecoder
+from t5grid.refused import Refused
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 VOCABULARY = "spiece.model"
@@ -132,7 +133,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     vocabulary = file.read_bytes() if file.is_file() else None
     if vocabulary and table_rows(_vocab_size(vocabulary, file)) != num_rows:
         number = f"{_vocab_size(vocabulary)} ids with sentinels"
-        raise ValueError(f"{file}: {number}, not what tensor shared.weight of {num_rows} rows is for")
+        raise Refused(f"{file}: {number}, not what tensor shared.weight of {num_rows} rows is for")
     return Checkpoint(folder, size, num_rows, entries, vocabulary)
 
 
@@ -142,7 +143,7 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
     The number of blocks is the model's own: an architecture may build fewer than the size says.
     """
     if type(model) is not EncoderDecoder:
-        raise ValueError(
+        raise Refused(
             f"a {type(model).__name__} has no twin in Hugging Face's T5: only an encoder-decoder has"
         )
     assert model.encoder is not None
@@ -150,7 +151,7 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
     names, tensors = tensor_names(size), {}
     for ours, parameter in model.named_parameters():
         if ours not in names:
-            raise ValueError(f"tensor {ours} {tuple(parameter.shape)} has no place in Hugging Face's T5")
+            raise Refused(f"tensor {ours} {tuple(parameter.shape)} has no place in Hugging Face's T5")
         tensor = parameter.detach().float()
         tensors[names[ours]] = (tensor.t() if _is_transposed(ours) else tensor).contiguous()
     write_whole(folder / WEIGHTS, serialise(tensors, metadata={"format": "pt"}))
@@ -163,9 +164,9 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
 
 def _refuse_other_files(folder: Path) -> None:
     if folder.suffix in PICKLED or (folder.is_dir() and _only_pickled(folder)):
-        raise ValueError(f"{folder}: pickled checkpoints are refused, as they can run code; give safetensors")
+        raise Refused(f"{folder}: pickled checkpoints are refused, as they can run code; give safetensors")
     if not folder.is_dir():
-        raise ValueError(f"{folder}: a folder with {CONFIG} and {WEIGHTS} is needed")
+        raise Refused(f"{folder}: a folder with {CONFIG} and {WEIGHTS} is needed")
 
 
 def _only_pickled(folder: Path) -> bool:
@@ -177,15 +178,15 @@ def _size(path: Path) -> tuple[Size, int]:
     """The measures in a config.json, and the rows of its id table."""
     config = _object(path)
     if config.get("model_type") != "t5":
-        raise ValueError(f"{path}: model_type={config.get('model_type')}: only t5 can be read")
+        raise Refused(f"{path}: model_type={config.get('model_type')}: only t5 can be read")
     for key, needed in FIXED.items():
         if config.get(key, needed) != needed:
-            raise ValueError(f"{path}: {key}={config[key]}: {needed} is needed, as in every T5 of the study")
+            raise Refused(f"{path}: {key}={config[key]}: {needed} is needed, as in every T5 of the study")
     feed_forward, dropout = config.get("feed_forward_proj", "relu"), config.get("dropout_rate", 0.1)
     if feed_forward not in tuple(FEED_FORWARD_NAMES):
-        raise ValueError(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
+        raise Refused(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
     if type(dropout) not in (int, float) or not 0 <= dropout < 1:
-        raise ValueError(f"{path}: dropout_rate={dropout}: a number from 0 up and below 1 is needed")
+        raise Refused(f"{path}: dropout_rate={dropout}: a number from 0 up and below 1 is needed")
     measures = {key: _count(config, key, path) for key in MEASURES}
     decoder = config.get("num_decoder_layers")
     decoder = None if decoder is None else _count(config, "num_decoder_layers", path)
@@ -207,7 +208,7 @@ def _is_tied(config: Mapping[str, Any]) -> bool:
 def _count(config: Mapping[str, Any], key: str, path: Path) -> int:
     value = config.get(key)
     if type(value) is not int or value < 1:
-        raise ValueError(f"{path}: {key}={value}: a whole number from 1 up is needed")
+        raise Refused(f"{path}: {key}={value}: a whole number from 1 up is needed")
     return value
 
 
@@ -215,11 +216,11 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise Refused(f"{path}: {error.strerror}") from None
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({' '.join(str(error).split())})") from None
+        raise Refused(f"{path}: not JSON ({' '.join(str(error).split())})") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: a JSON object is needed")
+        raise Refused(f"{path}: a JSON object is needed")
     return value
 
 
@@ -229,14 +230,14 @@ def _entries(folder: Path) -> dict[str, Entry]:
         return _header(folder / WEIGHTS)
     shards = _object(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(file, str) for file in shards.values()):
-        raise ValueError(f"{folder / INDEX}: weight_map: an object of tensor and file names is needed")
+        raise Refused(f"{folder / INDEX}: weight_map: an object of tensor and file names is needed")
     entries: dict[str, Entry] = {}
     for file in sorted(set(shards.values())):
         if Path(file).name != file:
-            raise ValueError(f"{folder / INDEX}: {file}: a shard lies in the same folder")
+            raise Refused(f"{folder / INDEX}: {file}: a shard lies in the same folder")
         entries |= _header(folder / file)
     for name in sorted(shards.keys() - entries.keys()):
-        raise ValueError(f"{folder / shards[name]}: tensor {name} is missing, though {INDEX} has it there")
+        raise Refused(f"{folder / shards[name]}: tensor {name} is missing, though {INDEX} has it there")
     return entries
 
 
@@ -251,13 +252,13 @@ def _header(path: Path) -> dict[str, Entry]:
         entries = {name: Entry(path, each["dtype"], tuple(each["shape"])) for name, each in header.items()}
         ends = sorted((8 + length + each["data_offsets"][1], name) for name, each in header.items())
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise Refused(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ValueError(f"{path}: cut short, or not a safetensors file: its header cannot be read") from None
+        raise Refused(f"{path}: cut short, or not a safetensors file: its header cannot be read") from None
     for end, name in ends:
         if end > available:
             shape = entries[name].shape
-            raise ValueError(
+            raise Refused(
                 f"{path}: cut short: tensor {name} {shape} ends at byte {end}, the file at {available}"
             )
     return entries
@@ -270,25 +271,23 @@ def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_r
     wanted = dict(_shapes(size, num_rows))
     for name, shape in wanted.items():
         if name not in entries:
-            raise ValueError(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
+            raise Refused(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
         if entries[name].shape != shape:
-            raise ValueError(f"{folder}: tensor {name} is {entries[name].shape}, by {CONFIG} {shape}")
+            raise Refused(f"{folder}: tensor {name} is {entries[name].shape}, by {CONFIG} {shape}")
         if entries[name].dtype not in FLOATS:
-            raise ValueError(f"{folder}: tensor {name} {shape} is {entries[name].dtype}: not a floating type")
+            raise Refused(f"{folder}: tensor {name} {shape} is {entries[name].dtype}: not a floating type")
     for name in sorted(entries.keys() - wanted.keys() - set(UNREAD)):
         shape = entries[name].shape
         if name not in ALIASES:
-            raise ValueError(
+            raise Refused(
                 f"{folder}: tensor {name} {shape} has no place in the T5 of {CONFIG}, which has none"
             )
         if shape != wanted["shared.weight"] or not torch.equal(
             _tensor(entries, name), _tensor(entries, "shared.weight")
         ):
-            raise ValueError(
-                f"{folder}: tensor {name} {shape} is not shared.weight, to which {CONFIG} ties it"
-            )
+            raise Refused(f"{folder}: tensor {name} {shape} is not shared.weight, to which {CONFIG} ties it")
     if table_rows(num_rows) != num_rows:
-        raise ValueError(
+        raise Refused(
             f"{folder / CONFIG}: vocab_size={num_rows}: a multiple of 128 is needed, as T5's tables are"
         )
 
@@ -297,7 +296,7 @@ def _check_deepest(folder: Path, entries: Mapping[str, Entry], block: str, shape
     """Before a model of any depth that a config may say is built."""
     name = f"{block}.layer.0.layer_norm.weight"
     if name not in entries:
-        raise ValueError(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
+        raise Refused(f"{folder}: tensor {name} is missing: {shape} by {CONFIG}, none is there")
 
 
 def _shapes(size: Size, num_rows: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -321,7 +320,7 @@ def _tensor(entries: Mapping[str, Entry], name: str) -> Tensor:
         with safe_open(entries[name].path, "pt") as file:
             return file.get_tensor(name).float()
     except SafetensorError as error:
-        raise ValueError(f"{entries[name].path}: tensor {name}: {' '.join(str(error).split())}") from None
+        raise Refused(f"{entries[name].path}: tensor {name}: {' '.join(str(error).split())}") from None
 
 
 def _vocab_size(model: bytes, path: Path | None = None) -> int:

@@ -6,14 +6,13 @@ builds once a batch and adds to the position bias; a stack knows nothing of arch
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from t5grid.model.architectures import Size, table_rows
 from t5grid.model.layers import (
     MASKED,
     Attention,
@@ -25,6 +24,7 @@ from t5grid.model.layers import (
     RMSNorm,
     product,
 )
+from t5grid.model.size import Size, table_rows
 
 Batch = dict[str, Tensor]
 FEED_FORWARDS = {"relu": FeedForward, "gated_gelu": GatedFeedForward}
@@ -301,45 +301,3 @@ class SharedEncoderDecoder(EncoderDecoder):
         self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
     ) -> Float[Tensor, "rows inputs width"]:
         return self.decoder(self.embedding(inputs), mask, bidirectional=True)
-
-
-class _CrossEntropy(torch.autograd.Function):
-    """Cross-entropy + z_loss * (log Z)^2 of each position, with one table-sized buffer for each direction.
-
-    Composed of torch's functions it takes four, and on a CPU most of the loss's time goes into fetching
-    memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, ids: Tensor, z_loss: float) -> Tensor:
-        log_probs = F.log_softmax(logits, dim=-1)
-        losses = -log_probs.gather(-1, ids)
-        log_z = logits.gather(-1, ids) + losses
-        ctx.save_for_backward(log_probs, ids, log_z)
-        ctx.z_loss = z_loss
-        return (losses + z_loss * log_z.square())[..., 0]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        log_probs, ids, log_z = ctx.saved_tensors
-        gradient = gradient[..., None]
-        result = log_probs.exp().mul_(gradient * (1 + 2 * ctx.z_loss * log_z))
-        return result.scatter_add_(-1, ids, -gradient), None, None
-
-
-def loss(
-    logits: Float[Tensor, "rows targets table"],
-    targets: Int[Tensor, "rows targets"],
-    z_loss: float = 1e-4,
-    per_token: bool = False,
-) -> Float[Tensor, ""]:
-    """Cross-entropy + z_loss * (log Z)^2, summed over targets above 0 and divided by the number of positions.
-
-    The authors divide by all target positions, padding included; `per_token` divides by those above 0. They
-    use the z term in training only: give z_loss=0 for an evaluation. Negative targets are positions without
-    loss.
-    """
-    counted = targets > 0
-    losses = _CrossEntropy.apply(logits.float(), targets.clamp(min=0)[..., None], z_loss)
-    number = counted.sum().clamp(min=1) if per_token else targets.numel()
-    return (losses * counted).sum() / number

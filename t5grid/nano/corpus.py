@@ -29,6 +29,7 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
+from t5grid.refused import Refused
 
 VERSION = 1
 """Raised by hand when the same settings make other text."""
@@ -251,15 +252,15 @@ class NanoCorpus:
 
     def __post_init__(self) -> None:
         if self.num_documents < 1 or self.documents_per_shard < 1:
-            raise ValueError(
+            raise Refused(
                 f"corpus: num_documents {self.num_documents} and documents_per_shard"
                 f" {self.documents_per_shard} must be at least 1"
             )
         if not 0 <= self.rubbish <= 1:
-            raise ValueError(f"corpus: rubbish {self.rubbish}: expected a share from 0 to 1")
+            raise Refused(f"corpus: rubbish {self.rubbish}: expected a share from 0 to 1")
         unknown = [name for name in self.genres or () if name not in GENRES]
         if unknown or (self.genres is not None and not self.genres):
-            raise ValueError(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
+            raise Refused(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
 
     def fingerprint(self) -> str:
         """Identity of the text: settings and version, not the code."""

@@ -28,6 +28,7 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
+from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")
@@ -138,7 +139,7 @@ class Translation(NanoTask):
     def __post_init__(self) -> None:
         names = [language.name for language in languages.LANGUAGES]
         if self.language not in names:
-            raise ValueError(f"{self.name}: language {self.language!r}: expected one of {names}")
+            raise Refused(f"{self.name}: language {self.language!r}: expected one of {names}")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (language,) = (language for language in languages.LANGUAGES if language.name == self.language)

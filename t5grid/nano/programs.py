@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 
 from t5grid.config.build import AtLeast
 from t5grid.nano.dice import Dice
+from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
 Count = Annotated[int, AtLeast(1)]
@@ -56,7 +57,7 @@ class GradedTask:
             ValueError: no such split, or the task has too few different rows for three of them.
         """
         if split not in self.roles:
-            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
+            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
         dice = Dice("programs", *self._settings, split)
         return [self._row(dice, split) for _ in range(self.num_rows(split))]
 
@@ -65,7 +66,7 @@ class GradedTask:
             inputs, targets = self.pair(dice)
             if split_of(inputs) == split:
                 return {"inputs": inputs, "targets": targets}
-        raise ValueError(f"{self.name}: too easy to have rows of its own for {split}")
+        raise Refused(f"{self.name}: too easy to have rows of its own for {split}")
 
     def score(self, records: Sequence[Record], predictions: list[str]) -> Scores:
         """Share of rows predicted exactly, and of characters that stand where they should, in per cent."""

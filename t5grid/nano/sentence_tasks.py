@@ -28,6 +28,7 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
+from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
 PATIENCE = 3000
@@ -75,7 +76,7 @@ class NanoTask:
         """
         sizes = {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}
         if split not in sizes:
-            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
+            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
         dice = Dice("nano task", type(self).__name__, self.name, self.seed, split)
         rows: dict[str, Record] = {}
         order: list[int] = []
@@ -92,7 +93,7 @@ class NanoTask:
             content, made = self.candidate(dice, label)
             if made and self.usable(content, split) and not any(new["inputs"] in rows for new in made):
                 return made
-        raise ValueError(
+        raise Refused(
             f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={wanted}"
         )
 

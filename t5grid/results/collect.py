@@ -7,6 +7,7 @@ from typing import Any
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
+from t5grid.refused import Refused
 from t5grid.results.records import record_of
 from t5grid.results.table import Column, Facts, Hole, Table, build_table
 from t5grid.stages.stage import Stage, with_parents
@@ -54,7 +55,7 @@ def _score(record: dict[str, Any]) -> float:
     """The score of a record. Raises ValueError where somebody wrote something else into it."""
     score = record.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise ValueError(f"{record.get('identity')}: its record.json says score={score}: a number is needed")
+        raise Refused(f"{record.get('identity')}: its record.json says score={score}: a number is needed")
     return score
 
 

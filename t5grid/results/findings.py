@@ -17,6 +17,7 @@ from yaml import YAMLError
 
 from t5grid.config.build import AtLeast, Having, build
 from t5grid.grid.published import COLUMNS, paper_deviations, paper_folder
+from t5grid.refused import Refused
 from t5grid.results.table import WIDTH, Table
 
 AGREES, CONTRADICTS, NOISE, NOT_RUN = "agrees", "contradicts", "within noise", "not run"
@@ -209,16 +210,16 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
     try:
         plain = OmegaConf.to_container(OmegaConf.load(path))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
+        raise Refused(f"{path}: {error.strerror or error}") from error
     except (OmegaConfBaseException, YAMLError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
+        raise Refused(f"{path}: {' '.join(str(error).split())}") from error
     assert isinstance(plain, dict)
     claims = {}
     for name, value in plain.items():
         try:
             claims[str(name)] = build(value, str(name), Claim)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise Refused(f"{path}: {error}") from None
     return claims
 
 
@@ -262,7 +263,7 @@ def findings(claims: Mapping[str, Claim], tables: Mapping[str, Table]) -> list[F
         for key in (key for test in claim.tests for key in test.rows):
             if key not in known:
                 where = f"claims.yaml: {name}: experiments/{claim.experiment}.yaml"
-                raise ValueError(f"{where} has no row {key!r}; there are {', '.join(known)}")
+                raise Refused(f"{where} has no row {key!r}; there are {', '.join(known)}")
         ours, paper = answer(claim, evidence_of(table)), answer(claim, paper_evidence(table))
         found.append(Finding(name, claim, ours, paper))
     return found

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
+from t5grid.refused import Refused
 from t5grid.results import findings, report
 from t5grid.results.collect import table_of
 from t5grid.results.figures import draw, write_figures
@@ -66,7 +67,7 @@ def serve_report(study: Study, port: int, open_browser: bool) -> None:
     try:
         server = report.server(study, port)
     except OSError as error:
-        raise ValueError(f"report: --port {port}: {error.strerror}; 0 takes any free port") from None
+        raise Refused(f"report: --port {port}: {error.strerror}; 0 takes any free port") from None
     url = f"http://127.0.0.1:{server.server_address[1]}/"
     print(f"{url} (Ctrl-C ends it)", flush=True)
     if open_browser:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from t5grid.grid.experiment import Experiment
 from t5grid.grid.published import PaperRow, paper_deviations, paper_row
+from t5grid.refused import Refused
 
 WIDTH = 2.0
 """Scores this many baseline standard deviations below the best are still bold (paper, section 3.1.5)."""
@@ -201,7 +202,7 @@ def _check_names(
 ) -> None:
     for name in given:
         if name not in possible:
-            raise ValueError(f"table: scores for {what} {name!r}, there are {', '.join(possible)}")
+            raise Refused(f"table: scores for {what} {name!r}, there are {', '.join(possible)}")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from t5grid.config import compose
 from t5grid.config.schema import Cells, build
-from t5grid.config.schema import compose as composing
 from t5grid.files import folder_whole, write_whole
-from t5grid.model.architectures import EncoderDecoder, Size
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.size import Size
+from t5grid.refused import Refused
 from t5grid.stages.model import build_model
 from t5grid.stages.stage_file import FILE, TrainedModel, trained_model
 from t5grid.stages.text import VOCABULARY
@@ -40,7 +42,7 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
 def _size_overrides(size: Size) -> list[str]:
     """The option of these measures (dropout apart), else the measures one by one."""
     cells = Cells()  # composes what the options have in common once
-    for name in composing.options("size"):
+    for name in compose.options("size"):
         if measures(cells.load([f"size={name}"]).size) == measures(size):
             return [f"size={name}"]
     words = measures(size) | {"dropout": size.dropout}
@@ -67,14 +69,14 @@ def export_checkpoint(source: Path, target: Path, step: int | None = None) -> No
         with folder_whole(target) as folder:
             write_checkpoint(model, size, vocabulary, folder)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        raise Refused(f"{source}: {error}") from None
 
 
 def _vocab_size(trained: TrainedModel, vocabulary: bytes | None) -> int:
     from t5grid.data.vocabulary import Vocabulary
 
     if vocabulary is None and "vocab_size" not in trained.config:
-        raise ValueError(f"{trained.folder}: its vocabulary stage is not beside it")
+        raise Refused(f"{trained.folder}: its vocabulary stage is not beside it")
     return trained.config["vocab_size"] if vocabulary is None else Vocabulary(vocabulary).size
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage
 from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints
@@ -147,4 +148,4 @@ def _refuse_lost(context: Context, stage: Stage, step: int, sound: Collection[in
     if step not in sound:
         record = context.folder_of(stage) / "record.json"
         again = f"delete {record}, and the same command makes it again"
-        raise ValueError(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")
+        raise Refused(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 
 
@@ -18,7 +19,7 @@ class ImportStage(Stage):
 
         source = checkpoints.newest(Path(self.config["path"]) / "checkpoints")
         if digest_in(source) != self.content["weights"]:
-            raise ValueError(f"{self.config['path']}: its newest sound checkpoint is not the one asked for")
+            raise Refused(f"{self.config['path']}: its newest sound checkpoint is not the one asked for")
         target = context.folder_of(self) / "checkpoints" / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)

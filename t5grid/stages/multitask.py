@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from t5grid.config.schema import Column, PretrainBudget, build
 from t5grid.data import mixing
 from t5grid.files import read_json
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.text import COUNTS
 from t5grid.stages.training_stage import NUM_KEPT, TrainingStage
@@ -144,7 +145,7 @@ def parts_of(columns: Mapping[str, Column], sizes: Mapping[str, int] | None = No
             size = sizes[f"{key}.{name}"] if sizes else num_training_rows(task)
             if size == 0:
                 where = f"suite.columns.{key}.tasks.{name}"
-                raise ValueError(f"{where}: no training rows to mix in; leave it out with ~{where}")
+                raise Refused(f"{where}: no training rows to mix in; leave it out with ~{where}")
             difficulty = getattr(task, "difficulty", None)
             parts.append(mixing.Part(f"{key}.{name}", size, copies[name], len(each) > 1, difficulty))
     return parts

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from t5grid.config.identity import digest_of
 from t5grid.config.schema import Runtime
+from t5grid.refused import Refused
 from t5grid.stages.workload import Built, Workload
 
 Report = Callable[[dict[str, Any]], None]
@@ -48,7 +49,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^/\\\0]+", self.name):
-            raise ValueError(f"{self.kind} {self.name!r}: a stage's name stands in a path, without / and \\")
+            raise Refused(f"{self.kind} {self.name!r}: a stage's name stands in a path, without / and \\")
 
     @cached_property
     def hash(self) -> str:

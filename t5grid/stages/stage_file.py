@@ -23,6 +23,7 @@ from yaml import YAMLError
 from t5grid.config.build import check_allowed, current_path
 from t5grid.config.identity import is_ours
 from t5grid.files import write_whole
+from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage
@@ -61,13 +62,13 @@ def description(path: Path, keys: Sequence[str] = KEYS) -> dict[str, Any]:
     try:
         told: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
+        raise Refused(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+        raise Refused(f"{path}: {' '.join(str(error).split())}") from None
     if not (
         isinstance(told, dict) and all(key in told for key in keys) and isinstance(told["parents"], list)
     ):
-        raise ValueError(f"{path}: {', '.join(keys)} of a stage are needed")
+        raise Refused(f"{path}: {', '.join(keys)} of a stage are needed")
     return told
 
 
@@ -87,7 +88,7 @@ def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
         name = told["identity"].partition("/")[2].rpartition("-")[0]
         stage = _kind(told, path)(name, told["config"], told["content"], parents)
         if stage.identity != told["identity"]:
-            raise ValueError(
+            raise Refused(
                 f"{path}: of another version of t5grid, which called it {told['identity']}; "
                 f"it is {stage.identity} by now"
             )
@@ -100,13 +101,13 @@ def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
     if "class" not in told:
         kinds = {cls.kind: cls for cls in KINDS}
         if told["kind"] not in kinds:
-            raise ValueError(f"{path}: kind={told['kind']}: no such kind; there are {', '.join(kinds)}")
+            raise Refused(f"{path}: kind={told['kind']}: no such kind; there are {', '.join(kinds)}")
         return kinds[told["kind"]]
     check_allowed(told["class"], f"{path}: class")
     module, _, last = current_path(told["class"]).rpartition(".")
     cls = getattr(importlib.import_module(module), last, None)
     if not (isinstance(cls, type) and issubclass(cls, Stage)):
-        raise ValueError(f"{path}: class={told['class']}: not a kind of stage")
+        raise Refused(f"{path}: class={told['class']}: not a kind of stage")
     return cls
 
 
@@ -137,27 +138,27 @@ class TrainedModel:
         """The file of a step, the last if None. Raises ValueError."""
         if step is not None and step not in self.checkpoints:
             steps = ", ".join(map(str, self.checkpoints))
-            raise ValueError(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
+            raise Refused(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
         return self.checkpoints[max(self.checkpoints) if step is None else step]
 
 
 def trained_model(folder: Path) -> TrainedModel:
     """What a folder of ours says of the model in it; nothing heavy is read. Raises ValueError."""
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder")
+        raise Refused(f"{folder}: no such folder")
     if not (folder / FILE).is_file():
         told = "a folder that t5grid import or a stage wrote is needed"
         if (folder / "config.json").is_file():
             told = f"Hugging Face's form; make it ours first: t5grid import {folder} DIR"
-        raise ValueError(f"{folder}: {told}")
+        raise Refused(f"{folder}: {told}")
     try:
         described = description(folder / FILE, ("kind", "config", "parents"))
         config = described["config"]
         assert isinstance(config, dict) and config["architecture"] and config["size"]
     except (ValueError, LookupError, AssertionError):
-        raise ValueError(f"{folder / FILE}: architecture and size of a trained model are not in it") from None
+        raise Refused(f"{folder / FILE}: architecture and size of a trained model are not in it") from None
     files = sorted((folder / "checkpoints").glob("step-*.safetensors"))
     steps = {int(match[1]): path for path in files if (match := STEP.fullmatch(path.stem))}
     if not steps:
-        raise ValueError(f"{folder}: no checkpoint is in it")
+        raise Refused(f"{folder}: no checkpoint is in it")
     return TrainedModel(folder, str(described["kind"]), config, tuple(map(str, described["parents"])), steps)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from t5grid.refused import Refused
 from t5grid.tasks.task import has
 
 Standing = dict[str, dict[str, dict[str, dict[str, int | None]]]]
@@ -26,7 +27,7 @@ def refuse_missing(columns: Mapping[str, Any]) -> None:
         first.source.files(first.split)
     except ValueError as error:
         more = "; ".join(list(lacking)[1:])
-        raise ValueError(f"{error}{f' (and it lacks {more})' if more else ''}") from None
+        raise Refused(f"{error}{f' (and it lacks {more})' if more else ''}") from None
 
 
 def left_out(columns: Mapping[str, Any]) -> list[str]:

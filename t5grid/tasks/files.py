@@ -15,6 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from t5grid.refused import Refused
+
 SUFFIXES = (".parquet", ".jsonl", ".json", ".jsonl.gz", ".json.gz", ".tsv", ".csv")
 
 
@@ -30,7 +32,7 @@ def read_table(paths: Sequence[Path]) -> Any:
     try:
         return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowException as error:
-        raise ValueError(f"{paths[0].parent}: files of different columns ({_one_line(error)})") from None
+        raise Refused(f"{paths[0].parent}: files of different columns ({_one_line(error)})") from None
 
 
 def num_rows(paths: Sequence[Path]) -> int:
@@ -66,7 +68,7 @@ def _read(path: Path) -> Any:
             return pq.read_table(path)
         return _table(path, _text_rows(path))
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+        raise Refused(f"{path}: unreadable ({_one_line(error)})") from None
 
 
 def _table(path: Path, rows: list[dict[str, Any]]) -> Any:
@@ -81,7 +83,7 @@ def _table(path: Path, rows: list[dict[str, Any]]) -> Any:
             row = (
                 bisect_left(range(1, len(rows)), True, key=lambda end: bool(_misfit(values[name][:end]))) + 1
             )
-            raise ValueError(f"{path}, row {row}: column {name!r}: {why}")
+            raise Refused(f"{path}, row {row}: column {name!r}: {why}")
         arrays.append(pa.array(values[name]))
     return pa.Table.from_arrays(arrays, names=names)
 
@@ -106,7 +108,7 @@ def _num_rows(path: Path) -> int:
     try:
         return pq.read_metadata(path).num_rows
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+        raise Refused(f"{path}: unreadable ({_one_line(error)})") from None
 
 
 def _text_rows(path: Path) -> list[dict[str, Any]]:
@@ -124,10 +126,10 @@ def _text(path: Path) -> str:
             data = file.read()
         return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: unreadable ({_one_line(error)})") from None
+        raise Refused(f"{path}: unreadable ({_one_line(error)})") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
+        raise Refused(f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -135,9 +137,9 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError as error:
         why = f"not JSON, expected one object a line ({_one_line(error)})"
-        raise ValueError(f"{path}, row {number}: {why}") from None
+        raise Refused(f"{path}, row {number}: {why}") from None
     if not isinstance(row, dict):
-        raise ValueError(f"{path}, row {number}: a JSON {type(row).__name__}, expected one object a line")
+        raise Refused(f"{path}, row {number}: a JSON {type(row).__name__}, expected one object a line")
     return row
 
 
@@ -149,16 +151,16 @@ def _separated(path: Path, separator: str) -> list[dict[str, Any]]:
         columns = next(reader, [])
         for name in filter(None, columns):
             if columns.count(name) > 1:
-                raise ValueError(f"{path}: its first line names column {name!r} {columns.count(name)} times")
+                raise Refused(f"{path}: its first line names column {name!r} {columns.count(name)} times")
         for row in reader:
             where = f"{path}, row {len(rows) + 1}"
             if separator == "\t" and any("\n" in value for value in row):
-                raise ValueError(f"{where}: a line break in a value; is a quotation mark left open?")
+                raise Refused(f"{where}: a line break in a value; is a quotation mark left open?")
             if len(row) != len(columns):
-                raise ValueError(f"{where}: {len(row)} values, its first line names {len(columns)} columns")
+                raise Refused(f"{where}: {len(row)} values, its first line names {len(columns)} columns")
             rows.append(dict(zip(columns, row, strict=True)))
     except csv.Error as error:
-        raise ValueError(f"{path}, row {len(rows) + 1}: {_one_line(error)}") from None
+        raise Refused(f"{path}, row {len(rows) + 1}: {_one_line(error)}") from None
     return rows
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from t5grid.refused import Refused
 from t5grid.tasks.labelled import Classification, HubTask
 from t5grid.tasks.metrics import (
     INVALID,
@@ -239,4 +240,4 @@ class STSB(HubTask):
             if role == "test" and label == INVALID:
                 continue
             if not isinstance(label, int | float) or not 0 <= label <= 5:
-                raise ValueError(f"{where}, row {number}: label {label!r}, expected a number from 0 to 5")
+                raise Refused(f"{where}, row {number}: label {label!r}, expected a number from 0 to 5")

@@ -18,6 +18,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
+from t5grid.refused import Refused
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
 
 REACH_SECONDS = 5.0
@@ -65,7 +66,7 @@ class Source:
         try:
             return read_table(self.files(split))
         except ValueError as error:
-            raise ValueError(_named(error, self.where(split))) from None
+            raise Refused(_named(error, self.where(split))) from None
 
     def files(self, split: str) -> list[Path]:
         """The files of a split of a local copy. Raises ValueError where there is none."""
@@ -75,7 +76,7 @@ class Source:
             found = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
         elif self.config not in configs:
             names = ", ".join(configs) or "none"
-            raise ValueError(
+            raise Refused(
                 f"{self.where(split)}: no configuration {self.config!r} in {folder}, it has {names}"
             )
         else:
@@ -84,7 +85,7 @@ class Source:
         files = [path for path in dict.fromkeys(matches) if path.name.endswith(SUFFIXES)]
         if not files:
             there = ", ".join(name for name in found if name != split) or "no other"
-            raise ValueError(f"{self.where(split)}: no such split in {folder}, it has {there}")
+            raise Refused(f"{self.where(split)}: no such split in {folder}, it has {there}")
         return files
 
     def has(self, split: str) -> bool:
@@ -112,18 +113,14 @@ class Source:
     def _folder(self, where: str) -> Path:
         base = Path(str(self.root)).expanduser().resolve()
         if not base.is_dir():
-            raise ValueError(f"{where}: suite.root={self.root} is not a folder")
+            raise Refused(f"{where}: suite.root={self.root} is not a folder")
         if self.revision is not None:
-            raise ValueError(
-                f"{where}: suite.revision={self.revision} means nothing with suite.root, a folder"
-            )
+            raise Refused(f"{where}: suite.revision={self.revision} means nothing with suite.root, a folder")
         folder = base / self.repository
         if not folder.is_dir():
             found = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
             holds = ", ".join(found) or "none"
-            raise ValueError(
-                f"{where}: no folder {self.repository} in suite.root={self.root}, it holds {holds}"
-            )
+            raise Refused(f"{where}: no folder {self.repository} in suite.root={self.root}, it holds {holds}")
         return folder
 
 
@@ -145,7 +142,7 @@ def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, 
             {str(each["config_name"]): _patterns(each["data_files"]) for each in configs} if configs else None
         )
     except (YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{readme}: its front matter is no list of configurations ({error!r})") from None
+        raise Refused(f"{readme}: its front matter is no list of configurations ({error!r})") from None
     return found or None
 
 
@@ -159,9 +156,9 @@ def _patterns(data_files: Any) -> dict[str, list[str]]:
 
 def _from_hub(repository: str, config: str, split: str, revision: str | None, where: str) -> Any:
     if Path(repository).is_dir():
-        raise ValueError(f"{where}: the folder ./{repository} would hide the hub's; suite.root=. reads it")
+        raise Refused(f"{where}: the folder ./{repository} would hide the hub's; suite.root=. reads it")
     if not reachable():
-        raise ValueError(out_of_reach(where))
+        raise Refused(out_of_reach(where))
     from datasets import load_dataset
     from datasets.exceptions import DatasetGenerationError
 
@@ -169,9 +166,9 @@ def _from_hub(repository: str, config: str, split: str, revision: str | None, wh
         rows = load_dataset(repository, config, split=split, revision=revision)
         return rows.with_format("arrow")[:]
     except ConnectionError as error:
-        raise ValueError(out_of_reach(where)) from error
+        raise Refused(out_of_reach(where)) from error
     except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
-        raise ValueError(f"{where}: {_one_line(error)}") from error
+        raise Refused(f"{where}: {_one_line(error)}") from error
 
 
 def reachable() -> bool:

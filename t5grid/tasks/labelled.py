@@ -14,6 +14,7 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
+from t5grid.refused import Refused
 from t5grid.tasks.hub import Source
 from t5grid.tasks.metrics import INVALID, Scores
 from t5grid.tasks.task import Record, Row
@@ -184,7 +185,7 @@ class HubTask:
             ValueError: one line that names the data set, the split and the row.
         """
         if split not in self.splits:
-            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
+            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         return self._formatted(evenly_spaced(self.table(split), count), split)
 
@@ -283,7 +284,7 @@ class Classification(HubTask):
         for number, label in enumerate(table["label"].to_pylist()):
             if type(label) is not int or label not in allowed:
                 classes = ", ".join(f"{index} {name}" for index, name in enumerate(self.labels))
-                raise ValueError(f"{where}, row {number}: label {label!r}, expected one of {classes}")
+                raise Refused(f"{where}, row {number}: label {label!r}, expected one of {classes}")
 
 
 def check_table(table: Any, texts: Sequence[str], others: Sequence[str], where: str) -> None:
@@ -296,17 +297,17 @@ def check_table(table: Any, texts: Sequence[str], others: Sequence[str], where: 
     import pyarrow.types as types
 
     if not table.num_rows:
-        raise ValueError(f"{where}: no rows")
+        raise Refused(f"{where}: no rows")
     for column in (*texts, *others):
         if column not in table.schema.names:
-            raise ValueError(f"{where}: no column {column!r}, it has {', '.join(table.schema.names)}")
+            raise Refused(f"{where}: no column {column!r}, it has {', '.join(table.schema.names)}")
     for column in texts:
         values = table[column]
         if not (types.is_string(values.type) or types.is_large_string(values.type)):
-            raise ValueError(f"{where}: column {column!r} is {values.type}, expected text")
+            raise Refused(f"{where}: column {column!r} is {values.type}, expected text")
         if values.null_count:
             row = compute.index(compute.is_null(values), True).as_py()
-            raise ValueError(f"{where}, row {row}: column {column!r} is null, expected text")
+            raise Refused(f"{where}, row {row}: column {column!r} is null, expected text")
 
 
 def evenly_spaced(table: Any, count: int | None) -> Any:
@@ -315,7 +316,7 @@ def evenly_spaced(table: Any, count: int | None) -> Any:
     if count is None or count >= total:
         return table
     if count < 1:
-        raise ValueError(f"num_train or num_validation is {count}, expected at least 1 (or null for all)")
+        raise Refused(f"num_train or num_validation is {count}, expected at least 1 (or null for all)")
     return table.take([place * total // count for place in range(count)])
 
 

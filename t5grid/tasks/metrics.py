@@ -13,6 +13,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
+from t5grid.refused import Refused
+
 INVALID = -1
 Scores = dict[str, float]
 
@@ -81,7 +83,7 @@ def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Score
     _check(answers, predictions)
     for row, accepted in enumerate(answers):
         if not accepted:
-            raise ValueError(f"squad metric: row {row} has no answer, expected at least one")
+            raise Refused(f"squad metric: row {row} has no answer, expected at least one")
     pairs = list(zip(answers, predictions, strict=True))
     return {
         "em": _percent([max(_exact(a, p) for a in accepted) for accepted, p in pairs]),
@@ -201,7 +203,7 @@ def normalise_trivia_answer(text: str) -> str:
 def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
     if len(targets) != len(predictions) or not targets:
         sizes = f"{len(targets)} targets and {len(predictions)} predictions"
-        raise ValueError(f"a metric needs equally many, and at least one, got {sizes}")
+        raise Refused(f"a metric needs equally many, and at least one, got {sizes}")
 
 
 def _span(context: str, prediction: str) -> str:

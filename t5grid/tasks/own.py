@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from t5grid.config.build import AtLeast, nearest
+from t5grid.refused import Refused
 from t5grid.tasks import metrics
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
 from t5grid.tasks.labelled import Formatted, Part, digest, evenly_spaced
@@ -72,16 +73,16 @@ class OwnTask:
 
     def __post_init__(self) -> None:
         if not self.metrics:
-            raise ValueError(f"metrics: at least one is needed{nearest('', METRICS)}")
+            raise Refused(f"metrics: at least one is needed{nearest('', METRICS)}")
         for metric in self.metrics:
             if metric not in METRICS:
-                raise ValueError(f"metrics: no metric {metric!r}{nearest(metric, METRICS)}")
+                raise Refused(f"metrics: no metric {metric!r}{nearest(metric, METRICS)}")
             if metric in OF_CLASSES and not self.labels:
-                raise ValueError(f"metrics: {metric} needs labels, such as labels={{0: easy, 1: hard}}")
+                raise Refused(f"metrics: {metric} needs labels, such as labels={{0: easy, 1: hard}}")
         for key in ("inputs", "targets"):
             columns_of(getattr(self, key), key)
         if self.round_to is not None and not self.round_to > 0:
-            raise ValueError(f"round_to={self.round_to}: a number above 0 is needed")
+            raise Refused(f"round_to={self.round_to}: a number above 0 is needed")
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -109,16 +110,16 @@ class OwnTask:
             ValueError: one line that names the file and the row (from 1) or the column.
         """
         if split not in self.roles:
-            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
+            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
         table, where = self.source.table(split), str(self.source.files(split)[0])
         if not len(table):
             held = f", as held_out={self.held_out}" if split == "validation" and not self.validation else ""
-            raise ValueError(f"{where}: no rows for {split}{held}")
+            raise Refused(f"{where}: no rows for {split}{held}")
         for key in ("inputs", "targets"):
             for column in columns_of(getattr(self, key), key):
                 if column not in table.schema.names and (key == "inputs" or split != "test"):
                     there = nearest(column, table.schema.names)
-                    raise ValueError(f"{where}: no column {column!r} of task {self.name}'s {key}{there}")
+                    raise Refused(f"{where}: no column {column!r} of task {self.name}'s {key}{there}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         rows = evenly_spaced(table, count)
         made = []
@@ -127,17 +128,17 @@ class OwnTask:
                 made.append(self._checked(self.record(row), split))
             except ValueError as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
-                raise ValueError(f"{where}, row {number}: {error}") from None
+                raise Refused(f"{where}, row {number}: {error}") from None
         return made
 
     def _checked(self, record: Record, split: str) -> Record:
         """The record if it can be learnt and scored; rows of "test" need no targets. Raises ValueError."""
         text = record["targets"]
         if split != "test" and not text.strip():
-            raise ValueError(f"targets={self.targets!r} leaves no text")
+            raise Refused(f"targets={self.targets!r} leaves no text")
         numbers = [name for name in self.metrics if METRICS[name] is _correlation]
         if split != "test" and numbers and not math.isfinite(metrics.string_to_float(text, math.nan)):
-            raise ValueError(f"the target is {text!r}, expected a number, as {numbers[0]} compares")
+            raise Refused(f"the target is {text!r}, expected a number, as {numbers[0]} compares")
         return record
 
     def record(self, row: Row) -> Record:
@@ -153,13 +154,13 @@ class OwnTask:
         if self.labels is not None:
             texts = {str(key): text for key, text in self.labels.items()}
             if str(value) not in texts:
-                raise ValueError(f"column {column!r} is {value!r}, expected one of {', '.join(texts)}")
+                raise Refused(f"column {column!r} is {value!r}, expected one of {', '.join(texts)}")
             return texts[str(value)]
         if self.round_to is None or value is None:
             return value
         number = metrics.string_to_float(str(value), math.nan)
         if not math.isfinite(number):
-            raise ValueError(f"column {column!r} is {value!r}, expected a number")
+            raise Refused(f"column {column!r} is {value!r}, expected a number")
         decimals = max(0, -math.floor(math.log10(self.round_to) + 1e-9))
         return f"{round(number / self.round_to) * self.round_to:.{decimals}f}"
 
@@ -201,9 +202,9 @@ class OwnFiles:
         """The file of a split. Raises ValueError if there is none, or of an unknown kind."""
         path = Path(self._path(split)).expanduser()
         if not path.is_file():
-            raise ValueError(f"task {self.task}: {path}: no such file")
+            raise Refused(f"task {self.task}: {path}: no such file")
         if not path.name.endswith(SUFFIXES):
-            raise ValueError(f"task {self.task}: {path}: its name ends in none of {', '.join(SUFFIXES)}")
+            raise Refused(f"task {self.task}: {path}: its name ends in none of {', '.join(SUFFIXES)}")
         return [path]
 
     def has(self, split: str) -> bool:
@@ -250,7 +251,7 @@ def columns_of(template: str, key: str) -> list[str]:
     """The columns a template names. Raises ValueError for a lone brace."""
     fields = [match for match in FIELD.finditer(template)]
     if any(match[0] in "{}" for match in fields):
-        raise ValueError(
+        raise Refused(
             f"{key}={template!r}: a brace without its other half; a column is {{name}}, a brace {{{{"
         )
     return [match[1] for match in fields if match[1]]
@@ -268,7 +269,7 @@ def fill(template: str, row: Row) -> str:
             return match[0][0]
         found = row[match[1]]
         if found is None or found != found:  # nothing, or not a number
-            raise ValueError(f"column {match[1]!r} is empty")
+            raise Refused(f"column {match[1]!r} is empty")
         return str(found)
 
     return FIELD.sub(value, template)

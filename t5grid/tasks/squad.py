@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from t5grid.refused import Refused
 from t5grid.tasks.labelled import HubTask
 from t5grid.tasks.metrics import Scores, squad
 from t5grid.tasks.task import Record, Row
@@ -69,7 +70,7 @@ class SQuAD(HubTask):
 
     def __post_init__(self) -> None:
         if self.spacing not in SPACINGS:
-            raise ValueError(f"squad spacing is {self.spacing!r}, expected one of {', '.join(SPACINGS)}")
+            raise Refused(f"squad spacing is {self.spacing!r}, expected one of {', '.join(SPACINGS)}")
 
     @property
     def splits(self) -> Mapping[str, tuple[str, ...]]:
@@ -102,6 +103,6 @@ class SQuAD(HubTask):
             texts = answers.get("text") if isinstance(answers, dict) else None
             if not texts or not all(isinstance(text, str) for text in texts):
                 shown = str(answers)[:80]
-                raise ValueError(
+                raise Refused(
                     f"{where}, row {number}: answers are {shown}, expected a dict with at least one text"
                 )

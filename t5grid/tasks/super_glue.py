@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from t5grid.refused import Refused
 from t5grid.tasks.labelled import UNLABELLED, Classification, Formatted, HubTask, rows_of
 from t5grid.tasks.metrics import Scores, accuracy, mean_multiclass_f1, multirc
 from t5grid.tasks.metrics import record as grouped_squad
@@ -204,9 +205,9 @@ class ReCoRD(HubTask):
         for number, row in enumerate(rows_of(table.select(["entities", "answers"]))):
             for column, texts in row.items():
                 if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                    raise ValueError(f"{where}, row {number}: {column} are {str(texts)[:80]}, expected texts")
+                    raise Refused(f"{where}, row {number}: {column} are {str(texts)[:80]}, expected texts")
             if role == "validation" and not row["answers"]:
-                raise ValueError(f"{where}, row {number}: no answer")
+                raise Refused(f"{where}, row {number}: no answer")
 
     @staticmethod
     def _sentence_end(match: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from t5grid.refused import Refused
 from t5grid.tasks.glue import COMMIT as GLUE_COMMIT
 from t5grid.tasks.labelled import UNLABELLED, Formatted, HubTask
 from t5grid.tasks.metrics import INVALID, Scores, accuracy
@@ -75,13 +76,13 @@ class WSC(HubTask):
             if type(row["label"]) is not int or row["label"] not in range(
                 INVALID if role == "test" else 0, 2
             ):
-                raise ValueError(
+                raise Refused(
                     f"{where}, row {number}: label {row['label']!r}, expected one of 0 wrong, 1 right"
                 )
             try:
                 self.record(row)
             except ValueError as error:
-                raise ValueError(f"{where}, row {number}: {error}") from None
+                raise Refused(f"{where}, row {number}: {error}") from None
 
 
 def star(text: str, pronoun: str, index: int) -> str:
@@ -104,7 +105,7 @@ def star(text: str, pronoun: str, index: int) -> str:
         if word == pronoun or (rest != word and not rest[:1].isalnum()):
             before, after = " ".join(words[:place]), " ".join([*filter(None, [rest]), *words[place + 1 :]])
             return f"{before} X {after}".replace(" X ", f" *{pronoun}* ").removeprefix("" if before else " ")
-    raise ValueError(f"no pronoun {pronoun!r} near word {index} of {text[:60]!r}")
+    raise Refused(f"no pronoun {pronoun!r} near word {index} of {text[:60]!r}")
 
 
 def same_referent(candidate: str, prediction: str) -> int:
@@ -180,7 +181,7 @@ class DPR(HubTask):
             fine = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
             if not fine or type(label) is not int or label not in range(len(texts)):
                 shown = f"label {label!r} of candidates {str(texts)[:80]}"
-                raise ValueError(f"{where}, row {number}: {shown}, expected one of them")
+                raise Refused(f"{where}, row {number}: {shown}, expected one of them")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from t5grid.refused import Refused
 from t5grid.tasks.labelled import HubTask
 from t5grid.tasks.metrics import Scores, bleu
 from t5grid.tasks.task import Record, Row
@@ -54,7 +55,7 @@ class WMT(HubTask):
         names = table.schema.names
         kind = table.schema.field("translation").type if "translation" in names else None
         if kind is None or not pa.types.is_struct(kind):
-            raise ValueError(f"{where}: no column 'translation' of pairs, it has {', '.join(names)}")
+            raise Refused(f"{where}: no column 'translation' of pairs, it has {', '.join(names)}")
         pairs = {field.name: compute.struct_field(table["translation"], field.name) for field in kind}
         return pa.table(pairs)
 

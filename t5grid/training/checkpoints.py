@@ -20,6 +20,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
+from t5grid.refused import Refused
 from t5grid.training.sharding import whole
 
 MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
@@ -89,7 +90,7 @@ def newest(folder: Path) -> Path:
     """The last sound checkpoint. Raises ValueError if there is none."""
     found = steps(folder)
     if not found:
-        raise ValueError(f"{folder.parent.name}: no sound checkpoint is left")
+        raise Refused(f"{folder.parent.name}: no sound checkpoint is left")
     return found[max(found)]
 
 
@@ -107,12 +108,10 @@ def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset
     stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
     wanted = {name: tensor for name, tensor in unique_state(model).items() if name not in without}
     for name in sorted(stored.keys() ^ wanted.keys()):
-        raise ValueError(
-            f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}"
-        )
+        raise Refused(f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}")
     for name, tensor in wanted.items():
         if tensor.shape != stored[name].shape:
-            raise ValueError(
+            raise Refused(
                 f"{path.name}: tensor {name} is {tuple(stored[name].shape)}, not {tuple(tensor.shape)}"
             )
     with torch.no_grad():

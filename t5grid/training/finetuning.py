@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from t5grid.config.build import AtLeast
 from t5grid.model.costs import Product, adapter, with_adapters
+from t5grid.refused import Refused
 
 Names = Sequence[str]
 Episodes = dict[int, frozenset[str]]
@@ -126,7 +127,7 @@ class GradualUnfreezing(Method):
     def check(self, cell: Any) -> None:
         steps, layers = cell.budget.finetune.num_steps, max(blocks_of(cell))
         if steps < layers:
-            raise ValueError(
+            raise Refused(
                 f"budget.finetune.num_steps={steps}: finetune=gradual_unfreezing takes at least one step for "
                 f"each of the {layers} blocks of a stack"
             )
@@ -160,7 +161,7 @@ class FrozenTopBlocks(Method):
         encoder, decoder = blocks_of(cell)
         layers = decoder if self.stacks == "decoder" else min(encoder, decoder)
         if self.num_blocks > layers:
-            raise ValueError(f"finetune.num_blocks={self.num_blocks}: a stack has {layers} blocks")
+            raise Refused(f"finetune.num_blocks={self.num_blocks}: a stack has {layers} blocks")
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
     episodes = method.episodes(names, num_steps)
     for start, trained in episodes.items():
         if not trained:
-            raise ValueError(
+            raise Refused(
                 f"finetune={type(method).__name__}: nothing of this model is trained from step {start}"
             )
     return episodes

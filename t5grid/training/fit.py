@@ -23,6 +23,7 @@ from torch import distributed, nn
 from t5grid.config.schema import Runtime
 from t5grid.data.datamodule import FeedModule, Rank
 from t5grid.data.stream import key_of
+from t5grid.refused import Refused
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import (
     Checkpoints,
@@ -204,9 +205,7 @@ def _strategy(plan: Plan, runtime: Runtime) -> Any:
         return "auto"
     if runtime.parallel == "fsdp":
         if not isinstance(plan.optimizer, AdafactorSpec):
-            raise ValueError(
-                "runtime.parallel=fsdp: the optimizer must be Adafactor; use runtime.parallel=ddp"
-            )
+            raise Refused("runtime.parallel=fsdp: the optimizer must be Adafactor; use runtime.parallel=ddp")
         return ModelParallelStrategy(data_parallel_size=world, tensor_parallel_size=1)
     return DDPStrategy(find_unused_parameters=not isinstance(plan.method, AllParameters))
 

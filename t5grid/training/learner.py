@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from t5grid.data.stream import key_of
-from t5grid.model.transformer import loss as loss_of
+from t5grid.model.loss import loss as loss_of
 
 Schedule = Callable[[int], float]
 

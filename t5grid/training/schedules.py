@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from t5grid.config.build import AtLeast
+from t5grid.refused import Refused
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -48,7 +49,7 @@ class InverseSquareRoot(Schedule):
 
     def __post_init__(self) -> None:
         if self.num_warmup_steps < 1:
-            raise ValueError(f"schedule.num_warmup_steps must be at least 1, not {self.num_warmup_steps}")
+            raise Refused(f"schedule.num_warmup_steps must be at least 1, not {self.num_warmup_steps}")
 
     def __call__(self, step: int) -> float:
         return self.scale * max(step, self.num_warmup_steps) ** -0.5
@@ -79,9 +80,9 @@ class WarmupDecay(Schedule):
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay_fraction <= 1:
-            raise ValueError(f"schedule.decay_fraction must be in [0, 1], not {self.decay_fraction}")
+            raise Refused(f"schedule.decay_fraction must be in [0, 1], not {self.decay_fraction}")
         if self.num_steps < 1 or self.num_warmup_steps < 0:
-            raise ValueError(
+            raise Refused(
                 "schedule.num_steps must be at least 1 and num_warmup_steps at least 0, "
                 f"not {self.num_steps} and {self.num_warmup_steps}"
             )
@@ -137,10 +138,10 @@ class AdamWSpec(OptimizerSpec):
     def __post_init__(self) -> None:
         for key in ("beta1", "beta2"):
             if not 0 <= (beta := getattr(self, key)) < 1:
-                raise ValueError(f"optimizer.{key} must be in [0, 1), not {beta}")
+                raise Refused(f"optimizer.{key} must be in [0, 1), not {beta}")
         for key in ("epsilon", "weight_decay"):
             if (value := getattr(self, key)) < 0:
-                raise ValueError(f"optimizer.{key} must be at least 0, not {value}")
+                raise Refused(f"optimizer.{key} must be at least 0, not {value}")
 
     def num_moments(self, shape: tuple[int, ...]) -> int:
         """Numbers kept for a parameter."""

@@ -22,6 +22,7 @@ from t5grid.execution.run_stage import FAILED, HELD, several_ranks, work_on
 from t5grid.execution.slurm import queue as jobs
 from t5grid.execution.slurm.arrays import Array, arrays_of
 from t5grid.execution.store import Store
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
@@ -70,11 +71,11 @@ class Slurm:
 
     def __post_init__(self) -> None:
         if "other" not in self.resources:
-            raise ValueError("resources.other: is needed, for kinds of stage that are not listed")
+            raise Refused("resources.other: is needed, for kinds of stage that are not listed")
         for kind, each in self.resources.items():
             if self.signal_delay >= each.minutes * 60:
                 where = f"resources.{kind}.minutes={each.minutes}"
-                raise ValueError(f"signal_delay={self.signal_delay}: seconds, less than {where}")
+                raise Refused(f"signal_delay={self.signal_delay}: seconds, less than {where}")
 
     def waiting(self) -> "Slurm":
         """The same, staying until all is done."""
@@ -181,7 +182,7 @@ class Submission:
         try:
             executor = SlurmExecutor(jobs.folder_of(self.store) / "%A", max_num_timeout=settings.max_timeouts)
         except RuntimeError:
-            raise ValueError(
+            raise Refused(
                 "executor=slurm: no srun here; give this command on a node of the cluster"
             ) from None
         executor.update_parameters(**self._parameters(stage, resources, runtime, gpus, dependency))
@@ -192,7 +193,7 @@ class Submission:
             with executor.batch():
                 submitted = [executor.submit(task) for task in tasks]
         except (FailedJobError, subprocess.CalledProcessError) as error:
-            raise ValueError(f"executor=slurm: {' '.join(str(error).split())}") from None
+            raise Refused(f"executor=slurm: {' '.join(str(error).split())}") from None
         return submitted[0].job_id.partition("_")[0]
 
     def _parameters(
