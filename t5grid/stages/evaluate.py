@@ -4,9 +4,10 @@ from typing import Any
 
 from t5grid.config.schema import Column, EvaluateBudget, build
 from t5grid.stages.finetune import refuse_gaps
+from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage
-from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints, num_scored
+from t5grid.stages.workload import Built, Workload, num_checkpoints, num_scored
 
 
 class EvaluateStage(Stage):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
 from t5grid.refused import Refused
+from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage
-from t5grid.stages.workload import Built, Workload, model_of, num_checkpoints
+from t5grid.stages.workload import Built, Workload, num_checkpoints
 
 if TYPE_CHECKING:
     from t5grid.training.fit import Plan

@@ -4,9 +4,17 @@ from typing import Any
 
 from t5grid.config.schema import build
 from t5grid.model.costs import mean_step
-from t5grid.stages.workload import shape_of
+from t5grid.stages.stage import Stage
+from t5grid.stages.workload import Built, shape_of
 
 NUM_MEASURED = 8  # batches of which padding and operations are worked out
+
+
+def model_of(stage: Stage, built: Built) -> tuple[Any, Any, int]:
+    """Architecture, size and vocabulary size of a stage's model."""
+    vocab_size = built(stage.vocabulary.config["vocabulary"], "vocabulary").size
+    config = stage.config
+    return built(config["architecture"], "architecture"), built(config["size"], "size"), vocab_size
 
 
 def build_model(config: dict[str, Any], vocab_size: int, pretraining: bool = False) -> tuple[Any, Any]:

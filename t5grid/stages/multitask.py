@@ -10,10 +10,11 @@ from t5grid.config.schema import Column, PretrainBudget, build
 from t5grid.data import mixing
 from t5grid.files import read_json
 from t5grid.refused import Refused
+from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.text import COUNTS
 from t5grid.stages.training_stage import NUM_KEPT, TrainingStage
-from t5grid.stages.workload import EVERYTHING, Built, Workload, model_of, num_checkpoints
+from t5grid.stages.workload import EVERYTHING, Built, Workload, num_checkpoints
 from t5grid.tasks.task import has
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from functools import cached_property
 from typing import Any
 
 from t5grid.config.schema import PretrainBudget, build
+from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context
 from t5grid.stages.training_stage import NUM_KEPT, TrainingStage
-from t5grid.stages.workload import EVERYTHING, Built, Workload, batch_shape, model_of
+from t5grid.stages.workload import EVERYTHING, Built, Workload, batch_shape
 
 
 class PretrainStage(TrainingStage):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from t5grid.data.stream import generator
 from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
 from t5grid.tasks.availability import standing
 from t5grid.training.finetuning import AllParameters
-
-if TYPE_CHECKING:
-    from t5grid.stages.stage import Stage
 
 Built = Callable[..., Any]  # as `build`, perhaps remembering
 
@@ -61,13 +58,6 @@ class Estimate:
     tokens: int = 0
     memory: float = 0.0
     disk: float = 0.0
-
-
-def model_of(stage: "Stage", built: Built) -> tuple[Any, Any, int]:
-    """Architecture, size and vocabulary size of a stage's model."""
-    vocab_size = built(stage.vocabulary.config["vocabulary"], "vocabulary").size
-    config = stage.config
-    return built(config["architecture"], "architecture"), built(config["size"], "size"), vocab_size
 
 
 def num_checkpoints(budget: dict[str, Any]) -> int:
