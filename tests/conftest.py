@@ -12,7 +12,7 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
 
-from t5grid import composing, parts
+from t5grid import composing, config, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,12 +43,17 @@ def shared() -> Path:
     return outside(folder, required=bool(os.environ.get("CI")))
 
 
+def package_only() -> bool:
+    """Whether a test sees the package's own configs alone, which never change."""
+    return Path.cwd() == ROOT or not (Path.cwd() / "conf").is_dir()
+
+
 def once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, asked once a session; always where a folder has a `conf/` of its own."""
+    """The same function of the package's configs, asked once a session; anew where there are others too."""
     values, complaints = dict[str, Any](), dict[str, str]()
 
     def remembered(*arguments: Any) -> Any:
-        if (Path.cwd() / "conf").is_dir() and Path.cwd() != ROOT:
+        if not package_only():
             return function(*arguments)
         key = repr(arguments)
         if key in complaints:
@@ -65,11 +70,14 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 COMPOSE, LOAD_OPTION = once(composing.compose), once(composing.load_option)
+PARTS, RESOLVER = once(parts.Parts), once(parts.Resolver)
 
 
 @pytest.fixture(autouse=True)
 def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hydra composes the same words of the package's own files, and complains of them, once a session."""
+    """The same words are composed, resolved and complained of once a session; cells are built anew."""
     monkeypatch.setattr(composing, "compose", COMPOSE)
     monkeypatch.setattr(parts, "compose", COMPOSE)
     monkeypatch.setattr(parts, "load_option", LOAD_OPTION)
+    monkeypatch.setattr(config, "Parts", PARTS)
+    monkeypatch.setattr(config, "Resolver", RESOLVER)
