@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: where reference data are, one torch thread, no hub."""
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
+from omegaconf import OmegaConf
 
 from t5grid import composing, config, parts
 
@@ -69,6 +71,19 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+READ, FILES = OmegaConf.load, dict[str, bytes]()
+
+
+def read_once(file: Any) -> Any:
+    """`OmegaConf.load`, which reads and parses a file of the package once a session."""
+    path = str(getattr(file, "name", file))
+    if not path.startswith(f"{composing.data_folder('conf')}{os.sep}"):
+        return READ(file)
+    if path not in FILES:
+        FILES[path] = pickle.dumps(READ(file))
+    return pickle.loads(FILES[path])
+
+
 COMPOSE, LOAD_OPTION = once(composing.compose), once(composing.load_option)
 PARTS, RESOLVER = once(parts.Parts), once(parts.Resolver)
 
@@ -76,6 +91,7 @@ PARTS, RESOLVER = once(parts.Parts), once(parts.Resolver)
 @pytest.fixture(autouse=True)
 def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same words are composed, resolved and complained of once a session; cells are built anew."""
+    monkeypatch.setattr(OmegaConf, "load", read_once)
     monkeypatch.setattr(composing, "compose", COMPOSE)
     monkeypatch.setattr(parts, "compose", COMPOSE)
     monkeypatch.setattr(parts, "load_option", LOAD_OPTION)

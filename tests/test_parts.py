@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from t5grid import parts
+from t5grid import composing, parts
 from t5grid.composing import GROUPS, compose, data_folder, options
 from t5grid.config import Cells
 from t5grid.grid.experiment import load_experiment
@@ -65,7 +65,7 @@ def test_values_are_set_as_hydra_sets_them(
 ) -> None:
     found = Parts().compose(words)
     assert (words in whole) is not put_together
-    expected = composed(compose(words))
+    expected = composed(composing.compose(words))
     assert found.raw == expected.raw and found.choices == expected.choices
     assert Resolver()(found.raw) == Resolver()(expected.raw)
 
@@ -73,7 +73,7 @@ def test_values_are_set_as_hydra_sets_them(
 @pytest.mark.parametrize("word", ["objective.nope=1", "seed.deeper=1", "objective=nope", "nope=1"])
 def test_complaints_are_hydras(word: str) -> None:
     with pytest.raises(ValueError) as hydras:
-        compose([word])
+        composing.compose([word])
     with pytest.raises(ValueError) as ours:
         Parts().compose([word])
     assert str(ours.value) == str(hydras.value)

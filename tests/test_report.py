@@ -107,6 +107,7 @@ def address(study: Study) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: str) -> None:
     with urlopen(f"{address}/data.json") as reply:
         tag, data = reply.headers["ETag"], json.load(reply)
