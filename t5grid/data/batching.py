@@ -13,9 +13,8 @@ from jaxtyping import Int
 
 from t5grid.data.chunking import pack_rows
 from t5grid.data.objectives import compact
+from t5grid.data.special_ids import EOS
 from t5grid.refused import Refused
-
-EOS = 1
 
 Ids = Int[np.ndarray, "examples length"]
 Batch = dict[str, np.ndarray]
