@@ -31,21 +31,21 @@ from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.loss import loss
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 
 MODELS = ("tiny:2048", "tiny:32128", "small:32128")  # size and ids: the default vocabulary's, and T5's
 TRAINING = {"rows": 8, "inputs": 128, "targets": 32}
 DECODING = {"rows": 32, "inputs": 64, "new": 64}
 
 
-def both(size: Size, num_ids: int) -> tuple[EncoderDecoder, Any]:
+def both(size: Size, num_ids: int) -> tuple[EncoderDecoderModel, Any]:
     """The same weights twice; the end mark's row is zero, so that no row ends before it is full."""
     from transformers import T5ForConditionalGeneration
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    ours = EncoderDecoder(size, num_ids)
+    ours = EncoderDecoderModel(size, num_ids)
     with torch.no_grad():
         ours.embedding.weight[EOS] = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def batch(num_ids: int, rows: int, inputs: int, **_: int) -> torch.Tensor:
     return ids * (torch.arange(inputs) < lengths)
 
 
-def training(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def training(ours: EncoderDecoderModel, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """One training step of each, on the same batch."""
     ids = batch(ours.vocab_size, **TRAINING)
     targets = torch.randint(2, ours.vocab_size, (TRAINING["rows"], TRAINING["targets"]))
@@ -82,7 +82,7 @@ def training(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Call
     return our_step, their_step
 
 
-def decoding(ours: EncoderDecoder, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def decoding(ours: EncoderDecoderModel, theirs: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Greedy answers of each; they must be the same."""
     ids, length = batch(ours.vocab_size, **DECODING), DECODING["new"]
 

@@ -10,7 +10,7 @@ from study_weights import from_study, shifted
 from t5grid.model.adapters import Adapter, add_adapters, add_head, untie
 from t5grid.model.loss import loss
 from t5grid.model.size import Size
-from t5grid.model.transformer import Block, EncoderDecoder, OwnSoftmax
+from t5grid.model.transformer import Block, EncoderDecoderModel, OwnSoftmax
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
 PARTS = {
@@ -32,7 +32,7 @@ def test_the_study_s_adapters_give_the_study_s_logits_and_losses(goldens):
     arrays = np.load(goldens / "arch_enc_dec_adapter.npz")
     weights = {k.removeprefix("weight|"): arrays[k] for k in arrays.files if k.startswith("weight|")}
     added = {name: value for name, value in weights.items() if "task_adapter" in name}
-    model = EncoderDecoder(GOLDEN_SIZE, 128).eval()
+    model = EncoderDecoderModel(GOLDEN_SIZE, 128).eval()
     add_adapters(model, lambda d_model: 16, near_identity=False)
     base = from_study({name: value for name, value in weights.items() if name not in added})
     model.load_state_dict(base | adapters_from_study(added))
@@ -57,7 +57,7 @@ def test_an_adapter_starts_like_any_feed_forward_layer_or_near_the_identity():
 
 
 def test_every_block_of_both_stacks_gets_an_adapter_and_no_other_place():
-    model = EncoderDecoder(Size(32, 64, 8, 4, 3, 2), 100)
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 3, 2), 100)
     add_adapters(model, lambda d_model: d_model // 4, near_identity=False)
     blocks = [module for module in model.modules() if isinstance(module, Block)]
     assert len(blocks) == 5 and sum(isinstance(module, Adapter) for module in model.modules()) == 5
@@ -67,7 +67,7 @@ def test_every_block_of_both_stacks_gets_an_adapter_and_no_other_place():
 @pytest.mark.parametrize("tied", [True, False])
 def test_untying_leaves_the_logits_as_they_are(tied):
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 1, dropout=0.0, tied=tied), 100).eval()
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 1, dropout=0.0, tied=tied), 100).eval()
     batch = {"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": torch.tensor([[0, 8, 9]])}
     before = model(batch)
     untie(model)
@@ -78,7 +78,7 @@ def test_untying_leaves_the_logits_as_they_are(tied):
 @pytest.mark.parametrize("add", [add_adapters, add_head], ids=["adapters", "head"])
 def test_decoding_in_steps_gives_the_logits_of_the_whole(add):
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100)
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 2, dropout=0.0), 100)
     add(model, lambda d_model: 8, **({"near_identity": False} if add is add_adapters else {}))
     inputs, ids = torch.randint(2, 100, (3, 7)), torch.randint(2, 100, (3, 5))
     whole = model.eval()({"inputs": inputs, "decoder_inputs": ids})[:, :, :100]

@@ -103,7 +103,7 @@ REFUSED = [
     ("objective._target_=5", "objective._target_=5: not from t5grid, torch"),
     (
         "objective=prefix_lm objective._target_=t5grid.model.architectures.EncoderDecoder",
-        "objective=EncoderDecoder: a _target_ whose class has __call__, lengths, concatenate is needed",
+        "objective=EncoderDecoder: the class lacks __call__, lengths, concatenate; every Objective has",
     ),
     ("budget=huge", "budget=huge: no such option; there are "),
     ("budget.pretrain=5", "budget.pretrain=5: a mapping with num_steps, num_rows, inputs_length"),

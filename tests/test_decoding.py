@@ -5,7 +5,7 @@ import torch
 
 from t5grid.model.decoding import beam_decode, beam_max_length, beam_search, greedy, length_penalty
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 
 
 class Table:
@@ -65,7 +65,7 @@ def test_length_penalty_equals_the_original(goldens):
 def model():
     torch.manual_seed(23)
     # Tied, an untrained model repeats one id for ever; with a softmax matrix of its own it meets EOS.
-    return EncoderDecoder(Size(32, 64, 8, 4, 2, tied=False, dropout=0.0), 20).eval()
+    return EncoderDecoderModel(Size(32, 64, 8, 4, 2, tied=False, dropout=0.0), 20).eval()
 
 
 @pytest.fixture

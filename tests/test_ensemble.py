@@ -5,12 +5,12 @@ import torch
 from t5grid.model.decoding import greedy
 from t5grid.model.ensemble import Ensemble, as_one
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 
 
-def model(seed: int, width: int = 32) -> EncoderDecoder:
+def model(seed: int, width: int = 32) -> EncoderDecoderModel:
     torch.manual_seed(seed)
-    return EncoderDecoder(Size(width, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    return EncoderDecoderModel(Size(width, 64, 8, 4, 2, dropout=0.0), 100).eval()
 
 
 BATCH = {"inputs": torch.tensor([[5, 6, 7, 1], [9, 8, 1, 0], [4, 1, 0, 0]])}

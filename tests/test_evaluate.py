@@ -12,6 +12,7 @@ from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
+from t5grid.model.text_to_text import TextToText
 from t5grid.training import checkpoints
 
 WORDS = ["kalo", "miru", "teso", "napi", "loka", "rumi", "sote", "pina"]
@@ -49,7 +50,7 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(Trained(num_pieces=40).make(texts))
 
 
-class Copy(nn.Module):
+class Copy(TextToText):
     """Answers each input with itself."""
 
     def __init__(self, vocab_size: int) -> None:

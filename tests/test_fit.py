@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from t5grid.config.schema import Runtime
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
+from t5grid.model.text_to_text import TextToText
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics
 from t5grid.training.finetuning import Episodes, Method
@@ -168,6 +170,34 @@ def test_a_run_that_lost_all_checkpoints_starts_anew_and_keeps_its_own(tmp_path)
     assert last(tmp_path / "hurt") == last(tmp_path / "whole")
 
 
+class Waits(TorchDispatchMode):
+    """Notes the steps at which a value is taken off its device, which waits for all that was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[int] = []
+        self.step = -1
+
+    def feed(self, step: int) -> Batch:
+        self.step = step
+        return feed(step)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.steps.append(self.step)
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_step_between_two_rows_of_the_metrics_waits_for_the_device(tmp_path, monkeypatch):
+    """On a GPU each wait would leave it idle; loss and tokens are read where a row is written."""
+    monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 8)
+    monkeypatch.setattr("t5grid.training.callbacks.StatusReports.on_train_batch_end", lambda *_: None)
+    with Waits() as waits:
+        train(tmp_path, plan(checkpoint_every=8, num_steps=16), waits.feed)
+    assert {step for step in waits.steps if step >= 0} <= {7, 15}
+    assert 7 in waits.steps
+
+
 def test_a_complete_run_is_not_trained_again_and_its_record_keeps_loss_and_tokens(tmp_path):
     first = train(tmp_path)
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "checkpoints").iterdir()}
@@ -217,7 +247,7 @@ def test_status_reports_name_the_step_and_what_is_left(tmp_path):
     assert (told[0]["step"], told[0]["num_steps"]) == (1, 8)
 
 
-class Spoilt(nn.Module):
+class Spoilt(TextToText):
     """A model whose logits, or their gradients alone, are not numbers from a step on."""
 
     def __init__(self, first_bad: int, where: str) -> None:

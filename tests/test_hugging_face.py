@@ -13,7 +13,7 @@ from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import read_checkpoint, write_checkpoint
 from t5grid.model.loss import loss
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 
 SIZES = {
     "v1_0": Size(32, 64, 8, 4, 2),
@@ -37,11 +37,11 @@ def transformers() -> Any:
 @pytest.fixture(params=SIZES)
 def pair(
     request: pytest.FixtureRequest, tmp_path: Path, transformers: Any
-) -> tuple[EncoderDecoder, Any, Path]:
+) -> tuple[EncoderDecoderModel, Any, Path]:
     """A model of ours, and what transformers makes of its export."""
     torch.manual_seed(0)
     size = SIZES[request.param]
-    ours = EncoderDecoder(size, 160).eval()
+    ours = EncoderDecoderModel(size, 160).eval()
     write_checkpoint(ours, size, small_vocabulary(60), tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -50,7 +50,9 @@ def pair(
 
 
 @pytest.mark.slow
-def test_an_exported_model_answers_the_same_in_transformers(pair: tuple[EncoderDecoder, Any, Path]) -> None:
+def test_an_exported_model_answers_the_same_in_transformers(
+    pair: tuple[EncoderDecoderModel, Any, Path],
+) -> None:
     ours, theirs, _ = pair
     torch.manual_seed(1)
     inputs, targets = torch.randint(2, 160, (3, 9)), torch.randint(2, 160, (3, 5))
@@ -69,7 +71,7 @@ def test_an_exported_model_answers_the_same_in_transformers(pair: tuple[EncoderD
 
 
 @pytest.mark.slow
-def test_what_transformers_saves_is_read_again(pair: tuple[EncoderDecoder, Any, Path]) -> None:
+def test_what_transformers_saves_is_read_again(pair: tuple[EncoderDecoderModel, Any, Path]) -> None:
     ours, theirs, folder = pair
     for place, limit in (("whole", "1GB"), ("shards", "50KB")):
         theirs.save_pretrained(folder / place, max_shard_size=limit)
@@ -81,7 +83,7 @@ def test_what_transformers_saves_is_read_again(pair: tuple[EncoderDecoder, Any, 
 
 @pytest.mark.slow
 def test_its_vocabulary_gives_the_same_ids_sentinels_included(
-    pair: tuple[EncoderDecoder, Any, Path], transformers: Any
+    pair: tuple[EncoderDecoderModel, Any, Path], transformers: Any
 ) -> None:
     _, theirs, folder = pair
     with warnings.catch_warnings():

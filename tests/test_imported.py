@@ -11,7 +11,7 @@ from t5grid.cli import main
 from t5grid.config.schema import load_cell
 from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.stages.exchange import export_checkpoint, import_checkpoint
 from t5grid.stages.stage import Context, Stage, with_parents
 from t5grid.stages.stage_file import trained_model
@@ -25,7 +25,7 @@ def both_forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A nano T5 with a vocabulary of its own, `theirs`, and `DIR` imported from it. Not to be changed."""
     folder = tmp_path_factory.mktemp("imported")
     torch.manual_seed(0)
-    write_checkpoint(EncoderDecoder(NANO, NUM_IDS), NANO, small_vocabulary(40), folder / "theirs")
+    write_checkpoint(EncoderDecoderModel(NANO, NUM_IDS), NANO, small_vocabulary(40), folder / "theirs")
     import_checkpoint(folder / "theirs", folder / "DIR")
     return folder
 
@@ -73,7 +73,7 @@ def test_the_command_says_how_to_start_from_it(imported: Path, capsys: pytest.Ca
 
 def test_a_size_without_an_option_is_said_measure_by_measure(imported: Path) -> None:
     odd = Size(64, 256, 32, 3, 2, 1, "gated_gelu", False)
-    write_checkpoint(EncoderDecoder(odd, 128), odd, None, Path("odd"))
+    write_checkpoint(EncoderDecoderModel(odd, 128), odd, None, Path("odd"))
     words = import_checkpoint(Path("odd"), Path("odd_import"))
     assert load_cell(words).size == odd  # num_decoder_layers is written out
 
@@ -90,7 +90,7 @@ def test_it_is_identified_by_its_weights_and_not_by_its_path(imported: Path) -> 
     there = [word.replace("DIR", "moved") for word in START]
     assert [s.hash for s in with_parents([ends(*there)])] == [s.hash for s in with_parents([before])]
     torch.manual_seed(1)
-    write_checkpoint(EncoderDecoder(NANO, NUM_IDS), NANO, None, Path("others"))
+    write_checkpoint(EncoderDecoderModel(NANO, NUM_IDS), NANO, None, Path("others"))
     import_checkpoint(Path("others"), Path("DIR"))
     other = ends("strategy.pretrained=DIR", *(word.replace("DIR", "moved") for word in GIVEN))
     assert other.hash != before.hash
@@ -151,7 +151,7 @@ def test_a_start_that_does_not_fit_is_one_line_and_leaves_nothing_behind(
 
 
 def test_weights_without_a_vocabulary_need_one_that_fits_their_table(imported: Path) -> None:
-    write_checkpoint(EncoderDecoder(NANO, 2048), NANO, None, Path("bare"))
+    write_checkpoint(EncoderDecoderModel(NANO, 2048), NANO, None, Path("bare"))
     import_checkpoint(Path("bare"), Path("bare_import"))
     assert ends("strategy.pretrained=bare_import").parents[0].parents[1].kind == "import"
     with pytest.raises(ValueError, match="its id table has 2048 rows, the cell's vocabulary of 600 ids 640"):

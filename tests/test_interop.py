@@ -19,16 +19,16 @@ from t5grid.model.decoding import beam_decode, greedy
 from t5grid.model.huggingface import read_checkpoint, tensor_names, write_checkpoint
 from t5grid.model.loss import loss
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 
 TINY = Size(32, 64, 8, 4, 2)
 V1_1 = replace(TINY, feed_forward="gated_gelu", tied=False)
 VERSIONS = {"v1_0": TINY, "v1_1": V1_1}
 
 
-def model(size: Size = TINY, vocab_size: int = 128) -> EncoderDecoder:
+def model(size: Size = TINY, vocab_size: int = 128) -> EncoderDecoderModel:
     torch.manual_seed(0)
-    return EncoderDecoder(size, vocab_size).eval()
+    return EncoderDecoderModel(size, vocab_size).eval()
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_vocabulary_comes_along_with_its_sentinels_below_the_padding(tmp_path:
 
 
 def test_an_architecture_without_a_twin_says_so(tmp_path: Path) -> None:
-    class Other(EncoderDecoder):
+    class Other(EncoderDecoderModel):
         pass
 
     with pytest.raises(ValueError, match="a Other has no twin in Hugging Face's T5: only an encoder-decoder"):

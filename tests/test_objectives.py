@@ -6,22 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axis_values import axis_values
 
 from t5grid.data import objectives as o
 from t5grid.data.batching import finish
 from t5grid.data.worked_example import worked_example
 
 CONF = Path(__file__).resolve().parent.parent / "conf" / "objective"
-EVERY = [
-    o.PrefixLanguageModeling(),
-    o.LanguageModeling(),
-    o.BertStyle(),
-    o.MassStyle(),
-    o.ReplaceSpans(),
-    o.DropTokens(),
-    o.RandomSpans(),
-    o.Deshuffling(),
-]
+EVERY = list(axis_values("objective").values())
 
 
 def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ from t5grid.model import architectures
 from t5grid.model.decoding import beam_decode, greedy
 from t5grid.model.loss import loss
 from t5grid.model.size import Size
-from t5grid.model.transformer import EncoderDecoder, SharedEncoderDecoder, additive, same_segment
+from t5grid.model.transformer import EncoderDecoderModel, SharedEncoderDecoderModel, additive, same_segment
 
 GOLDEN_SIZE = Size(d_model=32, d_ff=64, d_kv=8, num_heads=4, num_layers=2, dropout=0.1)
 
@@ -32,18 +32,18 @@ def from_hugging_face(weights):
     return state
 
 
-def golden_model(state, size=GOLDEN_SIZE, kind=EncoderDecoder):
+def golden_model(state, size=GOLDEN_SIZE, kind=EncoderDecoderModel):
     model = kind(size, 128).eval()
     model.load_state_dict(state)
     return model
 
 
 STUDY = [
-    ("enc_dec_v1_0", GOLDEN_SIZE, EncoderDecoder),
-    ("enc_dec_v1_0_packed", GOLDEN_SIZE, EncoderDecoder),
-    ("enc_dec_v1_0_long", GOLDEN_SIZE, EncoderDecoder),
-    ("enc_dec_v1_1", Size(32, 64, 8, 4, 2, feed_forward="gated_gelu", tied=False), EncoderDecoder),
-    ("enc_dec_shared", GOLDEN_SIZE, SharedEncoderDecoder),
+    ("enc_dec_v1_0", GOLDEN_SIZE, EncoderDecoderModel),
+    ("enc_dec_v1_0_packed", GOLDEN_SIZE, EncoderDecoderModel),
+    ("enc_dec_v1_0_long", GOLDEN_SIZE, EncoderDecoderModel),
+    ("enc_dec_v1_1", Size(32, 64, 8, 4, 2, feed_forward="gated_gelu", tied=False), EncoderDecoderModel),
+    ("enc_dec_shared", GOLDEN_SIZE, SharedEncoderDecoderModel),
 ]
 
 
@@ -88,7 +88,7 @@ def test_a_hugging_face_checkpoint_gives_the_same_logits_loss_and_gradients(gold
 
 def test_segments_of_one_row_see_as_much_as_rows_of_their_own():
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
     first = {"inputs": [[5, 6, 7, 1]], "targets": [[8, 9, 1]]}
     second = {"inputs": [[10, 11, 1]], "targets": [[12, 1]]}
     rows = []
@@ -124,7 +124,7 @@ def moved(model, name, position):
     return (difference.abs().amax(-1) > 1e-6)[0].nonzero()[:, 0].tolist()
 
 
-@pytest.mark.parametrize("kind", [EncoderDecoder, SharedEncoderDecoder])
+@pytest.mark.parametrize("kind", [EncoderDecoderModel, SharedEncoderDecoderModel])
 def test_a_position_moves_only_those_that_may_see_it(kind):
     torch.manual_seed(0)
     model = kind(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
@@ -135,7 +135,7 @@ def test_a_position_moves_only_those_that_may_see_it(kind):
         assert moved(model, "decoder_inputs", position) == list(range(position, last + 1)), position
 
 
-@pytest.mark.parametrize("kind", [EncoderDecoder, SharedEncoderDecoder])
+@pytest.mark.parametrize("kind", [EncoderDecoderModel, SharedEncoderDecoderModel])
 def test_an_encoder_sees_all_of_its_segment_and_nothing_else(kind):
     torch.manual_seed(0)
     model = kind(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
@@ -151,7 +151,7 @@ def test_an_encoder_sees_all_of_its_segment_and_nothing_else(kind):
 
 def test_padding_of_the_inputs_changes_nothing():
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
     decoder_inputs = torch.tensor([[0, 8, 9]])
     short = model({"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": decoder_inputs})
     padded = model({"inputs": torch.tensor([[5, 6, 1, 0, 0]]), "decoder_inputs": decoder_inputs})
@@ -160,7 +160,7 @@ def test_padding_of_the_inputs_changes_nothing():
 
 def test_decoding_in_steps_of_any_width_gives_the_logits_of_the_whole():
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
     inputs, ids = torch.randint(2, 100, (3, 7)), torch.randint(2, 100, (3, 6))
     whole = model({"inputs": inputs, "decoder_inputs": ids})[:, :, :100]
     state = model.start_decoding({"inputs": inputs}, 6)
@@ -191,7 +191,7 @@ def test_the_loss_s_gradient_is_that_of_its_formula():
 
 def test_dropout_acts_in_training_only_and_on_every_call_anew():
     torch.manual_seed(0)
-    model = EncoderDecoder(Size(32, 64, 8, 4, 1, dropout=0.5), 100)
+    model = EncoderDecoderModel(Size(32, 64, 8, 4, 1, dropout=0.5), 100)
     batch = {"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": torch.tensor([[0, 8, 9]])}
     assert not torch.equal(model(batch), model(batch))
     model.eval()
@@ -201,7 +201,7 @@ def test_dropout_acts_in_training_only_and_on_every_call_anew():
 def test_every_parameter_gets_a_gradient():
     torch.manual_seed(0)
     for size in (Size(32, 64, 8, 4, 2), Size(32, 64, 8, 4, 2, 1, "gated_gelu", tied=False)):
-        model = EncoderDecoder(size, 100)
+        model = EncoderDecoderModel(size, 100)
         targets = torch.tensor([[8, 9, 1]])
         logits = model({"inputs": torch.tensor([[5, 6, 1]]), "decoder_inputs": shifted(targets)})
         loss(logits, targets).backward()

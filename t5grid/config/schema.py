@@ -13,13 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from t5grid.config import contracts
 from t5grid.config.build import (
     Above,
     AtLeast,
     AtMost,
     Because,
     FileName,
-    Having,
     build,
     canonical,
     check_type,
@@ -27,15 +27,16 @@ from t5grid.config.build import (
     type_hints,
 )
 from t5grid.config.compose import GROUPS, one_line
+from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
 from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
 Count = Annotated[int, AtLeast(1)]
 Share = Annotated[float, Above(0), AtMost(1)]
-Schedule = Annotated[Any, Having("__call__")]
-Optimizer = Annotated[Any, Having("build")]
-Task = Annotated[Any, Having("records", "score", "fingerprint", "reported")]
+Schedule = Annotated[Any, Meets(contracts.Schedule)]
+Optimizer = Annotated[Any, Meets(contracts.Optimizer)]
+Task = Annotated[Any, Meets(contracts.Task)]
 
 
 @dataclass(frozen=True)
@@ -181,18 +182,18 @@ class Cell:
 
     config: dict[str, Any] = field(repr=False)
     labels: dict[str, str]
-    architecture: Annotated[Any, Having("build", "batching", "num_parameters")]
-    objective: Annotated[Any, Having("__call__", "lengths", "concatenate")]
-    corpus: Annotated[Any, Having("shards", "documents", "fingerprint")]
-    vocabulary: Annotated[Any, Having("make", "fingerprint", "reads", "size")]
+    architecture: Annotated[Any, Meets(contracts.Architecture)]
+    objective: Annotated[Any, Meets(contracts.Objective)]
+    corpus: Annotated[Any, Meets(contracts.Corpus)]
+    vocabulary: Annotated[Any, Meets(contracts.Vocabulary)]
     suite: Suite
-    mixing: Annotated[Any, Having("rates", "phases")]
-    finetune: Annotated[Any, Having("episodes", "prepare", "check")]
-    strategy: Annotated[Any, Having("stages")]
-    size: Annotated[Any, Having("d_model", "num_layers")]
+    mixing: Annotated[Any, Meets(contracts.Mixing)]
+    finetune: Annotated[Any, Meets(contracts.Method)]
+    strategy: Annotated[Any, Meets(contracts.Strategy)]
+    size: Annotated[Any, Meets(contracts.Size)]
     budget: Budget
     runtime: Runtime
-    executor: Annotated[Any, Having("run")]
+    executor: Annotated[Any, Meets(contracts.Executor)]
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)]
 
     def with_seed(self, seed: int) -> "Cell":
@@ -261,7 +262,9 @@ def build_cell(config: DictConfig) -> Cell:
 def _built(key: str, node: Any) -> Any:
     """The axis value of a plain node, checked."""
     hint = type_hints(Cell)[key]
-    return check_type(build(node, key, hint), hint, key)
+    value = build(node, key, hint)
+    refuse_lacking(value, hint, key)
+    return check_type(value, hint, key)
 
 
 def _canonical(key: str, node: Any) -> Any:

@@ -40,7 +40,7 @@ class EncoderDecoder(Architecture):
         """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
         from t5grid.model import transformer
 
-        return transformer.EncoderDecoder(size, vocab_size, dropout)
+        return transformer.EncoderDecoderModel(size, vocab_size, dropout)
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn: `embedding` (with an untied softmax), one entry a stack, and `total`."""
@@ -80,7 +80,7 @@ class EncoderDecoderShared(EncoderDecoder):
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":
         from t5grid.model import transformer
 
-        return transformer.SharedEncoderDecoder(size, vocab_size, dropout)
+        return transformer.SharedEncoderDecoderModel(size, vocab_size, dropout)
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """As the baseline's; the one stack is `decoder`. Raises ValueError for stacks of different depth."""

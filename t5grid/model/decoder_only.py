@@ -9,9 +9,10 @@ from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from t5grid.model.size import Size, table_rows
+from t5grid.model.text_to_text import TextToText
 from t5grid.model.transformer import (
     Batch,
     BlockMemory,
@@ -60,7 +61,7 @@ class PromptState:
         return type(self)(blocks, self.mask[rows], first)
 
 
-class DecoderOnly(nn.Module):
+class DecoderOnly(TextToText):
     """A stack without encoder. Batches hold `decoder_inputs` and, if packed, `targets_segments`.
 
     With `sees_prefix`, `prefix` (1 on the inputs and on the place that reads their end) is seen in full and

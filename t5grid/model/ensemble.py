@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from t5grid.model.text_to_text import TextToText
+
 
 @dataclass
 class EnsembleState:
@@ -19,10 +21,10 @@ class EnsembleState:
         return type(self)([state.select(rows) for state in self.states])
 
 
-class Ensemble(nn.Module):
+class Ensemble(TextToText):
     """Decodes as one model does; the members may differ in size, not in vocabulary."""
 
-    def __init__(self, members: list[nn.Module]) -> None:
+    def __init__(self, members: list[TextToText]) -> None:
         super().__init__()
         self.members = cast(Sequence[Any], nn.ModuleList(members))
 
@@ -38,6 +40,6 @@ class Ensemble(nn.Module):
         return torch.stack([member.decode_step(tokens, each) for member, each in pairs]).mean(dim=0)
 
 
-def as_one(members: list[nn.Module]) -> nn.Module:
+def as_one(members: list[TextToText]) -> TextToText:
     """A single model as it is, several as an ensemble."""
     return members[0] if len(members) == 1 else Ensemble(members)

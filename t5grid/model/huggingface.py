@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from t5grid.files import write_whole
 from t5grid.model.size import Size, table_rows
-from t5grid.model.transformer import EncoderDecoder
+from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -113,9 +113,9 @@ class Checkpoint:
         """Ids with sentinels; without a vocabulary, all rows of the id table."""
         return _vocab_size(self.vocabulary) if self.vocabulary else self.num_rows
 
-    def model(self) -> EncoderDecoder:
+    def model(self) -> EncoderDecoderModel:
         """The model, in single precision."""
-        model, names = EncoderDecoder(self.size, self.vocab_size), tensor_names(self.size)
+        model, names = EncoderDecoderModel(self.size, self.vocab_size), tensor_names(self.size)
         with torch.no_grad():
             for ours, parameter in model.named_parameters():
                 tensor = _tensor(self.entries, names[ours])
@@ -142,7 +142,7 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
 
     The number of blocks is the model's own: an architecture may build fewer than the size says.
     """
-    if type(model) is not EncoderDecoder:
+    if type(model) is not EncoderDecoderModel:
         raise Refused(
             f"a {type(model).__name__} has no twin in Hugging Face's T5: only an encoder-decoder has"
         )
@@ -302,7 +302,7 @@ def _check_deepest(folder: Path, entries: Mapping[str, Entry], block: str, shape
 def _shapes(size: Size, num_rows: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Their name and shape of every tensor of a model of this size."""
     with torch.device("meta"):
-        model = EncoderDecoder(size, 1)
+        model = EncoderDecoderModel(size, 1)
     names = tensor_names(size)
     for ours, parameter in model.named_parameters():
         shape = tuple(parameter.shape)

@@ -1,4 +1,4 @@
-"""batch of ids -> logits -> loss: the encoder-decoder of the study, and the stack other architectures reuse.
+"""batch of ids -> logits: the encoder-decoder of the study, and the stack other architectures reuse.
 
 A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model
 builds once a batch and adds to the position bias; a stack knows nothing of architectures.
@@ -25,6 +25,7 @@ from t5grid.model.layers import (
     product,
 )
 from t5grid.model.size import Size, table_rows
+from t5grid.model.text_to_text import TextToText
 
 Batch = dict[str, Tensor]
 FEED_FORWARDS = {"relu": FeedForward, "gated_gelu": GatedFeedForward}
@@ -213,7 +214,7 @@ class DecodingState:
         return type(self)([block.select(rows) for block in self.blocks], self.inputs_mask[rows])
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoderModel(TextToText):
     """The paper's baseline (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
 
     Batches hold `inputs` and `decoder_inputs` (targets one position later, starting with 0); packed ones also
@@ -287,7 +288,7 @@ class EncoderDecoder(nn.Module):
         return self.softmax(hidden[:, -1:], self.embedding.weight)[:, 0, : self.vocab_size]
 
 
-class SharedEncoderDecoder(EncoderDecoder):
+class SharedEncoderDecoderModel(EncoderDecoderModel):
     """One stack that encodes and decodes (paper, section 3.2.2), its cross-attention only in decoding.
 
     The position table is shared too: encoding reads it through bidirectional buckets, decoding through

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from t5grid.config import contracts
+from t5grid.config.contracts import members
 from t5grid.config.schema import build
 from t5grid.model.costs import mean_step
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 from t5grid.stages.workload import Built, shape_of
 
@@ -23,7 +26,11 @@ def build_model(config: dict[str, Any], vocab_size: int, pretraining: bool = Fal
 
     architecture, size = build(config["architecture"], "architecture"), build(config["size"], "size")
     dropout = size.pretrain_dropout if pretraining else None
-    return initialise(lambda: architecture.build(size, vocab_size, dropout), config["seed"]), architecture
+    model = initialise(lambda: architecture.build(size, vocab_size, dropout), config["seed"])
+    for name in members(contracts.Model):
+        if not hasattr(model, name):
+            raise Refused(f"architecture={type(architecture).__name__}: the model it builds lacks {name}")
+    return model, architecture
 
 
 def measured(feed: Any, architecture: Any, size: Any, vocab_size: int, plan: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _num_scored(column: Any, limit: int | None) -> int:
     total = 0
     for name, task in column.tasks.items():
         sizes = standing({"": column}).get("", {}).get(name, {}).get("validation")
-        rows = task.num_validation if sizes is None else sizes["rows"]
+        rows = getattr(task, "num_validation", None) if sizes is None else sizes["rows"]
         total += min(rows or 0, limit or sys.maxsize)
     return total
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import nn
+from torch import Tensor, nn
 
 from t5grid.files import write_whole
 from t5grid.training import checkpoints
@@ -18,6 +18,28 @@ from t5grid.training.learner import Learner
 from t5grid.training.sharding import own
 
 Report = Callable[[dict[str, Any]], None]
+READ = ("inputs", "targets")  # arrays of a batch whose ids count as tokens
+
+
+class OptimizerState(pl.Callback):
+    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run."""
+
+    def __init__(self, pretrained: Path | None, resumed: Path | None) -> None:
+        self.pretrained, self.resumed = pretrained, resumed
+
+    def setup(self, trainer: pl.Trainer, learner: pl.LightningModule, stage: str) -> None:
+        """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
+        if trainer.world_size > 1:
+            learner.requires_grad_(True)
+
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
+        assert isinstance(learner, Learner)
+        optimizer = trainer.optimizers[0]
+        if self.pretrained:
+            places = checkpoints.places_of(self.pretrained, learner.model)
+            checkpoints.load_optimizer(self.pretrained, optimizer, places)
+        if self.resumed:
+            checkpoints.load_optimizer(self.resumed, optimizer)
 
 
 class Checkpoints(pl.Callback):
@@ -54,7 +76,8 @@ class MetricsFile(pl.Callback):
     """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
 
     A resumed run drops the rows it will write again and counts on from the row of its checkpoint. Of several
-    ranks all count and the leader writes.
+    ranks all count and the leader writes. Between rows the tokens are counted on the device, which no step
+    waits for.
     """
 
     FIELDS = ("step", "loss", "learning_rate", "tokens")
@@ -68,10 +91,12 @@ class MetricsFile(pl.Callback):
         num_steps: int,
         leads: bool = True,
     ) -> None:
-        self.path, self.every, self.tokens = path, every, 0
+        self.path, self.every = path, every
         self.checkpoint_every, self.num_steps = checkpoint_every, num_steps
         kept = [row for row in read_metrics(path) if int(row["step"]) <= first_step]
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
+        """Tokens up to the last row."""
+        self._since: Tensor | int = 0
         if not leads:
             return
         out = io.StringIO()
@@ -84,11 +109,12 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        tokens = sum((batch[name] != 0).sum() for name in ("inputs", "targets") if name in batch)
-        self.tokens += int(trainer.strategy.reduce(tokens, reduce_op="sum"))
+        self._since = self._since + sum((batch[key] != 0).sum() for key in READ if key in batch)
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
             return
+        self.tokens += int(trainer.strategy.reduce(self._since, reduce_op="sum"))
+        self._since = 0
         if not trainer.is_global_zero:
             return
         row = (step, f"{float(learner.last_loss):.6f}", f"{learner.schedule(step - 1):.6g}")
@@ -96,6 +122,10 @@ class MetricsFile(pl.Callback):
             csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
         for logger in trainer.loggers:
             logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=step)
+
+    def tokens_so_far(self, num_ranks: int) -> int:
+        """Tokens up to now; since the last row the other ranks are taken to have read as many as this one."""
+        return self.tokens + int(self._since) * num_ranks
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
@@ -121,12 +151,13 @@ class StatusReports(pl.Callback):
             return
         self.last = now
         spent = max(now - self.started, 1e-9)
+        tokens = self.metrics.tokens_so_far(trainer.world_size)
         self.report(
             {
                 "step": learner.step,
                 "num_steps": self.num_steps,
                 "loss": round(float(learner.last_loss), 4),
-                "tokens_per_second": round((self.metrics.tokens - self.first_tokens) / spent),
+                "tokens_per_second": round((tokens - self.first_tokens) / spent),
                 "seconds_left": round(spent / max(trainer.global_step, 1) * (self.num_steps - learner.step)),
             }
         )

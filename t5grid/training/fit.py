@@ -28,6 +28,7 @@ from t5grid.training import checkpoints
 from t5grid.training.callbacks import (
     Checkpoints,
     MetricsFile,
+    OptimizerState,
     Report,
     StatusReports,
     TrainableSet,
@@ -36,7 +37,6 @@ from t5grid.training.callbacks import (
 from t5grid.training.finetuning import AllParameters, Method, episodes_of
 from t5grid.training.learner import Learner
 from t5grid.training.schedules import AdafactorSpec
-from t5grid.training.sharding import shard
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 METRICS_EVERY = 50
@@ -78,13 +78,15 @@ def fit(
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()
     rank = rank_of(runtime)
-    learner = _learner(model, plan, folder / "checkpoints", rank)
-    first_step = learner.first_step
+    where = folder / "checkpoints"
+    resumed = _resumed_from(model, plan, where, rank)
+    first_step = checkpoints.step_of(resumed) if resumed else 0
+    learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step)
     metrics = MetricsFile(
         folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps, rank.leads
     )
     if first_step < plan.num_steps:
-        callbacks = _callbacks(model, plan, folder / "checkpoints", metrics)
+        callbacks = _callbacks(model, plan, where, resumed, metrics)
         if rank.leads:
             callbacks.append(StatusReports(report, metrics, plan.num_steps))
         data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers, rank)
@@ -95,7 +97,7 @@ def fit(
             finally:
                 _finish(trainer)
     if rank.leads and plan.keep is not None:  # one killed between its last checkpoint and this left more
-        checkpoints.keep_last(folder / "checkpoints", plan.keep)
+        checkpoints.keep_last(where, plan.keep)
     written = read_metrics(metrics.path)
     return {
         "steps": plan.num_steps,
@@ -114,33 +116,8 @@ def rank_of(runtime: Runtime) -> Rank:
     return Rank(int(os.environ["NODE_RANK"]) * runtime.num_devices + int(os.environ["LOCAL_RANK"]), world)
 
 
-class _Started(Learner):
-    """A learner whose optimizer starts from the state of pre-training, or of an earlier part of the run."""
-
-    pretrained: Path | None = None
-    resumed: Path | None = None
-
-    def setup(self, stage: str) -> None:
-        """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
-        if self.trainer.world_size > 1:
-            self.model.requires_grad_(True)
-
-    def configure_model(self) -> None:
-        """Keep only this rank's part of the model, where that is wanted."""
-        if self.device_mesh is not None:
-            shard(self.model, self.device_mesh["data_parallel"])
-
-    def on_train_start(self) -> None:
-        optimizer = self.trainer.optimizers[0]
-        if self.pretrained:
-            places = checkpoints.places_of(self.pretrained, self.model)
-            checkpoints.load_optimizer(self.pretrained, optimizer, places)
-        if self.resumed:
-            checkpoints.load_optimizer(self.resumed, optimizer)
-
-
-def _learner(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> _Started:
-    """The learner with the weights of the newest sound checkpoint, if there is one.
+def _resumed_from(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> Path | None:
+    """The newest sound checkpoint, its weights put into the model; None where training starts afresh.
 
     Where all are kept it is the newest before the first that is missing, which is then made again.
     """
@@ -148,19 +125,19 @@ def _learner(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> _Started:
     sound = checkpoints.unbroken(where, kept)
     if rank.leads:
         checkpoints.discard_others(where, sound.values())
-    first_step = max(sound, default=0)
-    resume = sound.get(first_step)
-    if resume:
-        checkpoints.load_model(resume, model, plan.without)
-    learner = _Started(model, plan.optimizer, plan.schedule, plan.seed, first_step)
-    learner.pretrained, learner.resumed = plan.optimizer_from, resume
-    return learner
+    resumed = sound[max(sound)] if sound else None
+    if resumed:
+        checkpoints.load_model(resumed, model, plan.without)
+    return resumed
 
 
-def _callbacks(model: nn.Module, plan: Plan, where: Path, metrics: MetricsFile) -> list[pl.Callback]:
+def _callbacks(
+    model: nn.Module, plan: Plan, where: Path, resumed: Path | None, metrics: MetricsFile
+) -> list[pl.Callback]:
     """What is done at steps, in this order."""
     names = [name for name, _ in model.named_parameters()]
     return [
+        OptimizerState(plan.optimizer_from, resumed),
         TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
         metrics,
         Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),

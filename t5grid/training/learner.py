@@ -5,10 +5,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from t5grid.data.stream import key_of
-from t5grid.model.loss import loss as loss_of
+from t5grid.training.sharding import shard
 
 Schedule = Callable[[int], float]
 
@@ -17,7 +17,7 @@ class Learner(pl.LightningModule):
     """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on."""
 
     def __init__(
-        self, model: nn.Module, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0
+        self, model: Any, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0
     ) -> None:
         super().__init__()
         self.model = model
@@ -30,17 +30,22 @@ class Learner(pl.LightningModule):
         """Steps taken since the very start of the stage, before any resume."""
         return self.first_step + self.trainer.global_step
 
+    def configure_model(self) -> None:
+        """Keep only this rank's part of the model, where it is spread over the ranks."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh["data_parallel"])
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout of step t is a function of (seed, t), so that a resumed run draws the same."""
         rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
         torch.manual_seed(key_of(self.seed, "dropout", self.step, *rank) >> 1)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar loss.
+        """The model's own loss of the batch, a scalar.
 
         A rank's part of a batch comes with its weight: the mean over ranks is the loss of the whole batch.
         """
-        loss = loss_of(self.model(batch), batch["targets"])
+        loss: Tensor = self.model.loss(batch)
         if "weight" in batch:
             loss = loss * batch["weight"]
             self.last_loss = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")

@@ -1,8 +1,10 @@
 """gradients -> new weights: Adafactor as the study used it."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -128,13 +130,19 @@ def _factored_update(
 def _new_part(group: dict[str, Any]) -> float:
     """1 - b, with b rounded to 32 bits as in the original: near one that rounding can be seen."""
     step = max(group["step"] - group["decay_offset"], 0)
-    decay = torch.tensor(1 - (step + 1.0) ** -group["decay_exponent"], dtype=torch.float32)
-    return float(1 - decay)
+    decay = np.float32(1 - (step + 1.0) ** -group["decay_exponent"])
+    return float(np.float32(1) - decay)
+
+
+@lru_cache(maxsize=64)
+def _root_sizes(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """The square roots of sizes, on the device once and for all: a copy at each step would be waited for."""
+    return torch.tensor(sizes, device=device).sqrt()
 
 
 def _apply(parameters: list[Tensor], updates: list[Tensor], group: dict[str, Any]) -> None:
     """Clip each update by its RMS, scale it by its parameter and subtract it; no value leaves the device."""
-    sizes = torch.tensor([p.numel() for p in parameters], device=parameters[0].device).sqrt()
+    sizes = _root_sizes(tuple(p.numel() for p in parameters), parameters[0].device)
     root_mean_square = torch.stack(torch._foreach_norm(updates)) / sizes
     factors = -group["lr"] / (root_mean_square / group["clipping"]).clamp(min=1.0)
     if group["scale_by_parameter"]:

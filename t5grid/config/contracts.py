@@ -1,0 +1,209 @@
+"""What a value of each axis offers: all that is ever asked of it, by plan, training, tables and decoding.
+
+A class of anybody's that has these members is a value of the axis. Which are there is checked when a cell is
+composed, so that what is missing is named before anything runs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, get_args
+
+from t5grid.config.build import Having
+from t5grid.refused import Refused
+
+
+class Model(Protocol):
+    """What an architecture builds: a torch module that says its own loss and its own answers."""
+
+    def loss(self, batch: Mapping[str, Any]) -> Any:
+        """A scalar to minimise, of a batch as the architecture's batching makes it."""
+
+    def answer(self, batch: Mapping[str, Any], max_length: int, num_beams: int = 1) -> Any:
+        """Ids [rows, length] that answer the rows of `inputs`, ended by EOS and filled up with 0."""
+
+
+class Architecture(Protocol):
+    """size + vocabulary -> model, and what it costs."""
+
+    @property
+    def batching(self) -> Callable[[Any, Any, int, int], Mapping[str, Any]]:
+        """(inputs, targets, inputs_length, targets_length), ids padded with 0 -> the arrays of a batch.
+
+        `targets` is one of them: the ids that the model is to give, 0 where there is none.
+        """
+
+    def build(self, size: Any, vocab_size: int, dropout: float | None = None) -> Model:
+        """A freshly initialised model, from torch's global generator; `dropout` None means the size's."""
+
+    def num_parameters(self, size: Any, vocab_size: int) -> dict[str, int]:
+        """Numbers to learn, by part, and their `total`. Raises Refused for a size it cannot have."""
+
+    def products(self, size: Any, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Any]:
+        """The matrix products (`model.costs.Product`) of a forward pass over so many ids."""
+
+    def num_blocks(self, size: Any) -> int:
+        """Blocks with weights of their own: what the paper counts parameters by."""
+
+    def block_steps(self, size: Any, inputs: int, targets: int) -> int:
+        """Positions times the blocks each passes: what the paper counts operations by."""
+
+
+class Objective(Protocol):
+    """Pieces of raw token ids -> pairs (inputs, targets)."""
+
+    concatenate: bool
+    """Whether documents are joined before they are cut into pieces."""
+
+    def __call__(self, tokens: Any, rng: Any, vocab_size: int) -> tuple[Any, Any]:
+        """int32 [batch, length] -> two zero-padded int32 arrays [batch, *], without end marks."""
+
+    def lengths(self, inputs_length: int) -> tuple[int, int]:
+        """Raw tokens a piece, and the length of the targets with their end mark."""
+
+
+class Corpus(Protocol):
+    """Documents, shard by shard."""
+
+    def shards(self) -> Sequence[Any]:
+        """The parts that are read one by one, in order."""
+
+    def documents(self, shard: Any) -> Iterator[str]:
+        """The documents of one of them."""
+
+    def fingerprint(self) -> str:
+        """Identity of the content: equal fingerprints mean equal documents."""
+
+
+class Vocabulary(Protocol):
+    """How a vocabulary comes about."""
+
+    @property
+    def size(self) -> int:
+        """Ids, the sentinels included."""
+
+    def reads(self, corpus: Any) -> Any:
+        """The corpus it is made from: that of the cell, one of its own, or None."""
+
+    def make(self, documents: Iterator[str]) -> bytes:
+        """A SentencePiece model."""
+
+    def fingerprint(self) -> Any:
+        """What identifies it apart from the corpus it reads."""
+
+
+class Task(Protocol):
+    """One labelled data set cast to text-to-text records (more that a task may say: `tasks.task`)."""
+
+    name: str
+    reported: tuple[str, ...]
+    """Names of the metrics whose mean is the task's share of its column."""
+
+    def records(self, split: str) -> Sequence[dict[str, Any]]:
+        """Records of `train` or `validation`: `inputs`, `targets` (text) and what `score` needs."""
+
+    def score(self, records: Sequence[dict[str, Any]], predictions: list[str]) -> dict[str, float]:
+        """Metric values, 0 to 100, of one prediction a record."""
+
+    def fingerprint(self) -> str:
+        """Identity of the content: equal fingerprints mean equal records."""
+
+
+class Mixing(Protocol):
+    """Sizes of data sets -> how often each is drawn."""
+
+    def rates(self, parts: Sequence[Any]) -> tuple[float, ...]:
+        """The rate of each part; shares are rates over their sum."""
+
+    def phases(self, parts: Sequence[Any]) -> tuple[Any, ...]:
+        """The stretches of training (`data.mixing.Phase`) with the rates of each."""
+
+
+class Method(Protocol):
+    """Which parameters fine-tuning trains at which step."""
+
+    def episodes(self, names: Sequence[str], num_steps: int) -> dict[int, frozenset[str]]:
+        """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""
+
+    def prepare(self, model: Any) -> None:
+        """Add the method's own parameters to a model that holds its starting weights."""
+
+    def products(self, products: list[Any], d_model: int) -> list[Any]:
+        """What a forward pass computes, with what `prepare` adds."""
+
+    def check(self, cell: Any) -> None:
+        """Raise Refused for a cell that this method cannot train."""
+
+
+class Strategy(Protocol):
+    """How a cell unrolls into stages."""
+
+    def stages(self, cell: Any) -> dict[str, Any]:
+        """The evaluate stage of every column; parents lead back to the vocabulary."""
+
+
+class Size(Protocol):
+    """The measures of a model, as far as more than its architecture reads them."""
+
+    d_model: int
+    num_layers: int
+    dropout: float
+    pretrain_dropout: float | None
+
+
+class Schedule(Protocol):
+    """step -> learning rate."""
+
+    def __call__(self, step: int) -> float:
+        """The rate of a step, counted from 0."""
+
+
+class Optimizer(Protocol):
+    """The settings of an optimizer."""
+
+    def build(self, parameters: Iterable[Any], lr: float, step: int = 0) -> Any:
+        """A torch optimizer."""
+
+    def num_moments(self, shape: tuple[int, ...]) -> int:
+        """Numbers it keeps for a parameter of this shape."""
+
+
+class Executor(Protocol):
+    """Where stages run."""
+
+    def run(self, stages: list[Any], store: Any, runtime: Any) -> Any:
+        """Run or submit every stage that is not done, parents first (`execution.local.Outcome`)."""
+
+    def waiting(self) -> "Executor":
+        """The same, staying until all is done."""
+
+    def runtime_of(self, stage: Any, runtime: Any) -> Any:
+        """The machine a stage gets."""
+
+    def outlook(self, todo: list[Any], runtime: Any) -> tuple[int, str]:
+        """How many stages run at a time, and that in words."""
+
+
+def members(contract: type) -> tuple[str, ...]:
+    """The members of a contract, in its order: methods and properties, then attributes."""
+    methods = [name for name in vars(contract) if name == "__call__" or not name.startswith("_")]
+    attributes = [name for name in contract.__annotations__ if name not in methods]
+    return (*methods, *attributes)
+
+
+class Meets(Having):
+    """Rule: a value of a class that has every member of a contract."""
+
+    def __init__(self, contract: type) -> None:
+        super().__init__(*members(contract))
+        self.contract = contract
+
+
+def refuse_lacking(value: Any, hint: Any, key: str) -> None:
+    """Raise Refused, naming the class and what it lacks of the contract in its hint."""
+    for rule in get_args(hint)[1:]:
+        lacking = [name for name in rule.names if not hasattr(value, name)] if isinstance(rule, Meets) else []
+        if lacking:
+            cls, contract = type(value).__name__, rule.contract.__name__
+            raise Refused(
+                f"{key}={cls}: the class lacks {', '.join(lacking)}; "
+                f"every {contract} has {', '.join(rule.names)}"
+            )

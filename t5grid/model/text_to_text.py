@@ -1,0 +1,29 @@
+"""what a model that writes text does with a batch: its loss, and its answers as ids."""
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from t5grid.model.decoding import beam_decode, greedy
+from t5grid.model.loss import loss
+
+
+class TextToText(nn.Module):
+    """A model whose `forward` gives logits of `batch["targets"]`, and which decodes step by step.
+
+    A subclass also has `start_decoding(batch, max_length)` and `decode_step(tokens, state)`.
+    """
+
+    def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
+        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar to minimise."""
+        return loss(self(batch), batch["targets"])
+
+    def answer(
+        self, batch: dict[str, Tensor], max_length: int, num_beams: int = 1
+    ) -> Int[Tensor, "rows length"]:
+        """Ids of at most `max_length` positions for each row of `inputs`, ended by EOS and filled up with 0.
+
+        Greedy (paper, section 3.1.2), or by beam search as in its final runs.
+        """
+        if num_beams > 1:
+            return beam_decode(self, batch, max_length, num_beams)
+        return greedy(self, batch, max_length)
