@@ -14,6 +14,7 @@ import pytest
 
 from t5grid.config import compose as composing
 from t5grid.config import reuse as parts
+from t5grid.refused import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,11 +54,11 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         key = repr(arguments)
         if key in complaints:
-            raise ValueError(complaints[key])
+            raise Refused(complaints[key])
         if key not in values:
             try:
                 values[key] = function(*arguments)
-            except ValueError as error:
+            except Refused as error:
                 complaints[key] = str(error)
                 raise
         return values[key]

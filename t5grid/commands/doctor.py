@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.schema import Cell
+from t5grid.refused import Refused
 from t5grid.tasks import hub
 from t5grid.tasks.labelled import Part
 
@@ -71,7 +72,7 @@ def part_finding(section: str, name: str, part: Part) -> Finding:
         return Finding(section, title, state, says, None, part.full)
     try:
         rows = part.rows
-    except ValueError as error:
+    except Refused as error:
         return Finding(section, title, PROBLEM, str(error), None, part.full)
     if part.full is not None and rows != part.full:
         return Finding(section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, part.full)
@@ -126,7 +127,7 @@ def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Finding:
         if attempt:
             attempt()
         return Finding(section, name, FINE, says())
-    except (ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         return Finding(section, name, PROBLEM, " ".join(str(error).split()))
 
 

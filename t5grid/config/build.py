@@ -106,7 +106,7 @@ class Having:
 
 
 def build(node: Any, key: str, hint: Any = None) -> Any:
-    """The value of a plain node found at `key`. Raises ValueError, one line, naming the key it is about."""
+    """The value of a plain node found at `key`. Raises Refused, one line, naming the key it is about."""
     if isinstance(node, list):
         return tuple(build(item, f"{key}[{i}]") for i, item in enumerate(node))
     if not isinstance(node, Mapping):
@@ -217,7 +217,7 @@ def _moved() -> dict[str, str]:
 
 
 def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -> None:
-    """Refuse a dotted name outside `packages` and those the user allows. Raises ValueError."""
+    """Refuse a dotted name outside `packages` and those the user allows. Raises Refused."""
     allowed = (*packages, *filter(None, os.environ.get(ALLOW, "").split(",")))
     if not any(str(target).startswith(f"{package}.") for package in allowed):
         package = str(target).partition(".")[0]
@@ -227,7 +227,7 @@ def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -
 
 
 def check_type(value: Any, hint: Any, key: str) -> Any:
-    """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises ValueError."""
+    """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises Refused."""
     if typing.get_origin(hint) is dict and isinstance(value, Mapping):
         inner = typing.get_args(hint)[1]
         return {name: check_type(each, inner, f"{key}.{name}") for name, each in value.items()}

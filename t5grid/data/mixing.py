@@ -118,7 +118,7 @@ class ExamplesProportional(Mixing):
         return None if self.limit is None else self.limit * self.limit_scale
 
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
-        """The rate of each part. Raises ValueError where a size is needed and unknown."""
+        """The rate of each part. Raises Refused where a size is needed and unknown."""
         return tuple(map(self._rate, parts))
 
     def _rate(self, part: Part) -> float:
@@ -152,7 +152,7 @@ class TemperatureScaled(ExamplesProportional):
             raise Refused(f"mixing.temperature={self.temperature:g}: above 0 is needed")
 
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
-        """The rate of each part. Raises ValueError where they leave what a number can hold."""
+        """The rate of each part. Raises Refused where they leave what a number can hold."""
         try:
             rates = super().rates(parts)
         except OverflowError:

@@ -76,7 +76,7 @@ class NanoTask:
         """
         sizes = {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}
         if split not in sizes:
-            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
+            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
         dice = Dice("nano task", type(self).__name__, self.name, self.seed, split)
         rows: dict[str, Record] = {}
         order: list[int] = []

@@ -211,14 +211,15 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
         plain = OmegaConf.to_container(OmegaConf.load(path))
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from error
-    except (OmegaConfBaseException, YAMLError) as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from error
-    assert isinstance(plain, dict)
+    if not isinstance(plain, dict):
+        raise Refused(f"{path}: a mapping of claims by name is needed")
     claims = {}
     for name, value in plain.items():
         try:
             claims[str(name)] = build(value, str(name), Claim)
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"{path}: {error}") from None
     return claims
 
