@@ -26,13 +26,13 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
     """(step, loss) of a training, from the store or the kept records; empty where there is none."""
     for path in (store.folder(stage) / "metrics.csv", records / f"{stage.identity}.csv"):
         if path.exists():
-            rows = _losses(path)
+            rows = losses_in(path)
             every = max(1, -(-len(rows) // MOST_POINTS))
             return [row for k, row in enumerate(rows) if (len(rows) - 1 - k) % every == 0]
     return []
 
 
-def _losses(path: Path) -> Curve:
+def losses_in(path: Path) -> Curve:
     """(step, loss) of a metrics file; a last line that is not finished is left out. Raises Refused."""
     try:
         text = path.read_text(encoding="utf-8")

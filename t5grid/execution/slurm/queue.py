@@ -57,9 +57,9 @@ def jobs_of(store: Store) -> dict[str, str]:
 def _identities(path: Path) -> list[str]:
     """The stages of an array. Raises Refused naming the file: who runs what is not to be guessed."""
     try:
-        identities = list(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        identities = []
+        identities = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        identities = None
     if not (
         identities and isinstance(identities, list) and all(isinstance(name, str) for name in identities)
     ):
