@@ -100,7 +100,7 @@ class RankFailing(Toy):
     def act(self, context: Context) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGUSR2)
         if os.environ["LOCAL_RANK"] == "1":
-            raise ValueError("rate=2: at most 1")
+            raise Refused("rate=2: at most 1")
         signal.pause()
         return {}
 
@@ -180,5 +180,5 @@ def test_a_rank_that_fails_says_why_and_signals_of_the_cluster_pass_it_by(tmp_pa
     store, stage = Store(tmp_path), make(RankFailing, "stage", tmp_path / "diary")
     assert work_on(stage, store, TWO, 2) == FAILED
     assert store.failure(stage)["error"] == "rate=2: at most 1"  # type: ignore[index]
-    assert "ValueError: rate=2" in (store.folder(stage) / "log.txt").read_text()
+    assert "Refused: rate=2" in (store.folder(stage) / "log.txt").read_text()
     assert sys.exc_info() == (None, None, None)

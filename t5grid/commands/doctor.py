@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.schema import Cell
+from t5grid.refused import Refused
 from t5grid.tasks import hub
 from t5grid.tasks.labelled import Split
 
@@ -71,7 +72,7 @@ def split_finding(section: str, name: str, split: Split) -> Finding:
         return Finding(section, title, state, says, None, split.full)
     try:
         rows = split.rows
-    except ValueError as error:
+    except Refused as error:
         return Finding(section, title, PROBLEM, str(error), None, split.full)
     if split.full is not None and rows != split.full:
         return Finding(
@@ -128,7 +129,7 @@ def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Finding:
         if attempt:
             attempt()
         return Finding(section, name, FINE, says())
-    except (ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         return Finding(section, name, PROBLEM, " ".join(str(error).split()))
 
 

@@ -33,7 +33,7 @@ UNIONS, LISTS, MAPPINGS = (typing.Union, types.UnionType), (list, tuple, Sequenc
 
 
 def build(node: Any, key: str, hint: Any = None) -> Any:
-    """The value of a plain node found at `key`. Raises ValueError, one line, naming the key it is about."""
+    """The value of a plain node found at `key`. Raises Refused, one line, naming the key it is about."""
     if isinstance(node, list):
         return tuple(build(item, where, inner) for where, item, inner in _children(node, hint, key))
     if not isinstance(node, Mapping):
@@ -182,7 +182,7 @@ def _moved() -> dict[str, str]:
 
 
 def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -> None:
-    """Refuse a dotted name outside `packages` and those the user allows. Raises ValueError."""
+    """Refuse a dotted name outside `packages` and those the user allows. Raises Refused."""
     allowed = (*packages, *filter(None, os.environ.get(ALLOW, "").split(",")))
     if not any(str(target).startswith(f"{package}.") for package in allowed):
         package = str(target).partition(".")[0]
@@ -192,7 +192,7 @@ def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -
 
 
 def check_type(value: Any, hint: Any, key: str) -> Any:
-    """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises ValueError."""
+    """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises Refused."""
     if not _fits(value, hint):
         raise Refused(_complaint(value, hint, key))
     return _with_floats(value, hint)

@@ -72,7 +72,7 @@ def _hydra() -> Any:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses.
+    """The composed config of one cell. Raises Refused, one line, for anything Hydra refuses.
 
     Beside Hydra's overrides there is `KEY*=FACTOR`: a multiple of what would stand there without it, and for
     a group the option of that name (`size*=2` is size=base_2x where the size is base).
@@ -94,7 +94,7 @@ def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
 def multiplied(
     overrides: Sequence[str], look: Callable[[Sequence[str]], tuple[Mapping[str, str], DictConfig]]
 ) -> list[str]:
-    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises ValueError.
+    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises Refused.
 
     `look` says what there is under the words without it: the option of each group, and the config.
     """
@@ -111,7 +111,7 @@ def multiplied(
 
 
 def _product(config: DictConfig, key: str, factor: str) -> int | float:
-    """The number at `key` times the factor, whole where it was whole. Raises ValueError."""
+    """The number at `key` times the factor, whole where it was whole. Raises Refused."""
     word = f"{key}*={factor}"
     try:
         value, times = OmegaConf.select(config, key), float(factor)
@@ -133,7 +133,7 @@ def check_words(words: Sequence[str], several: bool = False) -> None:
 
 
 def parse(word: str, several: bool = False) -> Any:
-    """An override as Hydra understands it. Raises ValueError."""
+    """An override as Hydra understands it. Raises Refused."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

@@ -189,11 +189,11 @@ class Cells:
         self._built, self._canonical = ByObject(_built), ByObject(_canonical)
 
     def load(self, overrides: Sequence[str]) -> Cell:
-        """Compose, resolve and validate one cell. Raises ValueError, one line."""
+        """Compose, resolve and validate one cell. Raises Refused, one line."""
         return self.build(self.parts.compose(overrides))
 
     def build(self, composed: Composed) -> Cell:
-        """The cell of a composed config. Raises ValueError, one line."""
+        """The cell of a composed config. Raises Refused, one line."""
         plain = self._plain(composed)
         built = {key: self._built(key, plain[key]) for key in KEYS}
         plain = {key: self._canonical(key, plain[key]) for key in KEYS}
@@ -230,12 +230,12 @@ class Cells:
 
 
 def load_cell(overrides: Sequence[str]) -> Cell:
-    """One cell by itself. Raises ValueError, one line."""
+    """One cell by itself. Raises Refused, one line."""
     return Cells().load(overrides)
 
 
 def build_cell(config: DictConfig) -> Cell:
-    """The cell of a config that Hydra composed. Raises ValueError, one line."""
+    """The cell of a config that Hydra composed. Raises Refused, one line."""
     return Cells().build(composed(config))
 
 

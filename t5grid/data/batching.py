@@ -32,7 +32,7 @@ def row_lengths(ids: Ids) -> Int[np.ndarray, " examples"]:
 def finish(ids: Ids, length: int | None = None) -> Int[np.ndarray, "examples finished"]:
     """Rows trimmed to `length - 1` tokens, then closed with the end-of-sequence mark; as wide as the longest.
 
-    A trimmed row therefore still ends in the mark. Raises ValueError for a length without room for it.
+    A trimmed row therefore still ends in the mark. Raises Refused for a length without room for it.
     """
     if length is not None and length < 1:
         raise Refused(f"length={length}: at least 1, for the end-of-sequence mark")

@@ -179,7 +179,7 @@ def _pattern_of(path: str) -> re.Pattern[str]:
 
 
 def english(text: str) -> float:
-    """The probability of English that langdetect gives a text. Raises ValueError without that package."""
+    """The probability of English that langdetect gives a text. Raises Refused without that package."""
     try:
         from langdetect import DetectorFactory, detect_langs
         from langdetect.lang_detect_exception import LangDetectException

@@ -49,7 +49,7 @@ class TextCorpus:
         on_bad_row: "refuse" or "skip".
 
     Raises:
-        ValueError: one line that names the file and row, from the constructor, `shards` or `documents`.
+        Refused: one line that names the file and row, from the constructor, `shards` or `documents`.
     """
 
     path: str

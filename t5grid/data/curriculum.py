@@ -34,7 +34,7 @@ class Curriculum(Mixing):
     strategy: Literal["none", "naive", "mixed", "combined"] = "none"
 
     def phases(self, parts: Sequence[MixturePart]) -> tuple[Phase, ...]:
-        """One phase a grade of the column with most; equal neighbours are one. Raises ValueError."""
+        """One phase a grade of the column with most; equal neighbours are one. Raises Refused."""
         grades = _grades(parts)
         count = max(map(len, grades.values()))
         phases = [
@@ -73,7 +73,7 @@ def _column(part: MixturePart) -> str:
 
 
 def _grades(parts: Sequence[MixturePart]) -> dict[str, list[int]]:
-    """Each column's grades, easiest first. Raises ValueError where a part has none."""
+    """Each column's grades, easiest first. Raises Refused where a part has none."""
     grades: dict[str, set[int]] = {}
     for part in parts:
         if part.difficulty is None:

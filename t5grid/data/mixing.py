@@ -116,7 +116,7 @@ class ExamplesProportional(Mixing):
         return None if self.limit is None else self.limit * self.limit_scale
 
     def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
-        """The rate of each part. Raises ValueError where a size is needed and unknown."""
+        """The rate of each part. Raises Refused where a size is needed and unknown."""
         return tuple(map(self._rate, parts))
 
     def _rate(self, part: MixturePart) -> float:
@@ -145,7 +145,7 @@ class TemperatureScaled(ExamplesProportional):
     temperature: Annotated[float, Above(0)] = 2.0  # type: ignore[misc]
 
     def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
-        """The rate of each part. Raises ValueError where they leave what a number can hold."""
+        """The rate of each part. Raises Refused where they leave what a number can hold."""
         try:
             rates = super().rates(parts)
         except OverflowError:

@@ -43,7 +43,7 @@ def compact(values: Tokens, keep: Mask) -> Int[np.ndarray, "batch width"]:
 def spans_to_sentinels(tokens: Tokens, mask: Mask, vocab_size: int, unique: bool = True) -> Tokens:
     """Each run of marked tokens becomes one sentinel, numbered from the left (sentinel 0 if not unique).
 
-    Raises ValueError if the ids below the sentinels run out as well.
+    Raises Refused if the ids below the sentinels run out as well.
     """
     marked = mask & (tokens != 0)
     starts = marked.copy()
@@ -197,7 +197,7 @@ class Objective:
         """Raw tokens per piece (no end-of-sequence mark) and targets length (mark included).
 
         One position is kept for the mark. (In the first release pieces had `inputs_length` tokens, so that a
-        target of the whole piece lost its last one.) Raises ValueError if the length leaves no room for a
+        target of the whole piece lost its last one.) Raises Refused if the length leaves no room for a
         token.
         """
         if inputs_length < 2:

@@ -35,7 +35,7 @@ class HubCorpus:
         num_shards: read only the first so many files; null is all.
 
     Raises:
-        ValueError: one line that names the data set, from `shards`, `documents` and `fingerprint`.
+        Refused: one line that names the data set, from `shards`, `documents` and `fingerprint`.
     """
 
     repository: str

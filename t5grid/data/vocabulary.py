@@ -38,19 +38,27 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """The vocabulary of a `.model` file. Raises ValueError naming the file if it is not one."""
+        """The vocabulary of `vocabulary.path`. Raises Refused naming key and file if it is not one."""
+        try:
+            return cls.read(path)
+        except Refused as error:
+            raise Refused(f"vocabulary.path={error}") from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Vocabulary":
+        """The vocabulary of a `.model` file. Raises Refused naming the file if it is not one."""
         try:
             model = Path(path).read_bytes()
         except OSError as error:
-            raise Refused(f"vocabulary.path={path}: {error.strerror}") from None
+            raise Refused(f"{path}: {error.strerror}") from None
         try:
             if not model:  # SentencePiece takes no bytes for no model yet, and complains on stderr
                 raise RuntimeError
             return cls(model)
         except (RuntimeError, OSError):
-            raise Refused(f"vocabulary.path={path}: not a SentencePiece model") from None
-        except ValueError as error:
-            raise Refused(f"vocabulary.path={path}: {error}") from None
+            raise Refused(f"{path}: not a SentencePiece model") from None
+        except Refused as error:
+            raise Refused(f"{path}: {error}") from None
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +110,7 @@ class Trained:
         """Train on the first `num_documents` documents.
 
         Raises:
-            ValueError: the text is too small, or what reading the documents raised.
+            Refused: the text is too small, or what reading the documents raised.
         """
         from sentencepiece import SentencePieceTrainer
 

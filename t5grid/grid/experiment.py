@@ -103,7 +103,7 @@ def load_experiment(path: Path | str) -> Experiment:
     plain = read_yaml(path)
     try:
         experiment = build(plain, "experiment", Experiment)
-    except ValueError as error:
+    except Refused as error:
         raise Refused(f"{path}: {str(error).replace('experiment.', '', 1)}") from None
     if not isinstance(experiment, Experiment):
         raise Refused(f"{path}: a mapping with title, rows and more is needed")
@@ -118,5 +118,5 @@ def load_experiment(path: Path | str) -> Experiment:
 def _check_reference(path: Path, key: str, reference: PaperReference | None) -> None:
     try:
         _ = reference and paper_row(reference)
-    except ValueError as error:
+    except Refused as error:
         raise Refused(f"{path}: rows.{key}.paper: {error}") from error

@@ -41,7 +41,7 @@ class Grid:
 
 
 def experiment_path(name: str) -> Path:
-    """`experiments/NAME.yaml` of the working directory, else of the package. Raises ValueError."""
+    """`experiments/NAME.yaml` of the working directory, else of the package. Raises Refused."""
     check_type(name, Annotated[str, FileName()], "experiment")
     places = [Path.cwd() / "experiments", data_folder("experiments")]
     for place in places:
@@ -52,7 +52,7 @@ def experiment_path(name: str) -> Path:
 
 
 def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> Grid:
-    """Compose and validate every cell of an experiment. Raises ValueError naming the row.
+    """Compose and validate every cell of an experiment. Raises Refused naming the row.
 
     Experiments that are expanded together share a `loader`.
     """
@@ -66,7 +66,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
             rows[key] = [(each, each.strategy.stages(each)) for each in cells]
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
     assert baseline is not None

@@ -41,7 +41,7 @@ class Size:
         return self.num_layers if self.num_decoder_layers is None else self.num_decoder_layers
 
     def halved(self) -> "Size":
-        """Half of the blocks of each stack. Raises ValueError for an odd number."""
+        """Half of the blocks of each stack. Raises Refused for an odd number."""
         if self.num_layers % 2 or self.decoder_layers % 2:
             number = f"{self.num_layers} + {self.decoder_layers}"
             raise Refused(f"size.num_layers: {number} blocks cannot be halved, as this architecture does")

@@ -53,10 +53,10 @@ class GradedTask:
         """The rows of a split, drawn independently, so that rows of an easy task come again.
 
         Raises:
-            ValueError: no such split, or the task has too few different rows for three of them.
+            Refused: no such split, or the task has too few different rows for three of them.
         """
         if split not in self.roles:
-            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
+            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
         dice = Dice("programs", *self._settings, split)
         return [self._row(dice, split) for _ in range(self.num_rows(split))]
 

@@ -73,11 +73,11 @@ class NanoTask:
         """The rows of "train", "validation" or "test"; a larger split begins with the smaller one.
 
         Raises:
-            ValueError: unknown split, or the world holds fewer such rows.
+            Refused: unknown split, or the world holds fewer such rows.
         """
         sizes = {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}
         if split not in sizes:
-            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
+            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(sizes)}")
         dice = Dice("nano task", type(self).__name__, self.name, self.seed, split)
         rows: dict[str, Record] = {}
         order: list[int] = []

@@ -206,20 +206,21 @@ def worst(verdicts: Sequence[str]) -> str:
 
 
 def load_claims(path: Path | None = None) -> dict[str, Claim]:
-    """The claims by name, in the file's order. Raises ValueError naming the file and the claim."""
+    """The claims by name, in the file's order. Raises Refused naming the file and the claim."""
     path = path or paper_folder() / "claims.yaml"
     try:
         plain = OmegaConf.to_container(OmegaConf.load(path))
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from error
-    except (OmegaConfBaseException, YAMLError) as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from error
-    assert isinstance(plain, dict)
+    if not isinstance(plain, dict):
+        raise Refused(f"{path}: a mapping of claims by name is needed")
     claims = {}
     for name, value in plain.items():
         try:
             claims[str(name)] = build(value, str(name), Claim)
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"{path}: {error}") from None
     return claims
 
@@ -252,7 +253,7 @@ def answer(claim: Claim, evidence: Evidence) -> Answer:
 
 
 def findings(claims: Mapping[str, Claim], tables: Mapping[str, Table]) -> list[Finding]:
-    """Every claim judged on the tables by experiment name. Raises ValueError for an unknown row."""
+    """Every claim judged on the tables by experiment name. Raises Refused for an unknown row."""
     found = []
     for name, claim in claims.items():
         if claim.experiment not in tables:

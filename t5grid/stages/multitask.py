@@ -136,7 +136,7 @@ def parts_of(
 ) -> list[mixing.MixturePart]:
     """The tasks of `columns` that are trained on, as parts; `sizes` where the rows are counted already.
 
-    Raises ValueError naming a task without training rows.
+    Raises Refused naming a task without training rows.
     """
     tasks = {
         key: {n: t for n, t in column.tasks.items() if has(t, "train")} for key, column in columns.items()

@@ -18,14 +18,14 @@ NOT_REAL = (
 
 
 def refuse_missing(columns: Mapping[str, Any]) -> None:
-    """Raises ValueError, one line, naming every split that a local copy lacks and no score can do without."""
+    """Raises Refused, one line, naming every split that a local copy lacks and no score can do without."""
     lacking = {str(split): split for split in _splits(columns) if split.missing and not split.spare}
     if not lacking:
         return
     first = next(iter(lacking.values()))
     try:
         first.source.files(first.name)
-    except ValueError as error:
+    except Refused as error:
         more = "; ".join(list(lacking)[1:])
         raise Refused(f"{error}{f' (and it lacks {more})' if more else ''}") from None
 
@@ -39,7 +39,7 @@ def fetch(columns: Mapping[str, Any]) -> None:
     """Read every split that training and scoring need: downloads them, and refuses bad rows before training.
 
     Raises:
-        ValueError: one line, for what cannot be had or read.
+        Refused: one line, for what cannot be had or read.
     """
     refuse_missing(columns)
     for column in columns.values():

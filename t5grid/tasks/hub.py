@@ -59,17 +59,17 @@ class Source:
         From the hub it is memory-mapped, from a folder it is read into memory.
 
         Raises:
-            ValueError: one line, for a missing folder, configuration, split or network, or a bad file.
+            Refused: one line, for a missing folder, configuration, split or network, or a bad file.
         """
         if self.root is None:
             return _from_hub(self.repository, self.config, split, self.revision, self.where(split))
         try:
             return read_table(self.files(split))
-        except ValueError as error:
+        except Refused as error:
             raise Refused(_named(error, self.where(split))) from None
 
     def files(self, split: str) -> list[Path]:
-        """The files of a split of a local copy. Raises ValueError where there is none."""
+        """The files of a split of a local copy. Raises Refused where there is none."""
         folder = self._folder(self.where(split))
         configs = _configurations(folder)
         if configs is None:
@@ -81,7 +81,7 @@ class Source:
             )
         else:
             patterns = configs[self.config]
-        matches = [path for pattern in patterns.get(split, []) for path in sorted(folder.glob(pattern))]
+        matches = [path for pattern in patterns.get(split, []) for path in _matches(folder, pattern)]
         files = [path for path in dict.fromkeys(matches) if path.name.endswith(SUFFIXES)]
         if not files:
             there = ", ".join(name for name in patterns if name != split) or "no other"
@@ -92,11 +92,11 @@ class Source:
         """Whether a local copy has a split."""
         try:
             return bool(self.files(split))
-        except ValueError:
+        except Refused:
             return False
 
     def rows(self, split: str) -> int | None:
-        """Rows of a split of a local copy, None where it is absent. Raises ValueError if it is unreadable."""
+        """Rows of a split of a local copy, None where it is absent. Raises Refused if it is unreadable."""
         return num_rows(self.files(split)) if self.has(split) else None
 
     def content(self, split: str) -> str:
@@ -124,6 +124,14 @@ class Source:
         return folder
 
 
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder that a pattern of its README names."""
+    try:
+        return sorted(folder.glob(pattern))
+    except (ValueError, NotImplementedError, TypeError, AttributeError):  # empty, absolute, or no text
+        raise Refused(f"{folder / 'README.md'}: path {pattern!r} names no files of this folder") from None
+
+
 def _configurations(folder: Path) -> dict[str, dict[str, list[str]]] | None:
     """Configuration -> split -> patterns, of a README's front matter; None where it says nothing of them."""
     readme = folder / "README.md"
@@ -135,11 +143,11 @@ def _configurations(folder: Path) -> dict[str, dict[str, list[str]]] | None:
 def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, list[str]]] | None:
     from yaml import YAMLError, safe_load
 
-    parts = readme.read_text(encoding="utf-8").split("---\n", 2)
     try:
+        parts = readme.read_text(encoding="utf-8").split("---\n", 2)
         configs = (safe_load(parts[1]) or {}).get("configs") if len(parts) == 3 and not parts[0] else None
         return {str(c["config_name"]): _patterns(c["data_files"]) for c in configs} if configs else None
-    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{readme}: its front matter is no list of configurations ({error!r})") from None
 
 
@@ -221,7 +229,7 @@ def out_of_reach(where: str) -> str:
     return f"{where} is out of reach: {WAYS}"
 
 
-def _named(error: ValueError, where: str) -> str:
+def _named(error: Refused, where: str) -> str:
     return str(error) if str(error).startswith("data set ") else f"{where}: {error}"
 
 

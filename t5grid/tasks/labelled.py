@@ -183,10 +183,10 @@ class HubTask:
         """Records of "train", "validation" or "test"; only those of "test" may be unlabelled.
 
         Raises:
-            ValueError: one line that names the data set, the split and the row.
+            Refused: one line that names the data set, the split and the row.
         """
         if split not in self.splits:
-            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
+            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         return self._formatted(evenly_spaced(self.table(split), count), split)
 
@@ -292,7 +292,7 @@ def check_table(table: Any, texts: Sequence[str], others: Sequence[str], where: 
     """A table has rows, the columns named, and text in every row of those of `texts`.
 
     Raises:
-        ValueError: one line naming the data set and split (`where`), the row (from 0) and the column.
+        Refused: one line naming the data set and split (`where`), the row (from 0) and the column.
     """
     import pyarrow.compute as compute
     import pyarrow.types as types

@@ -78,7 +78,7 @@ def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Score
     after normalisation match exactly and have F1 0.
 
     Raises:
-        ValueError: a question without any answer.
+        Refused: a question without any answer.
     """
     _check(answers, predictions)
     for row, accepted in enumerate(answers):
@@ -203,7 +203,7 @@ def normalise_trivia_answer(text: str) -> str:
 def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
     if len(targets) != len(predictions) or not targets:
         sizes = f"{len(targets)} targets and {len(predictions)} predictions"
-        raise Refused(f"a metric needs equally many, and at least one, got {sizes}")
+        raise ValueError(f"a metric needs equally many, and at least one, got {sizes}")
 
 
 def _span(context: str, prediction: str) -> str:

@@ -55,7 +55,7 @@ class OwnTask:
         num_validation: the same for the validation split.
 
     Raises:
-        ValueError: a metric that is not there or needs labels, a broken template, labels that are one.
+        Refused: a metric that is not there or needs labels, a broken template, labels that are one.
     """
 
     name: str
@@ -106,10 +106,10 @@ class OwnTask:
         """Records of "train", "validation" or "test".
 
         Raises:
-            ValueError: one line that names the file and the row (from 1) or the column.
+            Refused: one line that names the file and the row (from 1) or the column.
         """
         if split not in self.roles:
-            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
+            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
         table, where = self.source.table(split), str(self.source.files(split)[0])
         if not len(table):
             held = f", as held_out={self.held_out}" if split == "validation" and not self.validation else ""
@@ -125,13 +125,13 @@ class OwnTask:
         for place, row in enumerate(Formatted(rows, dict)):
             try:
                 records.append(self._checked(self.record(row), split))
-            except ValueError as error:
+            except Refused as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
                 raise Refused(f"{where}, row {number}: {error}") from None
         return records
 
     def _checked(self, record: Record, split: str) -> Record:
-        """The record if it can be learnt and scored; rows of "test" need no targets. Raises ValueError."""
+        """The record if it can be learnt and scored; rows of "test" need no targets. Raises Refused."""
         text = record["targets"]
         if split != "test" and not text.strip():
             raise Refused(f"targets={self.targets!r} leaves no text")
@@ -141,7 +141,7 @@ class OwnTask:
         return record
 
     def record(self, row: Row) -> Record:
-        """The record of one row. Raises ValueError for a missing value or an unknown label."""
+        """The record of one row. Raises Refused for a missing value or an unknown label."""
         shown = dict(row)
         for column in columns_of(self.targets, "targets"):
             if column in row:
@@ -198,7 +198,7 @@ class OwnFiles:
         return f"{self._path(split)} ({self.task} {split})"
 
     def files(self, split: str) -> list[Path]:
-        """The file of a split. Raises ValueError if there is none, or of an unknown kind."""
+        """The file of a split. Raises Refused if there is none, or of an unknown kind."""
         path = Path(self._path(split)).expanduser()
         if not path.is_file():
             raise Refused(f"task {self.task}: {path}: no such file")
@@ -258,7 +258,7 @@ def _check_labels(labels: Mapping[Any, str]) -> None:
 
 
 def columns_of(template: str, key: str) -> list[str]:
-    """The columns a template names. Raises ValueError for a lone brace."""
+    """The columns a template names. Raises Refused for a lone brace."""
     fields = [match for match in FIELD.finditer(template)]
     if any(match[0] in "{}" for match in fields):
         raise Refused(
@@ -268,7 +268,7 @@ def columns_of(template: str, key: str) -> list[str]:
 
 
 def fill(template: str, row: Row) -> str:
-    """A template with the values of a row. Raises ValueError for a missing value.
+    """A template with the values of a row. Raises Refused for a missing value.
 
     >>> fill("{a} in {{{b}}}", {"a": 1, "b": "x"})
     '1 in {x}'

@@ -53,7 +53,7 @@ class SQuAD(HubTask):
         with_context: whether the inputs hold the context; without it they are `squad trivia question: ...`.
 
     Raises:
-        ValueError: an unknown spacing.
+        Refused: an unknown spacing.
     """
 
     repository: str = "rajpurkar/squad"

@@ -81,7 +81,7 @@ class WSC(HubTask):
                 )
             try:
                 self.record(row)
-            except ValueError as error:
+            except Refused as error:
                 raise Refused(f"{where}, row {number}: {error}") from None
 
 
@@ -96,7 +96,7 @@ def star(text: str, pronoun: str, index: int) -> str:
     'Ana left because *she* was tired .'
 
     Raises:
-        ValueError: the pronoun is neither there nor nearby.
+        Refused: the pronoun is neither there nor nearby.
     """
     words = text.split(" ")
     for place in (index + step for step in NEARBY):

@@ -39,7 +39,7 @@ class Method:
         return products
 
     def check(self, cell: Any) -> None:
-        """Raise ValueError, one line with the key, for a cell this method cannot train; none by default."""
+        """Raise Refused, one line with the key, for a cell this method cannot train; none by default."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class FrozenWithLastLayer(Method):
 
 
 def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
-    """A method's episodes. Raises ValueError for one in which it would train nothing."""
+    """A method's episodes. Raises Refused for one in which it would train nothing."""
     episodes = method.episodes(names, num_steps)
     for start, trained in episodes.items():
         if not trained:

@@ -173,7 +173,7 @@ class Submission:
         return ":".join(["afterok", *(self.jobs[stage.identity] for stage in left)]) if left else None
 
     def _submit(self, array: Array, dependency: str | None) -> str:
-        """The number of the array, or of the job where it is one stage. Raises ValueError as sbatch does."""
+        """The number of the array, or of the job where it is one stage. Raises Refused as sbatch does."""
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError
 
