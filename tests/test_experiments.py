@@ -103,7 +103,7 @@ def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...
         (
             "rows:",
             "published: bert\nrows:",
-            "rows.rate_10.paper: paper table 'table06' is not published in b",
+            "rows.rate_10.paper: paper table 'table06' is not p",
         ),
         ("rate_25:", "rate_10:", "found duplicate key rate_10"),
         ("title: 25%", "title: 10%", "rows: 2 rows have the title '10%'"),

@@ -240,11 +240,12 @@ def test_a_starred_row_may_override_and_its_overrides_are_the_baseline(grid: Gri
         "shuffled": 1,
     }
     assert grid.experiment.command.startswith("t5grid sweep beside_bert budget.num_baseline_seeds=3")
-    cell = load_cell([*grid.experiment.common, "objective=bert_style"])
-    shared = expand("objectives", grid.experiment.common).rows["bert_style"][0][1]
+
+
+def test_a_starred_row_shares_its_stages_with_the_same_cell_in_another_table(grid: Grid) -> None:
+    shared = expand("objectives", grid.experiment.common[:2]).rows["bert_style"][0][1]
     ours = grid.rows["masked"][0][1]
-    assert {stage.identity for stage in ours.values()} == {stage.identity for stage in shared.values()}
-    assert cell.objective == grid.baseline.objective
+    assert [stage.identity for stage in ours.values()] == [stage.identity for stage in shared.values()]
 
 
 def test_rows_of_other_columns_than_the_starred_ones_are_refused(
@@ -308,7 +309,7 @@ def test_ranks_are_drawn_of_mirrored_columns_alone(table: Table) -> None:
 def test_the_page_has_the_other_papers_numbers_and_no_deviations(grid: Grid) -> None:
     (shown,) = page_data(Study({"beside_bert": grid}), figures=False)["tables"]
     assert shown["paper_source"] == "BERT (Devlin et al., 2019), Table 5" and shown["paper_deviations"] == {}
-    assert [column["mirrors"] for column in shown["columns"]] == ["MNLI-m (Acc)", None, "SQuAD (F1)"]
+    assert [column["mirrors"] for column in shown["columns"]] == ["MNLI-m (Acc)", "SQuAD (F1)", None]
     assert shown["rows"][0]["paper"]["points"]["QNLI (Acc)"] == 84.9 and shown["rows"][3]["paper"] is None
 
 
