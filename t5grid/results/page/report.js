@@ -94,7 +94,7 @@ function tableSection(table) {
   return make("section", { id: `table-${table.name}` }, make("h2", {}, table.title),
     make("p", { class: "caption" }, table.caption.join(" ")), make("p", { class: "dim" }, "Command: ", make("code", {}, table.command)),
     make("div", { class: "bar" }, make("fieldset", {}, make("legend", {}, "Numbers"), ...choices)),
-    make("p", { class: "dim" }, `The paper: ${table.paper_source}`), holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
+    table.rows.some((row) => row.paper) ? make("p", { class: "dim" }, `The paper: ${table.paper_source}`) : null, holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
     figures.length ? make("details", { open: state.figures ? "" : null, ontoggle: (event) => { state.figures = event.target.open; } }, make("summary", {}, "Figures"), make("div", { class: "figures" }, ...figures)) : null);
 }
 
