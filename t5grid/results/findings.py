@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.config.build import AtLeast, Having, build
+from t5grid.config.build import build
+from t5grid.config.rules import AtLeast, Having
 from t5grid.grid.published import paper_deviations, paper_folder, papers
 from t5grid.refused import Refused
 from t5grid.results.table import ROUNDING, WIDTH, Table, paper_columns
