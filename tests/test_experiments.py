@@ -113,7 +113,7 @@ def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...
         (
             "overrides: []",
             "overrides: [{size: tiny}]",
-            "overrides=[{size: tiny}]: a list, each text, is needed",
+            "overrides[0]={size: tiny}: text is needed",
         ),
     ],
 )
