@@ -33,9 +33,9 @@ MULTIPLE = re.compile(r"([\w.]+)\*=(.*)", re.DOTALL)
 
 
 def data_folder(name: str) -> Path:
-    """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
+    """`conf`, `experiments` or `published`, in the installed package or in the checkout."""
     package = Path(__file__).parents[1]
-    packaged, checkout = package / name, package.parent / {"paper": "results/paper"}.get(name, name)
+    packaged, checkout = package / name, package.parent / {"published": "results/published"}.get(name, name)
     return packaged if packaged.is_dir() else checkout
 
 

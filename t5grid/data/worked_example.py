@@ -5,6 +5,7 @@ from jaxtyping import Int
 
 from t5grid.data.objectives import Pair, drop_tokens, mask_tokens, replace_spans
 from t5grid.data.special_ids import FIRST_ORDINARY_ID
+from t5grid.refused import Refused
 
 SENTENCE = ["Thank", "you", "for", "inviting", "me", "to", "your", "party", "last", "week", "."]
 RANDOM_WORD = "apple"
@@ -35,9 +36,7 @@ def worked_example(words: list[str] | None = None) -> list[tuple[str, str, str]]
     """
     words = SENTENCE if words is None else words
     if len(words) != len(SENTENCE):
-        raise ValueError(
-            f"worked example: {len(words)} words given, its noise is laid out for {len(SENTENCE)}"
-        )
+        raise Refused(f"worked example: {len(words)} words given, its noise is laid out for {len(SENTENCE)}")
     tokens = np.arange(len(words), dtype=np.int32)[None] + FIRST_ORDINARY_ID
     size = FIRST_ORDINARY_ID + len(words) + 1 + len(SENTINELS)
     bert = mask_tokens(tokens, _mask(MASKED, len(words)), size)
