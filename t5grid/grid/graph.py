@@ -64,7 +64,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             cell = loader.load([*experiment.common, *overrides, *row.overrides])
             count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
-            rows[key] = [(each, each.strategy.stages(each)) for each in cells]
+            rows[key] = [(seeded, seeded.strategy.stages(seeded)) for seeded in cells]
         except ValueError as error:
             raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
