@@ -24,6 +24,7 @@ from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.arrays import Array, arrays_of
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
+from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
