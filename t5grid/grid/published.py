@@ -1,4 +1,4 @@
-"""results/paper/*.csv -> published rows: the numbers of Raffel et al. (2020), as strings, exactly as printed.
+"""results/paper/*.csv -> published rows: the paper's numbers, exactly as printed.
 
 A row is named by its first cell; where a table repeats that cell (Table 2), by its first two: "a / b".
 """

@@ -1,4 +1,4 @@
-"""tables + results/paper/claims.yaml -> findings: what the paper says, and whether our numbers say so too.
+"""tables + results/paper/claims.yaml -> whether our numbers say what the paper says.
 
 A claim is data: the experiment whose rows it compares, the section it comes from and one or more tests. The
 same tests run on the paper's own numbers (`results/paper`), in units of its standard deviations (Table 1),
