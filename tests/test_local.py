@@ -26,6 +26,7 @@ from toy_stages import (
     note,
 )
 
+from t5grid.config.build import build
 from t5grid.execution import local as executors
 from t5grid.execution.local import Local, num_cores
 from t5grid.execution.store import Store
@@ -305,7 +306,8 @@ def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary
 
 
 def test_less_than_one_worker_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^executor\.num_workers=0: at least 1, or null for one a core$"):
-        Local(0)
-    with pytest.raises(ValueError, match=r"^executor\.memory=0: at least 1 \(GB\)"):
-        Local(1, memory=0)
+    for key in ("num_workers", "memory"):
+        with pytest.raises(
+            ValueError, match=rf"^executor\.{key}=0: a whole number from 1 up or null is needed$"
+        ):
+            build({key: 0}, "executor", Local)
