@@ -101,7 +101,16 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(("name", "number"), PUBLISHED.items())
+QUICK = ("small", "base", "small_v1_1", "base_v1_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param(name, number, marks=() if name in QUICK else pytest.mark.slow)
+        for name, number in PUBLISHED.items()
+    ],
+)
 def test_sizes_have_the_parameters_of_the_published_checkpoints(name, number):
     size = load_cell([f"size={name}"]).size
     with torch.device("meta"):

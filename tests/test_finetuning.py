@@ -104,10 +104,12 @@ def test_what_a_method_does_not_train_is_bit_identical_afterwards_and_what_it_tr
 
 
 ADAFACTOR, ADAMW = AdafactorSpec(min_dim_size_to_factor=8), AdamWSpec(weight_decay=0.01)
-KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in METHODS if name != "all_parameters"]
-KILLS += [("gradual_unfreezing", spec, range(1, 9)) for spec in (ADAFACTOR, ADAMW)] + [
-    ("adapters", ADAMW, (2, 3))
-]
+QUICK = ("adapters", "gradual_unfreezing")
+KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in QUICK]
+MORE_KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in METHODS if name not in ("all_parameters", *QUICK)]
+MORE_KILLS += [("gradual_unfreezing", spec, range(1, 9)) for spec in (ADAFACTOR, ADAMW)]
+MORE_KILLS += [("adapters", ADAMW, (2, 3))]
+KILLS += [pytest.param(*kills, marks=pytest.mark.slow) for kills in MORE_KILLS]
 
 
 @pytest.mark.parametrize(("name", "spec", "steps"), KILLS)

@@ -164,6 +164,7 @@ def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, di
     assert lines(diary).count("start moody") == 3 and store.failure(moody) is None
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tmp_path: Path) -> None:
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
@@ -223,6 +224,7 @@ def test_a_worker_that_still_starts_is_not_interrupted(
     assert names(Local(1).run([make(Toy, "a", diary)], store, RUNTIME).ran) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     store: Store, diary: Path, sweep: subprocess.Popen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +295,7 @@ def test_no_more_workers_than_have_memory_are_started(store: Store, diary: Path)
     assert 0 < executors.memory_of(os.getpid()) < executors.free_memory() + 2 * executors.GB
 
 
+@pytest.mark.slow
 def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary: Path) -> None:
     stages = [make(Toy, name, diary) for name in "ab"]
     todo = {stage.identity: stage for stage in stages}

@@ -106,14 +106,14 @@ class TextCorpus:
     def _files(self) -> list[Path]:
         path = Path(self.path).expanduser()
         if path.is_file():
-            found = [path]
+            paths = [path]
         elif path.is_dir():
-            found = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
+            paths = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
         elif has_magic(self.path):
-            found = [Path(name) for name in glob(str(path), recursive=True)]
+            paths = [Path(name) for name in glob(str(path), recursive=True)]
         else:
             raise Refused(f"corpus.path={self.path}: no such file or folder")
-        files = [file for file in found if file.name.endswith(tuple(READERS)) and file.is_file()]
+        files = [file for file in paths if file.name.endswith(tuple(READERS)) and file.is_file()]
         if not files:
             raise Refused(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
         for file in files:
