@@ -1,4 +1,4 @@
-"""a cell -> what it needs and whether that is here: data, vocabulary, packages, devices, Slurm, disk.
+"""a cell -> what it needs and whether that is here: data, packages, devices, disk.
 
 Nothing is trained, downloaded or imported that is slow; torch is not.
 """

@@ -1,4 +1,4 @@
-"""`t5grid doctor`, `inspect`, `clean` and `predict`: what a cell needs, reads and answers."""
+"""`t5grid doctor`, `inspect`, `clean`, `predict`: what a cell needs, reads, answers."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`t5grid run`, `sweep`, `plan`, `status`, `logs` and `cancel`: cells and whole tables, run and watched."""
+"""`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
 import sys

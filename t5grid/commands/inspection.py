@@ -1,4 +1,4 @@
-"""axis values -> text for people: what an objective, a corpus or a suite really produces."""
+"""axis values -> text for people: what an objective, a corpus or a suite produces."""
 
 import itertools
 from collections.abc import Iterator, Sequence

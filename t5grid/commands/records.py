@@ -1,4 +1,4 @@
-"""`t5grid explain` and `t5grid records merge`: what stages are, and those of another machine."""
+"""`t5grid explain`, `records merge`: what stages are; those of another machine."""
 
 from collections import Counter
 from pathlib import Path

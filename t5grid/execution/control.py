@@ -1,4 +1,4 @@
-"""stages -> what somebody sees and does from another shell: their states, their logs, their end."""
+"""stages -> what another shell sees and does: their states, their logs, their end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""another store -> this one: brings in what another machine did; what disagrees is shown, never overwritten.
+"""another store -> this one: what disagrees is shown, never overwritten.
 
     OTHER/<kind>/<name>-<hash>/record.json    a store: the stage's files come too: others go on from it
     OTHER/<kind>/<name>-<hash>.json           kept records, as in results/records: they join the kept ones

@@ -1,4 +1,4 @@
-"""graph -> what it would cost: stages by kind, distinct, shared, done, to run; what those to run would take.
+"""graph -> what it would cost: stages distinct, shared, done, to run; hours, memory.
 
 Nothing needs to have run: batches are taken to be full of tokens, and answers as long as they may get. The
 vocabulary and the encoding of a corpus are counted as stages only.

@@ -1,4 +1,4 @@
-"""what a sweep shows while it runs: stages done of all; for each running one step, loss, speed, time left."""
+"""running sweep -> one line: stages done of all; step, loss, speed, time left."""
 
 import sys
 import time

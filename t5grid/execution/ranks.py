@@ -1,4 +1,4 @@
-"""stage -> ranks: the processes, one a device, that train a stage together on one node or several.
+"""stage -> ranks: the processes, one a device, that train a stage together.
 
 The process that holds the stage's lock starts those of its node and ends them when it ends; each runs the
 stage, and the leading rank's result is the stage's.

@@ -1,4 +1,4 @@
-"""machine + finished records -> operations a second of one stage: stated, recorded or tried out."""
+"""machine + finished records -> operations a second: stated, recorded or tried out."""
 
 import os
 import time

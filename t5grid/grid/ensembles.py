@@ -1,4 +1,4 @@
-"""cell -> several trained models that are scored as one (paper, section 3.6; Table 13)."""
+"""cell -> several trained models scored as one (paper, section 3.6; Table 13)."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""experiment files + overrides -> cells -> one graph of stages; equal ones merge, all valid or none runs."""
+"""experiments + overrides -> cells -> one graph of stages; all valid or none runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

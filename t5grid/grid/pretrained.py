@@ -1,4 +1,4 @@
-"""`strategy.pretrained=DIR` -> the stage whose weights take the place of pre-training."""
+"""`strategy.pretrained=DIR` -> the stage whose weights replace pre-training."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""study -> the table of every score of every task, a row each of every experiment (the paper's Table 16)."""
+"""study -> the table of every score of every task (the paper's Table 16)."""
 
 import csv
 import io

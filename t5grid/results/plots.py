@@ -1,4 +1,4 @@
-"""tables + learning curves -> figures (SVG and PNG): the same rows and columns, to be looked at.
+"""tables + learning curves -> SVG and PNG: the same rows and columns, to be looked at.
 
 Figures are functions of what tables are made of; the same numbers draw the same bytes under one matplotlib.
 """

@@ -1,4 +1,4 @@
-"""study -> files: tables, figures, scores a task, findings, the report; and all of it to a wandb run."""
+"""study -> files: tables, figures, scores a task, findings, report; or a wandb run."""
 
 import sys
 import webbrowser

@@ -1,4 +1,4 @@
-"""study -> one self-contained HTML page: the grid, the tables, the findings, the figures, every cell.
+"""study -> one self-contained HTML page: grid, tables, findings, figures, every cell.
 
 The page is a template with the data beside it as JSON, drawn by its own script; it loads nothing else.
 `serve` gives the same page on the loopback interface and fresh data as records land.

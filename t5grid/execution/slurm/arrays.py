@@ -1,4 +1,4 @@
-"""stages -> arrays: which stages are submitted together, and what each array waits for.
+"""stages -> arrays: which are submitted together, and what each array waits for.
 
 Stages of a kind that wait for the same stages are one array. Where every task of an array has a child of a
 kind, these are one array too, each task of which waits for its own parent alone (`aftercorr`): a row's

@@ -1,4 +1,4 @@
-"""graph -> jobs: submits whatever of a graph has not run yet to Slurm, and leaves or waits.
+"""graph -> jobs: submits to Slurm whatever has not run yet, and leaves or waits.
 
 One job a stage, from a file of its own (stage_file); alike ones as arrays (arrays). A job that is told to
 end, for want of time or for one of higher priority, is requeued by submitit and its stage goes on from its

@@ -1,4 +1,4 @@
-"""stages <-> Slurm's jobs: which job runs which stage, and what the cluster says of it.
+"""stages <-> Slurm's jobs: which job runs which stage; what the cluster says of it.
 
     runs/.slurm/<array>/stages.json     the stages of an array, in the order of its tasks
 

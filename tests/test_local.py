@@ -169,7 +169,7 @@ def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tm
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
         "if __name__ == '__main__':\n"
-        "    from test_executors import twenty; from toy_stages import RUNTIME\n"
+        "    from test_local import twenty; from toy_stages import RUNTIME\n"
         "    from t5grid.execution.local import Local; from t5grid.execution.store import Store\n"
         "    here = pathlib.Path(sys.argv[1])\n"
         "    outcome = Local(1).run(twenty(here / 'diary'), Store(here / 'runs'), RUNTIME)\n"
