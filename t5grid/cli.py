@@ -21,14 +21,17 @@ PLACES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryEr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a sub-command; a user's mistake is one line on standard error and exit code 2."""
+    """Run a sub-command; what is refused is one line on standard error and exit code 2.
+
+    Whatever else is raised shows its traceback and ends with exit code 1.
+    """
     if (here := os.getcwd()) not in sys.path:
         sys.path.append(here)  # a user's own classes stand beside the conf/ that names them
     try:
         options, rest = _parse(arguments)
         with _allowed(options.allow):
             return options.command(options, rest)
-    except ValueError as error:
+    except Refused as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -68,7 +71,7 @@ def _allowed(packages: Sequence[str]) -> Iterator[None]:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong as everything else does: one line, a ValueError."""
+    """Says what is wrong as everything else does: one line, refused."""
 
     def error(self, message: str) -> NoReturn:
         raise Refused(f"{message} (see {self.prog} --help)")

@@ -41,23 +41,23 @@ def file_whole(path: Path) -> Iterator[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, None where there is none, or nothing in it."""
+    """The object in a JSON file, None where there is none, or nothing in it, or the file is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
         return None
     return found if isinstance(found, dict) and found else None
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain values in a YAML file. Raises ValueError naming the file; a repeated key is an error."""
+    """The plain values in a YAML file. Raises Refused naming the file; a repeated key is an error."""
     import yaml
 
     base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[valid-type, misc]
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-            names = [key.value for key, _ in node.value]
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
             for name in names if len(set(names)) < len(names) else ():
                 if names.count(name) > 1:
                     raise Refused(f"{path}: found duplicate key {name}")
@@ -67,12 +67,14 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Refused:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or no such day
         raise Refused(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def read_lines(path: Path | None) -> list[str]:
-    """The lines of a UTF-8 text file, or of standard input. Raises ValueError naming the file."""
+    """The lines of a UTF-8 text file, or of standard input. Raises Refused naming the file."""
     try:
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
         return data.decode().splitlines()
@@ -83,7 +85,7 @@ def read_lines(path: Path | None) -> list[str]:
 
 @contextmanager
 def folder_whole(path: Path) -> Iterator[Path]:
-    """A folder to fill that becomes `path` at the end, or vanishes. Raises ValueError if `path` is there."""
+    """A folder to fill that becomes `path` at the end, or vanishes. Raises Refused if `path` is there."""
     if path.exists():
         raise Refused(f"{path}: is there already")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -8,9 +8,9 @@ from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import PaperReference, PaperRow
 from t5grid.results import figures as illustrations
 from t5grid.results import plots as figures
-from t5grid.results.table import Column, Facts, Hole, Row, Table, build_table
+from t5grid.results.table import Hole, Provenance, Row, Table, TableColumn, build_table
 
-COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
+COLUMNS = [TableColumn("reading", "Reading", "SQuAD"), TableColumn("writing", "Writing")]
 SCORES = {
     "replace": {"reading": [69.0, 70.0, 71.0], "writing": [50.0, 50.5, 51.0]},
     "bert": {"reading": [72.0], "writing": [40.0]},
@@ -25,7 +25,7 @@ def table(scores: dict = SCORES) -> Table:
         "drop": RowSpec("Drop", ["a=2"], paper=PaperReference("table05", "Drop corrupted tokens")),
     }
     experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
-    return build_table(experiment, COLUMNS, scores, Facts("nano", "nano", "nano"))
+    return build_table(experiment, COLUMNS, scores, Provenance("nano", "nano", "nano"))
 
 
 def dots(panel: object) -> dict[float, float]:

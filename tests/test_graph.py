@@ -133,7 +133,7 @@ def test_a_part_done_store_gives_a_table_with_reasons_for_its_holes(
     store.fail(finetune, "the loss is nan at step 3", "")
     with store.lock(ends(grid, "rate_50")[0].parents[0]):
         table = table_of(grid, store, tmp_path / "records")
-    cells = {row.key: (row.cells["questions"].scores, row.cells["questions"].hole) for row in table.rows}
+    cells = {row.key: (row.cells["questions"].by_seed, row.cells["questions"].hole) for row in table.rows}
     assert cells == {
         "rate_10": ((0.0,), None),
         "rate_15": ((42.0,), None),

@@ -102,7 +102,7 @@ def test_a_split_that_is_neither_cached_nor_asked_for_says_how_to_get_it(tmp_pat
     said = loading(tmp_path / "cache", SHOW, HF_HUB_OFFLINE="1")
     assert said.returncode == 1
     assert said.stderr.splitlines()[-1].startswith(
-        "ValueError: data set nyu-mll/glue (rte, train) is out of reach"
+        "t5grid.refused.Refused: data set nyu-mll/glue (rte, train) is out of reach"
     )
 
 

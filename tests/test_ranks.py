@@ -17,6 +17,7 @@ from t5grid.data.datamodule import Rank
 from t5grid.execution.ranks import Node, RankError, run
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
+from t5grid.model.text_to_text import TextToText
 from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method
@@ -60,7 +61,7 @@ class Late(Method):
         return {0: frozenset(name for name in names if name != "embedding.weight"), 1: frozenset(names)}
 
 
-class Model(torch.nn.Module):
+class Model(TextToText):
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(7)
@@ -99,7 +100,7 @@ class RankFailing(Toy):
     def act(self, context: Context) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGUSR2)
         if os.environ["LOCAL_RANK"] == "1":
-            raise ValueError("rate=2: at most 1")
+            raise Refused("rate=2: at most 1")
         signal.pause()
         return {}
 
@@ -179,5 +180,5 @@ def test_a_rank_that_fails_says_why_and_signals_of_the_cluster_pass_it_by(tmp_pa
     store, stage = Store(tmp_path), make(RankFailing, "stage", tmp_path / "diary")
     assert work_on(stage, store, TWO, 2) == FAILED
     assert store.failure(stage)["error"] == "rate=2: at most 1"  # type: ignore[index]
-    assert "ValueError: rate=2" in (store.folder(stage) / "log.txt").read_text()
+    assert "Refused: rate=2" in (store.folder(stage) / "log.txt").read_text()
     assert sys.exc_info() == (None, None, None)

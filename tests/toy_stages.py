@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.schema import Runtime
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 
 RUNTIME = Runtime(
@@ -55,7 +56,7 @@ class Failing(Toy):
     """Raises what a user's mistake raises."""
 
     def act(self, context: Context) -> dict[str, Any]:
-        raise ValueError("rate=2: at most 1\n  is possible")
+        raise Refused("rate=2: at most 1\n  is possible")
 
 
 class Moody(Toy):

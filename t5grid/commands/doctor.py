@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.schema import Cell
+from t5grid.refused import Refused
 from t5grid.tasks import hub
-from t5grid.tasks.labelled import Part
+from t5grid.tasks.labelled import Split
 
 PROBLEM, FINE, PARTIAL, NONE = "missing", "present", "partial", "none"
 COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim"}
@@ -52,45 +53,47 @@ def data_findings(cell: Cell) -> Iterator[Finding]:
     for key, column in cell.suite.chosen().items():
         for name, task in column.tasks.items():
             section = f"{key}: {column.title}"
-            parts = getattr(task, "parts", None)
-            if parts is None:
+            splits = getattr(task, "needed_splits", None)
+            if splits is None:
                 yield Finding(section, name, FINE, "generated", task.num_train)
-            for part in parts or ():
-                yield part_finding(section, name, part)
+            for split in splits or ():
+                yield split_finding(section, name, split)
 
 
-def part_finding(section: str, name: str, part: Part) -> Finding:
+def split_finding(section: str, name: str, split: Split) -> Finding:
     """What is known of one split, on the hub or in a local copy."""
-    title = f"{name} {part.role}" + (f" ({part.split})" if part.split != part.role else "")
-    if part.source.root is None:
-        state, says, rows = on_the_hub(part)
-        return Finding(section, title, state, says, rows, part.full)
-    if part.missing:
-        state = NONE if part.spare else PROBLEM
-        says = f"no {part}" + (", gone without" if part.spare else "")
-        return Finding(section, title, state, says, None, part.full)
+    title = f"{name} {split.role}" + (f" ({split.name})" if split.name != split.role else "")
+    if split.source.root is None:
+        state, says, rows = on_the_hub(split)
+        return Finding(section, title, state, says, rows, split.full)
+    if split.missing:
+        state = NONE if split.spare else PROBLEM
+        says = f"no {split}" + (", gone without" if split.spare else "")
+        return Finding(section, title, state, says, None, split.full)
     try:
-        rows = part.rows
-    except ValueError as error:
-        return Finding(section, title, PROBLEM, str(error), None, part.full)
-    if part.full is not None and rows != part.full:
-        return Finding(section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, part.full)
-    return Finding(section, title, FINE, part.source.label(part.split), rows, part.full)
+        rows = split.rows
+    except Refused as error:
+        return Finding(section, title, PROBLEM, str(error), None, split.full)
+    if split.full is not None and rows != split.full:
+        return Finding(
+            section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, split.full
+        )
+    return Finding(section, title, FINE, split.source.label(split.name), rows, split.full)
 
 
-def on_the_hub(part: Part) -> tuple[str, str, int | None]:
+def on_the_hub(split: Split) -> tuple[str, str, int | None]:
     """State, words and rows of a split that is read from the hub."""
-    source = part.source
-    cached = cached_rows(source, part.split)
+    source = split.source
+    cached = cached_rows(source, split.name)
     if cached is not None:
-        return FINE, f"in the cache: {part}", cached
+        return FINE, f"in the cache: {split}", cached
     if hub.offline():
-        return PROBLEM, f"{part}: not in the cache ({hub.offline()})", None
+        return PROBLEM, f"{split}: not in the cache ({hub.offline()})", None
     if not hub.reachable():
-        return PROBLEM, f"{part}: the hub does not answer", None
+        return PROBLEM, f"{split}: the hub does not answer", None
     if not hub.exists(source.repository, source.revision):
         return PROBLEM, f"{source.repository}: the hub has no such data set (at {source.revision})", None
-    return FINE, f"on the hub: {part}", None
+    return FINE, f"on the hub: {split}", None
 
 
 def cached_rows(source: hub.Source, split: str) -> int | None:
@@ -126,7 +129,7 @@ def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Finding:
         if attempt:
             attempt()
         return Finding(section, name, FINE, says())
-    except (ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         return Finding(section, name, PROBLEM, " ".join(str(error).split()))
 
 

@@ -31,7 +31,7 @@ def add_commands(commands: Any) -> None:
 
 
 def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Experiment names and overrides. Raises ValueError where no name is given."""
+    """Experiment names and overrides. Raises Refused where no name is given."""
     names = [word for word in words if "=" not in word and not word.startswith("~")]
     if not names:
         raise Refused("name at least one experiment, such as: objectives")

@@ -29,7 +29,7 @@ SHOWN = {
 def show(words: Sequence[str], num: int) -> Iterator[str]:
     """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show.
 
-    Raises ValueError for a sentence with anything beside it.
+    Raises Refused for a sentence with anything beside it.
     """
     sentences = [word for word in words if " " in word.strip().partition("=")[0]]
     if sentences and len(words) > 1:
@@ -66,7 +66,9 @@ def vocabulary_of(cell: Cell) -> Vocabulary:
     """The cell's vocabulary: from its stage if that is done, else made here."""
     path = Store(cell.runtime.runs_dir).folder(vocabulary_stage(cell)) / "vocabulary.model"
     read = cell.vocabulary.reads(cell.corpus)
-    return Vocabulary(path.read_bytes() if path.exists() else cell.vocabulary.make(every_document(read)))
+    if path.exists():
+        return Vocabulary.read(path)
+    return Vocabulary(cell.vocabulary.make(every_document(read)))
 
 
 def documents_of(cell: Cell) -> Iterator[str]:

@@ -30,7 +30,7 @@ def answers(
     """One answer a line; `words` are a column with overrides, or a stage's identity.
 
     Each line gets the words that all inputs of the task begin with, unless it has them or is `raw`. The step
-    is the one the task is reported at, or the last where nothing was evaluated. Raises ValueError.
+    is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
     place, cell = _place(words)
     folder = Path(place) if Path(place, "config.yaml").is_file() else Path(cell.runtime.runs_dir, place)
@@ -76,7 +76,7 @@ def is_place(word: str) -> bool:
 
 
 def column_stage(cell: Cell, column: str) -> Stage:
-    """The evaluate stage of a cell's column. Raises ValueError for a column there is not."""
+    """The evaluate stage of a cell's column. Raises Refused for a column there is not."""
     stages = cell.strategy.stages(cell)
     if column not in stages:
         raise Refused(f"predict: no column {column!r}{nearest(column, stages)}")

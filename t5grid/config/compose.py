@@ -34,9 +34,9 @@ MULTIPLE = re.compile(r"([\w.]+)\*=(.*)", re.DOTALL)
 
 
 def data_folder(name: str) -> Path:
-    """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
+    """`conf`, `experiments` or `published`, in the installed package or in the checkout."""
     package = Path(__file__).parents[1]
-    packaged, checkout = package / name, package.parent / {"paper": "results/paper"}.get(name, name)
+    packaged, checkout = package / name, package.parent / {"published": "results/published"}.get(name, name)
     return packaged if packaged.is_dir() else checkout
 
 
@@ -62,7 +62,7 @@ def _ensure_initialised() -> None:
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
-    """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses.
+    """The composed config of one cell. Raises Refused, one line, for anything Hydra refuses.
 
     Beside Hydra's overrides there is `KEY*=FACTOR`: a multiple of what would stand there without it, and for
     a group the option of that name (`size*=2` is size=base_2x where the size is base).
@@ -84,7 +84,7 @@ def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
 def multiplied(
     overrides: Sequence[str], look: Callable[[Sequence[str]], tuple[Mapping[str, str], DictConfig]]
 ) -> list[str]:
-    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises ValueError.
+    """The overrides with each `KEY*=FACTOR` as a plain one, groups first. Raises Refused.
 
     `look` says what there is under the words without it: the option of each group, and the config.
     """
@@ -101,7 +101,7 @@ def multiplied(
 
 
 def _product(config: DictConfig, key: str, factor: str) -> int | float:
-    """The number at `key` times the factor, whole where it was whole. Raises ValueError."""
+    """The number at `key` times the factor, whole where it was whole. Raises Refused."""
     word = f"{key}*={factor}"
     try:
         value, times = OmegaConf.select(config, key), float(factor)
@@ -123,7 +123,7 @@ def check_words(words: Sequence[str], several: bool = False) -> None:
 
 
 def parse(word: str, several: bool = False) -> Any:
-    """An override as Hydra understands it. Raises ValueError."""
+    """An override as Hydra understands it. Raises Refused."""
     from hydra.errors import HydraException
 
     from t5grid.config import hydra_api

@@ -67,7 +67,7 @@ class Parts:
         self._groups: dict[tuple[str, ...], Any] = {}
 
     def compose(self, words: Sequence[str]) -> Composed:
-        """The composed config of one cell. Raises ValueError, one line, for anything Hydra refuses."""
+        """The composed config of one cell. Raises Refused, one line, for anything Hydra refuses."""
         words = multiplied(words, self._look)
         for word in words:
             self._parsed[word] = self._parsed.get(word) or parse(word)
@@ -91,7 +91,7 @@ class Parts:
         if reaching not in self._defaults:
             try:
                 self._defaults[reaching] = composed(compose(reaching))
-            except ValueError:
+            except Refused:
                 raise _Further from None
         return self._defaults[reaching]
 

@@ -13,9 +13,8 @@ from jaxtyping import Int
 
 from t5grid.data.chunking import pack_rows
 from t5grid.data.objectives import compact
+from t5grid.data.special_ids import EOS
 from t5grid.refused import Refused
-
-EOS = 1
 
 Ids = Int[np.ndarray, "examples length"]
 Batch = dict[str, np.ndarray]
@@ -33,15 +32,15 @@ def row_lengths(ids: Ids) -> Int[np.ndarray, " examples"]:
 def finish(ids: Ids, length: int | None = None) -> Int[np.ndarray, "examples finished"]:
     """Rows trimmed to `length - 1` tokens, then closed with the end-of-sequence mark; as wide as the longest.
 
-    A trimmed row therefore still ends in the mark. Raises ValueError for a length without room for it.
+    A trimmed row therefore still ends in the mark. Raises Refused for a length without room for it.
     """
     if length is not None and length < 1:
         raise Refused(f"length={length}: at least 1, for the end-of-sequence mark")
-    kept = row_lengths(ids) if length is None else np.minimum(row_lengths(ids), length - 1)
-    finished = np.zeros((len(ids), int(kept.max(initial=0)) + 1), np.int32)
-    inside = np.arange(finished.shape[1] - 1) < kept[:, None]
+    num_kept = row_lengths(ids) if length is None else np.minimum(row_lengths(ids), length - 1)
+    finished = np.zeros((len(ids), int(num_kept.max(initial=0)) + 1), np.int32)
+    inside = np.arange(finished.shape[1] - 1) < num_kept[:, None]
     finished[:, :-1][inside] = ids[:, : finished.shape[1] - 1][inside]
-    finished[np.arange(len(ids)), kept] = EOS
+    finished[np.arange(len(ids)), num_kept] = EOS
     return finished
 
 

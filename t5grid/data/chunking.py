@@ -7,8 +7,6 @@ Nothing here touches a token. Documents lie end to end in one stream of ids with
 import numpy as np
 from jaxtyping import Int
 
-from t5grid.refused import Refused
-
 Spans = tuple[Int[np.ndarray, " spans"], Int[np.ndarray, " spans"]]  # starts, lengths (int64)
 
 
@@ -63,11 +61,11 @@ def piece_spans(
     `seed` chooses the chunk of documents longer than `max_document`. Group and maximum are the authors'
     settings.
 
-    Raises ValueError for lengths that are not positive.
+    Raises Refused for lengths that are not positive.
     """
     for key, value in {"piece_length": piece_length, "group": group, "max_document": max_document}.items():
         if value < 1:
-            raise Refused(f"{key}={value}: at least 1")
+            raise ValueError(f"{key}={value}: at least 1")
     lengths = np.asarray(document_lengths, np.int64)
     spans = random_chunks(np.cumsum(lengths) - lengths, lengths, max_document, np.random.default_rng(seed))
     return split(*(join(*spans, group) if concatenate else spans), piece_length)

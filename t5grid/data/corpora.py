@@ -16,13 +16,11 @@ from functools import cached_property
 from glob import glob, has_magic
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from t5grid.refused import Refused
 
 LOG = logging.getLogger(__name__)
-TXT_DOCUMENTS = ("file", "paragraph", "line")
-ON_BAD_ROW = ("refuse", "skip")
 NUM_ROWS_LOGGED = 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -51,17 +49,13 @@ class TextCorpus:
         on_bad_row: "refuse" or "skip".
 
     Raises:
-        ValueError: one line that names the file and row, from the constructor, `shards` or `documents`.
+        Refused: one line that names the file and row, from the constructor, `shards` or `documents`.
     """
 
     path: str
     text_key: str = "text"
-    txt_documents: str = "paragraph"
-    on_bad_row: str = "refuse"
-
-    def __post_init__(self) -> None:
-        _one_of("txt_documents", self.txt_documents, TXT_DOCUMENTS)
-        _one_of("on_bad_row", self.on_bad_row, ON_BAD_ROW)
+    txt_documents: Literal["file", "paragraph", "line"] = "paragraph"
+    on_bad_row: Literal["refuse", "skip"] = "refuse"
 
     def shards(self) -> list[str]:
         """Names of the files, relative to the corpus' folder, sorted; reads as far as the first document."""
@@ -112,14 +106,14 @@ class TextCorpus:
     def _files(self) -> list[Path]:
         path = Path(self.path).expanduser()
         if path.is_file():
-            found = [path]
+            paths = [path]
         elif path.is_dir():
-            found = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
+            paths = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
         elif has_magic(self.path):
-            found = [Path(name) for name in glob(str(path), recursive=True)]
+            paths = [Path(name) for name in glob(str(path), recursive=True)]
         else:
             raise Refused(f"corpus.path={self.path}: no such file or folder")
-        files = [file for file in found if file.name.endswith(tuple(READERS)) and file.is_file()]
+        files = [file for file in paths if file.name.endswith(tuple(READERS)) and file.is_file()]
         if not files:
             raise Refused(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
         for file in files:
@@ -282,11 +276,6 @@ def _content_hash(path: Path) -> str:
 
 def _kind(value: object) -> str:
     return "null" if value is None else type(value).__name__
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise Refused(f"corpus.{name}={value}: expected one of {', '.join(allowed)}")
 
 
 def _one_line(error: BaseException) -> str:

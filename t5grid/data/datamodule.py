@@ -38,8 +38,8 @@ class Rank:
         """
         total = len(next(iter(batch.values())))
         mine = np.arange(self.number, total, self.world)
-        kept = mine if len(mine) else np.arange(1)
-        return {name: array[kept] for name, array in batch.items()}, self.world * len(mine) / total
+        rows = mine if len(mine) else np.arange(1)
+        return {name: array[rows] for name, array in batch.items()}, self.world * len(mine) / total
 
 
 class StepDataset(Dataset[dict[str, Tensor]]):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count
 from t5grid.data.corpora import every_document
 from t5grid.data.vocabulary import Corpus
 from t5grid.refused import Refused
@@ -35,7 +35,7 @@ class HubCorpus:
         num_shards: read only the first so many files; null is all.
 
     Raises:
-        ValueError: one line that names the data set, from `shards`, `documents` and `fingerprint`.
+        Refused: one line that names the data set, from `shards`, `documents` and `fingerprint`.
     """
 
     repository: str
@@ -44,7 +44,7 @@ class HubCorpus:
     root: str | None = None
     split: str = "train"
     text_key: str = "text"
-    num_shards: Annotated[int, AtLeast(1)] | None = None
+    num_shards: Count | None = None
 
     def __str__(self) -> str:
         return f"corpus {self.repository} ({self.subset}, {self.split})"
@@ -124,8 +124,8 @@ def _place(corpus: HubCorpus) -> str:
         return corpus.repository
     folder = Path(corpus.root).expanduser().resolve() / corpus.repository
     if not folder.is_dir():
-        found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
-        holds = ", ".join(found) or "no repository"
+        copies = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
+        holds = ", ".join(copies) or "no repository"
         raise Refused(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
     return str(folder)
 
@@ -192,7 +192,7 @@ class Blend:
     """
 
     parts: dict[str, Corpus]
-    shares: dict[str, Annotated[int, AtLeast(1)]]
+    shares: dict[str, Count]
     root: str | None = None
 
     def __post_init__(self) -> None:
@@ -208,9 +208,9 @@ class Blend:
         streams = {name: every_document(part) for name, part in self.parts.items()}
         while streams:
             for name in list(streams):
-                taken = list(islice(streams[name], self.shares[name]))
-                yield from taken
-                if len(taken) < self.shares[name]:
+                documents = list(islice(streams[name], self.shares[name]))
+                yield from documents
+                if len(documents) < self.shares[name]:
                     del streams[name]
 
     def fingerprint(self) -> str:

@@ -89,11 +89,11 @@ class Mixture:
     def draw(self, start: int, count: int) -> list[tuple[int, int]]:
         """(task, row index) at positions start .. start + count - 1."""
         tasks = self.tasks(np.arange(start, start + count))
-        seen = self._before(start)
+        earlier = self._before(start)
         drawn = []
         for task in range(len(self.sizes)):
             here = np.flatnonzero(tasks == task)
-            ranks = seen[task] + np.arange(len(here))
+            ranks = earlier[task] + np.arange(len(here))
             drawn.append((here, shuffled(ranks, self.sizes[task], *self.key, "rows", task)))
         out: list[tuple[int, int]] = [(0, 0)] * count
         for task, (here, rows) in enumerate(drawn):

@@ -22,7 +22,7 @@ from jaxtyping import Int
 from t5grid.data.chunking import pack_rows, piece_spans
 from t5grid.data.stream import key_of, permute
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.files import write_whole
+from t5grid.files import read_json, write_whole
 from t5grid.refused import Refused
 
 ENCODE_AT_ONCE = 1 << 20  # characters
@@ -35,7 +35,7 @@ def encode_corpus(
     """Write every shard of `corpus`, `num_workers` at a time; shards that are complete stay.
 
     A worker holds about a mebibyte of text and its ids, and four bytes a document of its shard, whatever the
-    corpus' size. Returns counts. Raises ValueError (from the corpus) for unreadable text or where no document
+    corpus' size. Returns counts. Raises Refused (from the corpus) for unreadable text or where no document
     is left.
     """
     shards = corpus.shards()
@@ -54,11 +54,11 @@ def _counts(paths: list[Path]) -> dict[str, Any]:
     """Shards, documents and tokens of finished shards, and what cleaning dropped if they were cleaned."""
     num_documents, num_tokens, cleaning = 0, 0, Counter[str]()
     for path in paths:
-        lengths = np.load(path.with_suffix(".npy"))
+        lengths = _lengths(path)
         num_documents += len(lengths)
         num_tokens += int(lengths.sum(dtype=np.int64))
         if path.with_suffix(".json").exists():
-            cleaning.update(json.loads(path.with_suffix(".json").read_text()))
+            cleaning.update(_object(path.with_suffix(".json")))
     counts = {"num_shards": len(paths), "num_documents": num_documents, "num_tokens": num_tokens}
     return counts | ({"cleaning": dict(sorted(cleaning.items()))} if cleaning else {})
 
@@ -85,7 +85,7 @@ def _encode_shard(job: tuple[Any, Any, bytes, Path]) -> None:
         for batch in _batches(documents, ENCODE_AT_ONCE):
             ids = vocabulary.encode(batch)
             lengths.extend(map(len, ids))
-            file.write(np.concatenate([np.asarray(each, dtype=dtype) for each in ids]).tobytes())
+            file.write(np.concatenate([np.asarray(document, dtype=dtype) for document in ids]).tobytes())
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path.with_suffix(".bin"))
@@ -124,8 +124,10 @@ class Rows:
     def __init__(
         self, folder: Path, vocab_size: int, piece_length: int, concatenate: bool, group_short: bool = True
     ) -> None:
-        manifest = json.loads((folder / "tokens.json").read_text())
-        names = [folder / f"shard-{i:05d}" for i in range(manifest["num_shards"])]
+        num_shards = _object(folder / "tokens.json").get("num_shards")
+        if not (isinstance(num_shards, int) and num_shards):
+            raise _damaged(folder / "tokens.json")
+        names = [folder / f"shard-{i:05d}" for i in range(num_shards)]
         self.shards = [_open(name.with_suffix(".bin"), token_dtype(vocab_size)) for name in names]
         self.piece_length = piece_length
         spans = [self._spans(name, ids, concatenate) for name, ids in zip(names, self.shards, strict=True)]
@@ -137,7 +139,10 @@ class Rows:
 
     def _spans(self, name: Path, ids: np.ndarray, concatenate: bool) -> tuple[np.ndarray, np.ndarray]:
         """Starts and lengths of a shard's pieces, as narrow as they can be."""
-        starts, lengths = piece_spans(np.load(name.with_suffix(".npy")), self.piece_length, concatenate)
+        num_ids = _lengths(name)
+        if num_ids.sum(dtype=np.int64) != len(ids):
+            raise _damaged(name.with_suffix(".bin"))
+        starts, lengths = piece_spans(num_ids, self.piece_length, concatenate)
         start_type = np.uint32 if len(ids) < 1 << 32 else np.int64
         return starts.astype(start_type), lengths.astype(token_dtype(self.piece_length))
 
@@ -164,9 +169,9 @@ class Rows:
 
     def take(self, count: int) -> "Rows":
         """The first `count` rows alone, as a truncated corpus has them; all where there are fewer."""
-        taken = copy(self)
-        taken.count = min(count, self.count)
-        return taken
+        truncated = copy(self)
+        truncated.count = min(count, self.count)
+        return truncated
 
     def pieces(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "pieces length"]:
         """The pieces of the given rows, zero-padded to `piece_length`."""
@@ -176,11 +181,35 @@ class Rows:
             chosen = self._shuffled(np.concatenate(places))
         where = np.searchsorted(self.ends, chosen, side="right"), self.start[chosen], self.length[chosen]
         out = np.zeros((len(chosen), self.piece_length), dtype=np.int32)
-        for row, shard, start, length in zip(out, *(each.tolist() for each in where), strict=True):
+        for row, shard, start, length in zip(out, *(column.tolist() for column in where), strict=True):
             row[:length] = self.shards[shard][start : start + length]
         return out
 
 
 def _open(path: Path, dtype: type) -> np.ndarray:
     """The ids of a shard, mapped; a plain array, whose slices cost a tenth of a memmap's."""
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r")) if path.stat().st_size else np.empty(0, dtype)
+    size = path.stat().st_size
+    if size % np.dtype(dtype).itemsize:
+        raise _damaged(path)
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r")) if size else np.empty(0, dtype)
+
+
+def _lengths(shard: Path) -> np.ndarray:
+    """Ids of each document of a shard. Raises Refused naming a damaged file."""
+    path = shard.with_suffix(".npy")
+    try:
+        lengths = np.load(path)
+    except (ValueError, EOFError) as error:
+        raise _damaged(path) from error
+    return lengths
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of ours. Raises Refused naming a damaged or absent file."""
+    if (value := read_json(path)) is None:
+        raise _damaged(path)
+    return value
+
+
+def _damaged(path: Path) -> Refused:
+    return Refused(f"{path}: damaged or gone; delete {path.parent} and run again")

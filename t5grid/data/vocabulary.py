@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from t5grid.config.build import Having
+from t5grid.config.rules import AtLeast, Count, Having
+from t5grid.data.special_ids import EOS, PAD, UNK
 from t5grid.refused import Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
-PAD, EOS, UNK = 0, 1, 2
 
 
 class Vocabulary:
@@ -38,19 +38,27 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """The vocabulary of a `.model` file. Raises ValueError naming the file if it is not one."""
+        """The vocabulary of `vocabulary.path`. Raises Refused naming key and file if it is not one."""
+        try:
+            return cls.read(path)
+        except Refused as error:
+            raise Refused(f"vocabulary.path={error}") from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Vocabulary":
+        """The vocabulary of a `.model` file. Raises Refused naming the file if it is not one."""
         try:
             model = Path(path).read_bytes()
         except OSError as error:
-            raise Refused(f"vocabulary.path={path}: {error.strerror}") from None
+            raise Refused(f"{path}: {error.strerror}") from None
         try:
             if not model:  # SentencePiece takes no bytes for no model yet, and complains on stderr
                 raise RuntimeError
             return cls(model)
         except (RuntimeError, OSError):
-            raise Refused(f"vocabulary.path={path}: not a SentencePiece model") from None
-        except ValueError as error:
-            raise Refused(f"vocabulary.path={path}: {error}") from None
+            raise Refused(f"{path}: not a SentencePiece model") from None
+        except Refused as error:
+            raise Refused(f"{path}: {error}") from None
 
     @property
     def fingerprint(self) -> str:
@@ -89,15 +97,9 @@ class Trained:
     With a corpus of its own one vocabulary serves cells of different corpora, as the study's did.
     """
 
-    num_pieces: int
-    num_documents: int | None = None
+    num_pieces: Annotated[int, AtLeast(32)]
+    num_documents: Count | None = None  # None is all
     corpus: Corpus | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_pieces < 32:
-            raise Refused(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
-        if self.num_documents is not None and self.num_documents < 1:
-            raise Refused(f"vocabulary.num_documents={self.num_documents}: at least 1, or null for all")
 
     @property
     def size(self) -> int:
@@ -108,7 +110,7 @@ class Trained:
         """Train on the first `num_documents` documents.
 
         Raises:
-            ValueError: the text is too small, or what reading the documents raised.
+            Refused: the text is too small, or what reading the documents raised.
         """
         from sentencepiece import SentencePieceTrainer
 

@@ -91,7 +91,7 @@ def _rank(value: float) -> float:
 
 
 def load_records(column: Column, split: str, limit: int | None) -> dict[str, Sequence[Record]]:
-    """The first `limit` records of each task with such a split. Raises ValueError where there are none."""
+    """The first `limit` records of each task with such a split. Raises Refused where there are none."""
     tasks = scored(column) if split == "validation" else column.tasks
     records = {name: task.records(split)[:limit] for name, task in tasks.items() if has(task, split)}
     if split == "validation":
@@ -103,7 +103,7 @@ def load_records(column: Column, split: str, limit: int | None) -> dict[str, Seq
 
 
 def common_checkpoints(folders: Sequence[Path]) -> dict[int, list[Path]]:
-    """The steps at which every fine-tuning has a sound checkpoint, with one path each. Raises ValueError."""
+    """The steps at which every fine-tuning has a sound checkpoint, with one path each. Raises Refused."""
     found = [checkpoint_paths(folder) for folder in folders]
     steps = [step for step in found[0] if all(step in paths for paths in found)]
     if not steps:
@@ -112,7 +112,7 @@ def common_checkpoints(folders: Sequence[Path]) -> dict[int, list[Path]]:
 
 
 def checkpoint_paths(folder: Path) -> dict[int, Path]:
-    """The sound checkpoints of a fine-tuning, by step. Raises ValueError if there is none."""
+    """The sound checkpoints of a fine-tuning, by step. Raises Refused if there is none."""
     from t5grid.training.checkpoints import steps
 
     found = steps(folder / "checkpoints")

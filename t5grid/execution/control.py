@@ -32,7 +32,7 @@ def status(stages: Sequence[Stage], store: Store) -> Iterator[str]:
 
 
 def matching(part: str, store: Store) -> list[str]:
-    """Identities of the stages that `kind/part` is a part of. Raises ValueError if there is none."""
+    """Identities of the stages that `kind/part` is a part of. Raises Refused if there is none."""
     kind, _, name = part.partition("/")
     folders = sorted((store.root / kind).glob("*")) if kind not in ("", "..", ".") else []
     found = [f"{kind}/{folder.name}" for folder in folders if name in folder.name]

@@ -33,7 +33,7 @@ class Known:
         return sorted(found)
 
     def named(self, part: str) -> str:
-        """The one stage that `kind/part` is a part of. Raises ValueError for none or several."""
+        """The one stage that `kind/part` is a part of. Raises Refused for none or several."""
         kind, _, name = part.partition("/")
         found = [each for each in self.identities(kind) if name in each.partition("/")[2]]
         if part in found:

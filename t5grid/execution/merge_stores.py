@@ -42,7 +42,7 @@ class Merged:
 
 
 def merge(other: Path, store: Store, records: Path) -> Iterator[Merged]:
-    """Bring in every finished stage of `other`. Raises ValueError where there is none."""
+    """Bring in every finished stage of `other`. Raises Refused where there is none."""
     found = sorted([*other.glob("*/*/record.json"), *other.glob("*/*.json")])
     if not found:
         raise Refused(f"{other}: no records; a store (runs/) or kept records (results/records/) is needed")

@@ -20,6 +20,7 @@ from typing import Any
 from t5grid.config.schema import Runtime
 from t5grid.execution.die_with_parent import watching
 from t5grid.execution.store import Store
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 
 IGNORED = (signal.SIGINT, signal.SIGUSR2)  # the process that started a rank heeds them and ends it
@@ -135,9 +136,9 @@ def _rank(connection: Connection, stage: Stage, root: str, runtime: Runtime, num
 
 
 def one_line(error: Exception) -> str:
-    """An error in a line: the message of what a user wrote wrong, with its type of anything else."""
+    """An error in a line: the message of what is refused, with its type of anything else."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError | RankError) and text else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, Refused | RankError) and text else f"{type(error).__name__}: {text}"
 
 
 def _free_port() -> int:

@@ -28,7 +28,7 @@ class ModelFacts:
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-    """Raises ValueError for a name that is no fact."""
+    """Raises Refused for a name that is no fact."""
     known = [field.name for field in fields(ModelFacts)]
     for name in names:
         if name not in known:

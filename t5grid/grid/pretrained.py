@@ -14,13 +14,13 @@ from t5grid.stages.stage_file import TrainedModel, trained_model
 def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
     """The stage for `strategy.pretrained=path`, identified by the weights and not by the path.
 
-    Raises ValueError where the cell's architecture, size or vocabulary is not that of the weights.
+    Raises Refused where the cell's architecture, size or vocabulary is not that of the weights.
     """
     try:
         trained = trained_model(Path(path))
         _check_model(cell, trained)
         _check_vocabulary(cell, trained, vocabulary)
-    except ValueError as error:
+    except Refused as error:
         raise Refused(f"strategy.pretrained={path}: {str(error).removeprefix(f'{path}: ')}") from None
     content = {
         "weights": digest_in(trained.checkpoint()),

@@ -160,7 +160,7 @@ def multitask_stage(
     """Training on a mixture of `columns` and, if asked for, the corpus, under pre-training's settings.
 
     All examples are trimmed to the lengths of pre-training, as in the authors' runs (512 and 192). Raises
-    ValueError where there is nothing to train on, or a rate cannot be had.
+    Refused where there is nothing to train on, or a rate cannot be had.
     """
     if not columns and not unsupervised:
         raise Refused("strategy: no column is left to train on; name more in suite.use")

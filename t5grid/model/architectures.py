@@ -83,7 +83,7 @@ class EncoderDecoderShared(EncoderDecoder):
         return transformer.SharedEncoderDecoderModel(size, vocab_size, dropout)
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
-        """As the baseline's; the one stack is `decoder`. Raises ValueError for stacks of different depth."""
+        """As the baseline's; the one stack is `decoder`. Raises Refused for stacks of different depth."""
         if size.decoder_layers != size.num_layers:
             layers = f"size.num_decoder_layers={size.decoder_layers}"
             raise Refused(f"{layers}: shared parameters need as many as the encoder's {size.num_layers}")
@@ -153,7 +153,7 @@ class LanguageModel(Architecture):
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn: `embedding` (with an untied softmax), `decoder` and `total`.
 
-        Raises ValueError for a size with a second stack of its own.
+        Raises Refused for a size with a second stack of its own.
         """
         if size.num_decoder_layers is not None:
             raise Refused(

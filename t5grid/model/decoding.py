@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-EOS = 1
+from t5grid.data.special_ids import EOS
+
 WORST = -1e7  # log probability and score of a beam that does not exist
 
 # ids [rows] and a state -> log probabilities of the next id [rows, vocab] and the new state

@@ -17,7 +17,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
-from t5grid.model.size import Size, table_rows
+from t5grid.model.size import FeedForward, Size, table_rows
 from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 
@@ -48,7 +48,7 @@ FEED_FORWARD = {
     "relu": {"input": "wi", "output": "wo"},
     "gated_gelu": {"gate": "wi_0", "input": "wi_1", "output": "wo"},
 }
-FEED_FORWARD_NAMES = {"relu": "relu", "gated-gelu": "gated_gelu"}  # theirs -> ours
+FEED_FORWARD_NAMES: dict[str, FeedForward] = {"relu": "relu", "gated-gelu": "gated_gelu"}  # theirs -> ours
 MEASURES = ("d_model", "d_ff", "d_kv", "num_heads", "num_layers")
 # What every T5 of the study has in common.
 FIXED = {
@@ -124,7 +124,7 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Check a folder's config, names, shapes and vocabulary. Raises ValueError, one line."""
+    """Check a folder's config, names, shapes and vocabulary. Raises Refused, one line."""
     _refuse_other_files(folder)
     size, num_rows = _size(folder / CONFIG)
     entries = _entries(folder)
@@ -138,7 +138,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, folder: Path) -> None:
-    """Write what `T5ForConditionalGeneration.from_pretrained` loads. Raises ValueError for other models.
+    """Write what `T5ForConditionalGeneration.from_pretrained` loads. Raises Refused for other models.
 
     The number of blocks is the model's own: an architecture may build fewer than the size says.
     """
@@ -217,7 +217,7 @@ def _object(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{path}: not JSON ({' '.join(str(error).split())})") from None
     if not isinstance(value, dict):
         raise Refused(f"{path}: a JSON object is needed")
@@ -253,7 +253,7 @@ def _header(path: Path) -> dict[str, Entry]:
         ends = sorted((8 + length + each["data_offsets"][1], name) for name, each in header.items())
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise Refused(f"{path}: cut short, or not a safetensors file: its header cannot be read") from None
     for end, name in ends:
         if end > available:
@@ -326,7 +326,7 @@ def _tensor(entries: Mapping[str, Entry], name: str) -> Tensor:
 def _vocab_size(model: bytes, path: Path | None = None) -> int:
     from t5grid.data.vocabulary import Vocabulary
 
-    return (Vocabulary(model) if path is None else Vocabulary.load(path)).size
+    return (Vocabulary(model) if path is None else Vocabulary.read(path)).size
 
 
 def _config(size: Size, num_rows: int) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
+from t5grid.config.rules import Count, NotEmpty, OneOf, Probability
 from t5grid.nano import languages, lexicon
 from t5grid.nano import rubbish as crawl
 from t5grid.nano.dice import Dice
@@ -29,7 +31,6 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
-from t5grid.refused import Refused
 
 VERSION = 1
 """Raised by hand when the same settings make other text."""
@@ -56,7 +57,7 @@ def life_story(dice: Dice) -> Document:
 
 def _recap(fact: Fact, facts: list[Fact], dice: Dice, template: str) -> str:
     opening = dice.pick(("so ", "indeed ", "", "", "yes, ", "again: "))
-    jobs = [other for other in facts if other.subject == fact.subject and other.kind == "job"]
+    jobs = [job for job in facts if job.subject == fact.subject and job.kind == "job"]
     clause = say(fact, dice, template=template)
     if jobs and fact.kind != "job" and clause.startswith(fact.subject) and dice.chance(0.7):
         clause = clause.replace(fact.subject, f"{fact.subject}, the {jobs[0].value},", 1)
@@ -96,10 +97,10 @@ def opinion(dice: Dice) -> Document:
     good = dice.chance(0.5)
     name = dice.pick(lexicon.NAMES)
     they = lexicon.PRONOUN[name]
-    own, other = (lexicon.PRAISE, lexicon.BLAME) if good else (lexicon.BLAME, lexicon.PRAISE)
+    own, opposite = (lexicon.PRAISE, lexicon.BLAME) if good else (lexicon.BLAME, lexicon.PRAISE)
     acts = dice.sample(PRAISING_ACTS if good else BLAMING_ACTS, 3)
     place, *targets = (dice.pick(lexicon.PLACES), *dice.sample(RATED, 3))
-    words, denied = dice.sample(own, 8), dice.sample(other, 2)
+    words, denied = dice.sample(own, 8), dice.sample(opposite, 2)
     lines = [sentence(f"{name} came to the {place}")]
     for index, target in enumerate(targets):
         was = "were" if is_or_are(target) == "are" else "was"
@@ -118,7 +119,7 @@ def definition(dice: Dice) -> Document:
     opposites = dice.sample(lexicon.ANTONYMS, 2)
     lines = [sentence(f"{named(word)} {is_or_are(word)} a kind of {kind}") for word in members]
     lines.append(sentence(f"there are many sorts of {kind}, such as {first}, {second} and {third}"))
-    lines += [sentence(f"the word {word} means the same as {same}") for word, same in pairs]
+    lines += [sentence(f"the word {word} means the same as {synonym}") for word, synonym in pairs]
     lines += [sentence(f"the opposite of {word} is {opposite}") for word, opposite in opposites]
     lines.append(sentence(f"what is {opposites[0][1]} is not {opposites[0][0]}"))
     return [*members, *(word for pair in pairs + opposites for word in pair)], dice.shuffled(lines)
@@ -195,19 +196,19 @@ COUNTERFACTIVE = (
 
 def pretraining_clause(dice: Dice) -> languages.Clause:
     """A clause that no translation task may use."""
-    said = languages.clause(dice)
-    while bucket([said.core]) != "pretraining":
-        said = languages.clause(dice)
-    return said
+    clause = languages.clause(dice)
+    while bucket([clause.core]) != "pretraining":
+        clause = languages.clause(dice)
+    return clause
 
 
 def foreign_text(dice: Dice) -> Document:
     """A text in one of the constructed languages that says each thing twice."""
     language = dice.pick(languages.LANGUAGES)
     clauses = [pretraining_clause(dice) for _ in range(5)]
-    lines = [language.translate(said) + "." for said in clauses]
-    retold = [said._replace(past=not said.past, place="") for said in dice.shuffled(clauses)]
-    lines += [language.translate(said) + "." for said in retold]
+    lines = [language.translate(clause) + "." for clause in clauses]
+    retold = [clause._replace(past=not clause.past, place="") for clause in dice.shuffled(clauses)]
+    lines += [language.translate(clause) + "." for clause in retold]
     return [language.name, *map(repr, clauses)], lines
 
 
@@ -217,7 +218,7 @@ def glossary(dice: Dice) -> Document:
     first, second = pretraining_clause(dice), pretraining_clause(dice)
     phrases = (first.subject, first.object, second.subject)
     pairs = [(languages.english_phrase(phrase), language.phrase(phrase)) for phrase in phrases]
-    pairs += [(languages.english(said), language.translate(said)) for said in (first, second)]
+    pairs += [(languages.english(clause), language.translate(clause)) for clause in (first, second)]
     lines = [f'In {language.name}, "{english}" is "{foreign}".' for english, foreign in pairs]
     return [language.name, repr(first), repr(second)], lines
 
@@ -243,24 +244,12 @@ class NanoCorpus:
     a page's buttons and notices); with `other_world` every word of an open class stands for another one.
     """
 
-    num_documents: int
+    num_documents: Count
     seed: int = 0
-    documents_per_shard: int = 5000
-    genres: tuple[str, ...] | None = None
-    rubbish: float = 0.0
+    documents_per_shard: Count = 5000
+    genres: Annotated[tuple[Annotated[str, OneOf(tuple(GENRES))], ...], NotEmpty()] | None = None
+    rubbish: Probability = 0.0
     other_world: bool = False
-
-    def __post_init__(self) -> None:
-        if self.num_documents < 1 or self.documents_per_shard < 1:
-            raise Refused(
-                f"corpus: num_documents {self.num_documents} and documents_per_shard"
-                f" {self.documents_per_shard} must be at least 1"
-            )
-        if not 0 <= self.rubbish <= 1:
-            raise Refused(f"corpus: rubbish {self.rubbish}: expected a share from 0 to 1")
-        unknown = [name for name in self.genres or () if name not in GENRES]
-        if unknown or (self.genres is not None and not self.genres):
-            raise Refused(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
 
     def fingerprint(self) -> str:
         """Identity of the text: settings and version, not the code."""

@@ -5,8 +5,9 @@ Summaries, questions, translation, and six harder kinds of reasoning; made and s
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from t5grid.config.rules import Count, OneOf
 from t5grid.nano import languages, lexicon
 from t5grid.nano.corpus import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
 from t5grid.nano.dice import Dice
@@ -28,7 +29,6 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
-from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")
@@ -65,8 +65,8 @@ class Summarization(NanoTask):
     """Two sentences, in a fixed order and wording, on the individual whom most of the passage is about."""
 
     name: str = "summarization"
-    num_train: int = 800
-    num_validation: int = 300
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("rouge2",)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -86,7 +86,7 @@ class Summarization(NanoTask):
 
 
 def _summary(name: str, facts: list[Fact]) -> str:
-    job, place, *others = facts
+    job, place, *details = facts
     clauses = [
         SUMMARY_PHRASES[fact.kind].format(
             v=fact.value,
@@ -94,7 +94,7 @@ def _summary(name: str, facts: list[Fact]) -> str:
             w=lexicon.PARTICIPLE.get(fact.extra, ""),
             aw=article(fact.extra or "x"),
         )
-        for fact in others
+        for fact in details
     ]
     first = sentence(f"{name}, the {job.value}, lives near the {place.value}")
     return f"{first} {sentence(f'{lexicon.PRONOUN[name]} ' + ' and '.join(clauses))}"
@@ -105,8 +105,8 @@ class Questions(NanoTask):
     """The words of the passage that answer a question about one or two individuals."""
 
     name: str = "questions"
-    num_train: int = 800
-    num_validation: int = 300
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("em",)
     version: ClassVar[int] = 3
 
@@ -131,21 +131,16 @@ class Translation(NanoTask):
     """English clauses into one of the constructed languages, a field of `languages` by name."""
 
     name: str = "translation"
-    language: str = "Norvin"
-    num_train: int = 800
-    num_validation: int = 300
+    language: Annotated[str, OneOf(tuple(language.name for language in languages.LANGUAGES))] = "Norvin"
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("bleu",)
-
-    def __post_init__(self) -> None:
-        names = [language.name for language in languages.LANGUAGES]
-        if self.language not in names:
-            raise Refused(f"{self.name}: language {self.language!r}: expected one of {names}")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (language,) = (language for language in languages.LANGUAGES if language.name == self.language)
-        said = languages.clause(dice)
-        inputs = f"translate English to {language.name}: {languages.english(said)}."
-        return [said.core], [row(inputs, language.translate(said) + ".")]
+        clause = languages.clause(dice)
+        inputs = f"translate English to {language.name}: {languages.english(clause)}."
+        return [clause.core], [row(inputs, language.translate(clause) + ".")]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         from t5grid.tasks.metrics import bleu
@@ -158,16 +153,17 @@ class BooleanQuestions(NanoTask):
     """A yes-or-no question about a passage; what is asked may hold of somebody else in it."""
 
     name: str = "boolean"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (other,) = people(dice, (2, 1))
-        same = rival(dice, fact, other.subject, [more])
-        wrong = same._replace(subject=fact.subject) if dice.chance(0.7) else change(fact, dice, [same])
-        shown = " ".join(passage(dice.shuffled([[fact, more], [same]]), dice))
+        (fact, more), (elsewhere,) = people(dice, (2, 1))
+        same_asked = rival(dice, fact, elsewhere.subject, [more])
+        moved = same_asked._replace(subject=fact.subject)
+        wrong = moved if dice.chance(0.7) else change(fact, dice, [same_asked])
+        shown = " ".join(passage(dice.shuffled([[fact, more], [same_asked]]), dice))
         inputs = f"boolean question: {check(fact if label else wrong)} passage: {shown}"
-        return [fact, more, same], [row(inputs, self.labels[label])]
+        return [fact, more, same_asked], [row(inputs, self.labels[label])]
 
 
 @dataclass(frozen=True)
@@ -175,7 +171,7 @@ class Commitment(NanoTask):
     """Is what somebody knows, thinks or pretends true, open or false? Validation has new verbs too."""
 
     name: str = "commitment"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -201,7 +197,7 @@ class CauseEffect(NanoTask):
     """Which of two clauses is the cause, or the effect, of the premise? Gains make glad, losses make sad."""
 
     name: str = "cause_effect"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -212,8 +208,8 @@ class CauseEffect(NanoTask):
         kind = dice.pick(("cause", "effect"))
         premise, choices = (moods[glad], events) if kind == "cause" else (events[glad], moods)
         ordered = (choices[glad], choices[not glad]) if label == 0 else (choices[not glad], choices[glad])
-        one, two = (sentence(f"{they} {choice}") for choice in ordered)
-        text = f"first: {one} second: {two} premise: {sentence(f'{name} {premise}')} question: {kind}"
+        first, second = (sentence(f"{they} {choice}") for choice in ordered)
+        text = f"first: {first} second: {second} premise: {sentence(f'{name} {premise}')} question: {kind}"
         return [name, premise, *choices], [row(f"cause_effect {text}", self.labels[label])]
 
     def _mood(self, dice: Dice, good: bool) -> str:
@@ -226,7 +222,7 @@ class GroupedTruth(NanoTask):
     """Is the answer offered to a question on a passage true? Two answers make a group."""
 
     name: str = "grouped"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -260,15 +256,15 @@ class WordSense(NanoTask):
     """Has the word the same sense in both sentences? The frame around it tells."""
 
     name: str = "word_sense"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         word = dice.pick(tuple(lexicon.TWO_SENSES))
-        first, second = dice.shuffled(lexicon.TWO_SENSES[word])
-        one, two = frame(dice, word, first), frame(dice, word, first if label else second)
-        inputs = f"word_sense sentence1: {sentence(one)} sentence2: {sentence(two)} word: {word}"
-        return [word, one, two], [row(inputs, self.labels[label])] if one != two else []
+        sense, another = dice.shuffled(lexicon.TWO_SENSES[word])
+        first, second = frame(dice, word, sense), frame(dice, word, sense if label else another)
+        inputs = f"word_sense sentence1: {sentence(first)} sentence2: {sentence(second)} word: {word}"
+        return [word, first, second], [row(inputs, self.labels[label])] if first != second else []
 
 
 @dataclass(frozen=True)
@@ -276,7 +272,7 @@ class FillEntity(NanoTask):
     """Which of the individuals of a passage belongs in the gap?"""
 
     name: str = "fill_entity"
-    num_train: int = 300
+    num_train: Count = 300
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 1, 1))

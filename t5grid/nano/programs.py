@@ -8,14 +8,13 @@ number of operations combined. A row belongs to the split that its digest names,
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count
 from t5grid.nano.dice import Dice
 from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
-Count = Annotated[int, AtLeast(1)]
 PATIENCE = 10_000
 """Candidates in a row of another split after which a split counts as empty."""
 NAMES = "abcdefghij"
@@ -54,10 +53,10 @@ class GradedTask:
         """The rows of a split, drawn independently, so that rows of an easy task come again.
 
         Raises:
-            ValueError: no such split, or the task has too few different rows for three of them.
+            Refused: no such split, or the task has too few different rows for three of them.
         """
         if split not in self.roles:
-            raise Refused(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
+            raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
         dice = Dice("programs", *self._settings, split)
         return [self._row(dice, split) for _ in range(self.num_rows(split))]
 
@@ -184,13 +183,13 @@ class _Program:
 
 
 def _add(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return (f"({text}+{other})" if program.dice.chance(0.5) else f"({other}+{text})"), value + number
+    term, number = program.number()
+    return (f"({text}+{term})" if program.dice.chance(0.5) else f"({term}+{text})"), value + number
 
 
 def _subtract(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return f"({text}-{other})", value - number
+    term, number = program.number()
+    return f"({text}-{term})", value - number
 
 
 def _multiply(program: _Program, text: str, value: int) -> Term:
@@ -199,13 +198,13 @@ def _multiply(program: _Program, text: str, value: int) -> Term:
 
 
 def _choose(program: _Program, text: str, value: int) -> Term:
-    (other, third), (left, low), (right, high) = (program.number() for _ in range(3))
-    return f"({text} if {left}<{right} else {other})", value if low < high else third
+    (term, third), (left, low), (right, high) = (program.number() for _ in range(3))
+    return f"({text} if {left}<{right} else {term})", value if low < high else third
 
 
 def _store(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return f"({program.assign(text)}+{other})", value + number
+    term, number = program.number()
+    return f"({program.assign(text)}+{term})", value + number
 
 
 def _repeat(program: _Program, text: str, value: int) -> Term:

@@ -71,14 +71,14 @@ def in_other_words(line: str) -> str:
 
     Form, names and little words stay; what is true of the world does not.
     """
-    return re.sub(r"[A-Za-z]+", lambda match: _other(match.group()), line)
+    return re.sub(r"[A-Za-z]+", lambda match: _exchanged(match.group()), line)
 
 
-def _other(word: str) -> str:
-    other = exchange().get(word.lower())
-    if other is None:
+def _exchanged(word: str) -> str:
+    counterpart = exchange().get(word.lower())
+    if counterpart is None:
         return word
-    return other.capitalize() if word[0].isupper() else other
+    return counterpart.capitalize() if word[0].isupper() else counterpart
 
 
 @lru_cache(maxsize=1)

@@ -10,9 +10,10 @@ from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Runtime
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
+from t5grid.refused import Refused
 from t5grid.results import plots as figures
 from t5grid.results.plots import Curve
-from t5grid.results.records import NOT_KEPT, record_of
+from t5grid.results.records import NOT_KEPT, number_in, record_of
 from t5grid.results.table import Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
@@ -25,11 +26,20 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
     """(step, loss) of a training, from the store or the kept records; empty where there is none."""
     for path in (store.folder(stage) / "metrics.csv", records / f"{stage.identity}.csv"):
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+            rows = losses_in(path)
             every = max(1, -(-len(rows) // MOST_POINTS))
             return [row for k, row in enumerate(rows) if (len(rows) - 1 - k) % every == 0]
     return []
+
+
+def losses_in(path: Path) -> Curve:
+    """(step, loss) of a metrics file; a last line that is not finished is left out. Raises Refused."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+        return [(int(row["step"]), float(row["loss"])) for row in rows]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise Refused(f"{path}: not the metrics of a training ({error!r})") from None
 
 
 def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
@@ -67,10 +77,10 @@ def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, 
         found = [record_of(stage, store, records) or {} for stage in stages]
         if found and all("seconds" in record for record in found):
             flops = [
-                float(r["flops"]) if "flops" in r else _planned(s, cell.runtime, built)
+                number_in(r, "flops") if "flops" in r else _planned(s, cell.runtime, built)
                 for s, r in zip(stages, found, strict=True)
             ]
-            costs[key] = (sum(float(r["seconds"]) for r in found), sum(flops))
+            costs[key] = (sum(number_in(r, "seconds") for r in found), sum(flops))
     return costs
 
 

@@ -142,10 +142,10 @@ def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float
     """(rank in the paper, our mean, starred) of the rows that have both; equal scores share a rank."""
     both = []
     for row in table.rows:
-        printed = row.paper.scores.get(mirrored or "", "") if row.paper else ""
+        printed = row.paper.points.get(mirrored or "") if row.paper else None
         mean = row.cells[column].mean
-        if printed and mean is not None:
-            both.append((float(printed), mean, row.starred))
+        if printed is not None and mean is not None:
+            both.append((printed, mean, row.starred))
     ranks = _ranks([-paper for paper, _, _ in both])
     return [(rank, mean, starred) for rank, (_, mean, starred) in zip(ranks, both, strict=True)]
 

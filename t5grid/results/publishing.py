@@ -63,7 +63,7 @@ def write_report(study: Study, path: Path) -> None:
 
 
 def serve_report(study: Study, port: int, open_browser: bool) -> None:
-    """Serve the live page until interrupted. Raises ValueError for a port that cannot be had."""
+    """Serve the live page until interrupted. Raises Refused for a port that cannot be had."""
     try:
         server = report.server(study, port)
     except OSError as error:

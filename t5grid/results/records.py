@@ -6,6 +6,7 @@ from typing import Any
 from t5grid.execution.store import Store
 from t5grid.files import read_json, write_whole
 from t5grid.grid.graph import Grid
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
 NOT_KEPT = ("vocabulary", "tokens")
@@ -15,6 +16,14 @@ NOT_KEPT = ("vocabulary", "tokens")
 def record_of(stage: Stage, store: Store, records: Path) -> dict[str, Any] | None:
     """A stage's record, from the store or from the kept records."""
     return store.record(stage) or read_json(records / f"{stage.identity}.json")
+
+
+def number_in(record: dict[str, Any], key: str) -> float:
+    """A number of a record. Raises Refused where somebody wrote something else into it."""
+    number = record.get(key)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise Refused(f"{record.get('identity')}: its record.json says {key}={number}: a number is needed")
+    return number
 
 
 def keep_records(grid: Grid, store: Store, records: Path) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from t5grid.grid.graph import MACHINE, Grid
-from t5grid.grid.published import paper_deviations
+from t5grid.grid.published import PaperRow, paper_deviations
 from t5grid.results.figures import costs_of, curve_of, curves_of, draw
 from t5grid.results.plots import svg
 from t5grid.results.records import record_of
 from t5grid.results.study import Study
-from t5grid.results.table import Cell, Row, Table, caption
+from t5grid.results.table import Row, Scores, Table, caption, paper_source
 from t5grid.stages.stage import Stage, with_parents
 
 PAGE = Path(__file__).parent / "page"
@@ -74,6 +74,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -
         "name": name,
         "stem": grid.stem,
         "title": table.title,
+        "paper_source": paper_source(table),
         "caption": caption(table)[:-1],
         "command": table.command,
         "first_column": table.first_column,
@@ -81,7 +82,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -
         "columns": [asdict(column) for column in table.columns],
         "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
-        "paper_deviations": paper_deviations(),
+        "paper_deviations": paper_deviations(table.paper.name),
         "figures": {} if drawn is None else _figures(study, name, table, drawn),
     }
 
@@ -113,11 +114,15 @@ def _row(
         "overrides": [*grid.experiment.common, *grid.experiment.rows[row.key].overrides],
         "config": OmegaConf.to_yaml(OmegaConf.create(science)),
         "cells": shown,
-        "paper": asdict(row.paper) | {"bold": sorted(row.paper.bold)} if row.paper else None,
+        "paper": _paper(row.paper) if row.paper else None,
     }
 
 
-def _cell(cell: Cell, bold: bool) -> dict[str, Any]:
+def _paper(row: PaperRow) -> dict[str, Any]:
+    return asdict(row) | {"bold": sorted(row.bold), "points": row.points}
+
+
+def _cell(cell: Scores, bold: bool) -> dict[str, Any]:
     word = (cell.hole or "").partition(":")[0]
     state = "done" if cell.hole is None else word if word in ("running", "failed", "blocked") else "missing"
     return {

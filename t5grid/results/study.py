@@ -69,7 +69,7 @@ def _first_table(name: str) -> int:
 
 
 def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
-    """Compose every cell of the experiments named, or of all. Raises ValueError naming experiment and row."""
+    """Compose every cell of the experiments named, or of all. Raises Refused naming experiment and row."""
     loader = Cells()
     return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 

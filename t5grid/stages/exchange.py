@@ -18,7 +18,7 @@ from t5grid.stages.text import VOCABULARY
 
 
 def import_checkpoint(source: Path, target: Path) -> list[str]:
-    """Write a Hugging Face T5 as a folder of ours. Raises ValueError, and writes nothing.
+    """Write a Hugging Face T5 as a folder of ours. Raises Refused, and writes nothing.
 
     Returns the overrides of a cell that starts from it.
     """
@@ -56,7 +56,7 @@ def measures(size: Size) -> dict[str, Any]:
 
 
 def export_checkpoint(source: Path, target: Path, step: int | None = None) -> None:
-    """Write a trained model of ours as a Hugging Face T5. Raises ValueError, and writes nothing."""
+    """Write a trained model of ours as a Hugging Face T5. Raises Refused, and writes nothing."""
     from t5grid.model.huggingface import write_checkpoint
     from t5grid.training import checkpoints
 
@@ -68,7 +68,7 @@ def export_checkpoint(source: Path, target: Path, step: int | None = None) -> No
     try:
         with folder_whole(target) as folder:
             write_checkpoint(model, size, vocabulary, folder)
-    except ValueError as error:
+    except Refused as error:
         raise Refused(f"{source}: {error}") from None
 
 

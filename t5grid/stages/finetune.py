@@ -124,7 +124,7 @@ class FinetuneStage(TrainingStage):
 
 
 def last_checkpoint(context: Context, stage: Stage) -> Path:
-    """The checkpoint of a stage that training starts from. Raises ValueError if that is damaged."""
+    """The checkpoint of a stage that training starts from. Raises Refused if that is damaged."""
     from t5grid.training import checkpoints
 
     newest = checkpoints.newest(context.folder_of(stage) / "checkpoints")
@@ -134,7 +134,7 @@ def last_checkpoint(context: Context, stage: Stage) -> Path:
 
 
 def refuse_gaps(context: Context, stage: TrainingStage, steps: Collection[int]) -> None:
-    """Raise ValueError where `steps`, those to be scored, lack one that this stage has lost."""
+    """Raise Refused where `steps`, those to be scored, lack one that this stage has lost."""
     from t5grid.training import checkpoints
 
     made = checkpoints.steps_made(stage.budget.checkpoint_every, stage.budget.num_steps)

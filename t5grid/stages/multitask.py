@@ -71,13 +71,13 @@ class MultitaskStage(TrainingStage):
         corpus = build(self.tokens.config["corpus"], "corpus")
         return counted.get("num_documents", getattr(corpus, "num_documents", None))
 
-    def parts(self, folder_of: FolderOf, sizes: Mapping[str, int] | None = None) -> list[mixing.Part]:
+    def parts(self, folder_of: FolderOf, sizes: Mapping[str, int] | None = None) -> list[mixing.MixturePart]:
         """The data sets in order: every task of every column, then the unlabelled text."""
         num_documents = self.num_documents(folder_of)
         parts = parts_of(self.columns(), sizes)
-        return parts + ([mixing.Part(mixing.UNSUPERVISED, num_documents)] if self.tokens else [])
+        return parts + ([mixing.MixturePart(mixing.UNSUPERVISED, num_documents)] if self.tokens else [])
 
-    def phases(self, parts: Sequence[mixing.Part]) -> tuple[mixing.Phase, ...]:
+    def phases(self, parts: Sequence[mixing.MixturePart]) -> tuple[mixing.Phase, ...]:
         """The rates of the parts, phase by phase."""
         return build(self.config["mixing"], "mixing").phases(parts)
 
@@ -131,10 +131,12 @@ class MultitaskStage(TrainingStage):
         return {"examples_per_step": feed.nums_examples, "mixture": mixture}
 
 
-def parts_of(columns: Mapping[str, Column], sizes: Mapping[str, int] | None = None) -> list[mixing.Part]:
+def parts_of(
+    columns: Mapping[str, Column], sizes: Mapping[str, int] | None = None
+) -> list[mixing.MixturePart]:
     """The tasks of `columns` that are trained on, as parts; `sizes` where the rows are counted already.
 
-    Raises ValueError naming a task without training rows.
+    Raises Refused naming a task without training rows.
     """
     tasks = {
         key: {n: t for n, t in column.tasks.items() if has(t, "train")} for key, column in columns.items()
@@ -148,7 +150,7 @@ def parts_of(columns: Mapping[str, Column], sizes: Mapping[str, int] | None = No
                 where = f"suite.columns.{key}.tasks.{name}"
                 raise Refused(f"{where}: no training rows to mix in; leave it out with ~{where}")
             difficulty = getattr(task, "difficulty", None)
-            parts.append(mixing.Part(f"{key}.{name}", size, copies[name], len(each) > 1, difficulty))
+            parts.append(mixing.MixturePart(f"{key}.{name}", size, copies[name], len(each) > 1, difficulty))
     return parts
 
 

@@ -11,7 +11,7 @@ may be (building.check_allowed). The folder of a trained model has the same form
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
 FILE = "config.yaml"
 STEP = re.compile(r"step-(\d+)-[0-9a-f]+")
-KEYS = ("identity", "kind", "version", "config", "content", "parents")
+KEYS = {"identity": str, "kind": str, "version": int, "config": dict, "content": dict, "parents": list}
 KINDS: tuple[type[Stage], ...] = (
     VocabularyStage,
     TokensStage,
@@ -53,21 +53,19 @@ def write(stages: Iterable[Stage], folder_of: Callable[[Stage], Path]) -> None:
         own = {} if is_ours(cls) else {"class": f"{cls.__module__}.{cls.__qualname__}"}
         text = OmegaConf.to_yaml(OmegaConf.create(stage.describe() | own))
         path = folder_of(stage) / FILE
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or path.read_bytes() != text.encode():
             write_whole(path, text)
 
 
-def description(path: Path, keys: Sequence[str] = KEYS) -> dict[str, Any]:
-    """What a config.yaml says. Raises ValueError naming the file where the keys of a stage are not in it."""
+def description(path: Path, keys: Collection[str] = KEYS.keys()) -> dict[str, Any]:
+    """What a config.yaml says. Raises Refused naming the file where the keys of a stage are not in it."""
     try:
         told: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:
         raise Refused(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from None
-    if not (
-        isinstance(told, dict) and all(key in told for key in keys) and isinstance(told["parents"], list)
-    ):
+    if not (isinstance(told, dict) and all(isinstance(told.get(key), KEYS[key]) for key in keys)):
         raise Refused(f"{path}: {', '.join(keys)} of a stage are needed")
     return told
 
@@ -75,7 +73,7 @@ def description(path: Path, keys: Sequence[str] = KEYS) -> dict[str, Any]:
 def read(folder: Path) -> Stage:
     """The stage that a folder's file describes, its parents from theirs below the same root.
 
-    Raises ValueError if there is none, or if it has another identity by now.
+    Raises Refused if there is none, or if it has another identity by now.
     """
     return _read(folder, {})
 
@@ -84,7 +82,7 @@ def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
     if folder not in known:
         path = folder / FILE
         told = description(path)
-        parents = tuple(_read(folder.parents[1] / identity, known) for identity in told["parents"])
+        parents = tuple(_read(folder.parents[1] / str(identity), known) for identity in told["parents"])
         name = told["identity"].partition("/")[2].rpartition("-")[0]
         stage = _kind(told, path)(name, told["config"], told["content"], parents)
         if stage.identity != told["identity"]:
@@ -97,7 +95,7 @@ def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
 
 
 def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
-    """The class of a stage. Raises ValueError for a kind there is not."""
+    """The class of a stage. Raises Refused for a kind there is not."""
     if "class" not in told:
         kinds = {cls.kind: cls for cls in KINDS}
         if told["kind"] not in kinds:
@@ -105,7 +103,11 @@ def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
         return kinds[told["kind"]]
     check_allowed(told["class"], f"{path}: class")
     module, _, last = current_path(told["class"]).rpartition(".")
-    cls = getattr(importlib.import_module(module), last, None)
+    try:
+        cls = getattr(importlib.import_module(module), last, None)
+    except Exception as error:  # whatever a user's own module does when it is imported
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise Refused(f"{path}: class={told['class']}: not found ({reason})") from error
     if not (isinstance(cls, type) and issubclass(cls, Stage)):
         raise Refused(f"{path}: class={told['class']}: not a kind of stage")
     return cls
@@ -135,7 +137,7 @@ class TrainedModel:
         return next((place / VOCABULARY for place in places if (place / VOCABULARY).is_file()), None)
 
     def checkpoint(self, step: int | None = None) -> Path:
-        """The file of a step, the last if None. Raises ValueError."""
+        """The file of a step, the last if None. Raises Refused."""
         if step is not None and step not in self.checkpoints:
             steps = ", ".join(map(str, self.checkpoints))
             raise Refused(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
@@ -143,7 +145,7 @@ class TrainedModel:
 
 
 def trained_model(folder: Path) -> TrainedModel:
-    """What a folder of ours says of the model in it; nothing heavy is read. Raises ValueError."""
+    """What a folder of ours says of the model in it; nothing heavy is read. Raises Refused."""
     if not folder.is_dir():
         raise Refused(f"{folder}: no such folder")
     if not (folder / FILE).is_file():
@@ -153,10 +155,11 @@ def trained_model(folder: Path) -> TrainedModel:
         raise Refused(f"{folder}: {told}")
     try:
         described = description(folder / FILE, ("kind", "config", "parents"))
-        config = described["config"]
-        assert isinstance(config, dict) and config["architecture"] and config["size"]
-    except (ValueError, LookupError, AssertionError):
-        raise Refused(f"{folder / FILE}: architecture and size of a trained model are not in it") from None
+    except Refused:
+        described = {}
+    config = described.get("config", {})
+    if not (config.get("architecture") and config.get("size")):
+        raise Refused(f"{folder / FILE}: architecture and size of a trained model are not in it")
     files = sorted((folder / "checkpoints").glob("step-*.safetensors"))
     steps = {int(match[1]): path for path in files if (match := STEP.fullmatch(path.stem))}
     if not steps:

@@ -37,10 +37,9 @@ class TokensStage(Stage):
         from t5grid.data.tokens import encode_corpus
 
         folder = context.folder_of(self)
-        model = (context.folder_of(self.vocabulary) / VOCABULARY).read_bytes()
         counts = encode_corpus(
             build(self.config["corpus"], "corpus"),
-            model,
+            load_vocabulary(context, self.vocabulary).model,
             folder,
             context.num_threads,
             lambda done, total: context.report({"step": done, "num_steps": total}),
@@ -50,7 +49,7 @@ class TokensStage(Stage):
 
 
 def load_vocabulary(context: Context, stage: Stage) -> Any:
-    """The vocabulary of a finished stage; a worker keeps the last few."""
+    """The vocabulary of a finished stage; a worker keeps the last few. Raises Refused naming its file."""
     return _load(context.folder_of(stage) / VOCABULARY)
 
 
@@ -58,4 +57,4 @@ def load_vocabulary(context: Context, stage: Stage) -> Any:
 def _load(path: Path) -> Any:
     from t5grid.data.vocabulary import Vocabulary
 
-    return Vocabulary(path.read_bytes())
+    return Vocabulary.read(path)

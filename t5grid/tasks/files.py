@@ -24,7 +24,7 @@ def read_table(paths: Sequence[Path]) -> Any:
     """The rows of all files, one after another, as a `pyarrow.Table`.
 
     Raises:
-        ValueError: one line that names the file, and the row (from 1) of a text file.
+        Refused: one line that names the file, and the row (from 1) of a text file.
     """
     import pyarrow as pa
 
@@ -65,7 +65,9 @@ def _read(path: Path) -> Any:
 
     try:
         if path.name.endswith(".parquet"):
-            return pq.read_table(path)
+            table = pq.read_table(path)
+            table.validate(full=True)  # text that is not UTF-8 would only be found when a row is taken
+            return table
         return _table(path, _text_rows(path))
     except (pa.ArrowException, OSError) as error:
         raise Refused(f"{path}: unreadable ({_one_line(error)})") from None
@@ -135,7 +137,7 @@ def _text(path: Path) -> str:
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         why = f"not JSON, expected one object a line ({_one_line(error)})"
         raise Refused(f"{path}, row {number}: {why}") from None
     if not isinstance(row, dict):

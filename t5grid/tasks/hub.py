@@ -59,32 +59,32 @@ class Source:
         From the hub it is memory-mapped, from a folder it is read into memory.
 
         Raises:
-            ValueError: one line, for a missing folder, configuration, split or network, or a bad file.
+            Refused: one line, for a missing folder, configuration, split or network, or a bad file.
         """
         if self.root is None:
             return _from_hub(self.repository, self.config, split, self.revision, self.where(split))
         try:
             return read_table(self.files(split))
-        except ValueError as error:
+        except Refused as error:
             raise Refused(_named(error, self.where(split))) from None
 
     def files(self, split: str) -> list[Path]:
-        """The files of a split of a local copy. Raises ValueError where there is none."""
+        """The files of a split of a local copy. Raises Refused where there is none."""
         folder = self._folder(self.where(split))
         configs = _configurations(folder)
         if configs is None:
-            found = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
+            patterns = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
         elif self.config not in configs:
             names = ", ".join(configs) or "none"
             raise Refused(
                 f"{self.where(split)}: no configuration {self.config!r} in {folder}, it has {names}"
             )
         else:
-            found = configs[self.config]
-        matches = [path for pattern in found.get(split, []) for path in sorted(folder.glob(pattern))]
+            patterns = configs[self.config]
+        matches = [path for pattern in patterns.get(split, []) for path in _matches(folder, pattern)]
         files = [path for path in dict.fromkeys(matches) if path.name.endswith(SUFFIXES)]
         if not files:
-            there = ", ".join(name for name in found if name != split) or "no other"
+            there = ", ".join(name for name in patterns if name != split) or "no other"
             raise Refused(f"{self.where(split)}: no such split in {folder}, it has {there}")
         return files
 
@@ -92,11 +92,11 @@ class Source:
         """Whether a local copy has a split."""
         try:
             return bool(self.files(split))
-        except ValueError:
+        except Refused:
             return False
 
     def rows(self, split: str) -> int | None:
-        """Rows of a split of a local copy, None where it is absent. Raises ValueError if it is unreadable."""
+        """Rows of a split of a local copy, None where it is absent. Raises Refused if it is unreadable."""
         return num_rows(self.files(split)) if self.has(split) else None
 
     def content(self, split: str) -> str:
@@ -118,10 +118,18 @@ class Source:
             raise Refused(f"{where}: suite.revision={self.revision} means nothing with suite.root, a folder")
         folder = base / self.repository
         if not folder.is_dir():
-            found = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
-            holds = ", ".join(found) or "none"
+            copies = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
+            holds = ", ".join(copies) or "none"
             raise Refused(f"{where}: no folder {self.repository} in suite.root={self.root}, it holds {holds}")
         return folder
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder that a pattern of its README names."""
+    try:
+        return sorted(folder.glob(pattern))
+    except (ValueError, NotImplementedError, TypeError, AttributeError):  # empty, absolute, or no text
+        raise Refused(f"{folder / 'README.md'}: path {pattern!r} names no files of this folder") from None
 
 
 def _configurations(folder: Path) -> dict[str, dict[str, list[str]]] | None:
@@ -135,22 +143,19 @@ def _configurations(folder: Path) -> dict[str, dict[str, list[str]]] | None:
 def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, list[str]]] | None:
     from yaml import YAMLError, safe_load
 
-    parts = readme.read_text(encoding="utf-8").split("---\n", 2)
     try:
+        parts = readme.read_text(encoding="utf-8").split("---\n", 2)
         configs = (safe_load(parts[1]) or {}).get("configs") if len(parts) == 3 and not parts[0] else None
-        return (
-            {str(each["config_name"]): _patterns(each["data_files"]) for each in configs} if configs else None
-        )
-    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        return {str(c["config_name"]): _patterns(c["data_files"]) for c in configs} if configs else None
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{readme}: its front matter is no list of configurations ({error!r})") from None
-    return found or None
 
 
 def _patterns(data_files: Any) -> dict[str, list[str]]:
     """split -> patterns, of what the hub allows: a list of {split, path}, or a pattern for all of `train`."""
     if isinstance(data_files, str):
         return {"train": [data_files]}
-    paths = {each["split"]: each["path"] for each in data_files}
+    paths = {entry["split"]: entry["path"] for entry in data_files}
     return {str(split): [path] if isinstance(path, str) else list(path) for split, path in paths.items()}
 
 
@@ -186,7 +191,9 @@ def offline() -> str:
 @lru_cache(maxsize=64)
 def exists(repository: str, revision: str | None) -> bool:
     """Whether the hub has a data set at a revision."""
-    return _answers(f"{_endpoint()}/datasets/{repository}/resolve/{revision or 'main'}/README.md", found=True)
+    return _answers(
+        f"{_endpoint()}/datasets/{repository}/resolve/{revision or 'main'}/README.md", must_exist=True
+    )
 
 
 def _endpoint() -> str:
@@ -194,7 +201,7 @@ def _endpoint() -> str:
 
 
 @lru_cache(maxsize=64)
-def _answers(address: str, found: bool = False) -> bool:
+def _answers(address: str, must_exist: bool = False) -> bool:
     """Whether a server answers in time, or even has what is asked for.
 
     A name look-up knows no time limit, so it has a thread of its own.
@@ -207,7 +214,7 @@ def _answers(address: str, found: bool = False) -> bool:
             urllib.request.urlopen(request, timeout=REACH_SECONDS).close()
             answered.append(True)
         except urllib.error.HTTPError:
-            answered.append(not found)
+            answered.append(not must_exist)
         except (OSError, ValueError):
             answered.append(False)
 
@@ -222,7 +229,7 @@ def out_of_reach(where: str) -> str:
     return f"{where} is out of reach: {WAYS}"
 
 
-def _named(error: ValueError, where: str) -> str:
+def _named(error: Refused, where: str) -> str:
     return str(error) if str(error).startswith("data set ") else f"{where}: {error}"
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
+from t5grid.config.rules import Count
 from t5grid.refused import Refused
 from t5grid.tasks.hub import Source
 from t5grid.tasks.metrics import INVALID, Scores
@@ -69,11 +70,11 @@ def rows_of(table: Any) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """One split of a task's data, and what is known of it."""
 
     role: str
-    split: str
+    name: str
     source: Any
     full: int | None
     """Rows of the real split."""
@@ -83,15 +84,15 @@ class Part:
     @property
     def rows(self) -> int | None:
         """Rows of a local copy; None where it is absent, or on the hub."""
-        return None if self.source.root is None else self.source.rows(self.split)
+        return None if self.source.root is None else self.source.rows(self.name)
 
     @property
     def missing(self) -> bool:
         """Whether a local copy lacks it."""
-        return self.source.root is not None and not self.source.has(self.split)
+        return self.source.root is not None and not self.source.has(self.name)
 
     def __str__(self) -> str:
-        return self.source.label(self.split)
+        return self.source.label(self.name)
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class HubTask:
     repository: str = ""
     root: str | None = None
     revision: str | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
+    num_train: Count | None = None
+    num_validation: Count | None = None
 
     name: ClassVar[str]
     config: ClassVar[str]
@@ -142,7 +143,7 @@ class HubTask:
 
     @property
     def _left_out(self) -> tuple[str, ...]:
-        return tuple(part.split for part in self.parts if part.spare and part.missing)
+        return tuple(split.name for split in self.needed_splits if split.spare and split.missing)
 
     @property
     def source(self) -> Source:
@@ -156,11 +157,11 @@ class HubTask:
         return self.config
 
     @property
-    def parts(self) -> list[Part]:
+    def needed_splits(self) -> list[Split]:
         """The splits that training and scoring (of a task with neither, testing) need."""
         needed = [role for role in self.splits if role != "test"] or ["test"]
         return [
-            Part(role, split, self.source, self.full.get(split), split in self.spare)
+            Split(role, split, self.source, self.full.get(split), split in self.spare)
             for role in needed
             for split in self.splits[role]
         ]
@@ -170,9 +171,9 @@ class HubTask:
         if self.root is not None and self.made:
             return len(self.records(role))
         sizes = [
-            self.made.get(part.split, part.full) if self.root is None else part.rows or 0
-            for part in self.parts
-            if part.role == role
+            self.made.get(split.name, split.full) if self.root is None else split.rows or 0
+            for split in self.needed_splits
+            if split.role == role
         ]
         total = None if None in sizes else sum(size or 0 for size in sizes)
         limit = {"train": self.num_train, "validation": self.num_validation}.get(role)
@@ -182,10 +183,10 @@ class HubTask:
         """Records of "train", "validation" or "test"; only those of "test" may be unlabelled.
 
         Raises:
-            ValueError: one line that names the data set, the split and the row.
+            Refused: one line that names the data set, the split and the row.
         """
         if split not in self.splits:
-            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
+            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.splits)}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         return self._formatted(evenly_spaced(self.table(split), count), split)
 
@@ -232,11 +233,11 @@ class HubTask:
 
     @cached_property
     def _fingerprint(self) -> str:
-        fields = {each.name: each.default for each in dataclasses.fields(self) if each.name not in PLACE}
+        fields = {field.name: field.default for field in dataclasses.fields(self) if field.name not in PLACE}
         changed = {name: getattr(self, name) for name in fields if getattr(self, name) != fields[name]}
         content = [
-            [part.role, None if part.split in self._left_out else self.source.content(part.split)]
-            for part in self.parts
+            [split.role, None if split.name in self._left_out else self.source.content(split.name)]
+            for split in self.needed_splits
         ]
         return digest([self.version, changed, content])
 
@@ -291,7 +292,7 @@ def check_table(table: Any, texts: Sequence[str], others: Sequence[str], where: 
     """A table has rows, the columns named, and text in every row of those of `texts`.
 
     Raises:
-        ValueError: one line naming the data set and split (`where`), the row (from 0) and the column.
+        Refused: one line naming the data set and split (`where`), the row (from 0) and the column.
     """
     import pyarrow.compute as compute
     import pyarrow.types as types

@@ -78,7 +78,7 @@ def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Score
     after normalisation match exactly and have F1 0.
 
     Raises:
-        ValueError: a question without any answer.
+        Refused: a question without any answer.
     """
     _check(answers, predictions)
     for row, accepted in enumerate(answers):
@@ -121,8 +121,8 @@ def multirc(
     exact = _percent([all(target == prediction for target, prediction in pairs) for pairs in rows.values()])
     if not f1_of_questions:
         return {**f1_with_invalid(targets, predictions), "exact_match": exact}
-    each = [f1_with_invalid(*map(list, zip(*pairs, strict=True)))["f1"] for pairs in rows.values()]
-    return {"f1": sum(each) / len(each), "exact_match": exact}
+    f1_by_question = [f1_with_invalid(*map(list, zip(*pairs, strict=True)))["f1"] for pairs in rows.values()]
+    return {"f1": sum(f1_by_question) / len(f1_by_question), "exact_match": exact}
 
 
 def record(
@@ -203,13 +203,13 @@ def normalise_trivia_answer(text: str) -> str:
 def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
     if len(targets) != len(predictions) or not targets:
         sizes = f"{len(targets)} targets and {len(predictions)} predictions"
-        raise Refused(f"a metric needs equally many, and at least one, got {sizes}")
+        raise ValueError(f"a metric needs equally many, and at least one, got {sizes}")
 
 
 def _span(context: str, prediction: str) -> str:
-    found = re.fullmatch(r"\s*start: (\d+) end: (\d+)\s*", prediction)
+    span = re.fullmatch(r"\s*start: (\d+) end: (\d+)\s*", prediction)
     words = re.sub(r"\W", " ", context).split()
-    return " ".join(words[int(found[1]) : int(found[2]) + 1]) if found else ""
+    return " ".join(words[int(span[1]) : int(span[2]) + 1]) if span else ""
 
 
 def _percent(values: Sequence[float]) -> float:
@@ -235,9 +235,9 @@ def _exact(answer: str, prediction: str) -> bool:
 
 
 def _word_f1(answer: str, prediction: str) -> float:
-    expected, given = normalise_answer(answer).split(), normalise_answer(prediction).split()
-    shared = (Counter(expected) & Counter(given)).total()
-    return 2 * shared / (len(expected) + len(given)) if shared else 0.0
+    expected, predicted = normalise_answer(answer).split(), normalise_answer(prediction).split()
+    shared = (Counter(expected) & Counter(predicted)).total()
+    return 2 * shared / (len(expected) + len(predicted)) if shared else 0.0
 
 
 def _one_sentence_a_line(text: str) -> str:

@@ -13,23 +13,25 @@ A template's `{column}` is that column of the row, `{{` a brace.
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from t5grid.config.build import AtLeast, nearest
+from t5grid.config.build import nearest
+from t5grid.config.rules import Above, AtLeast, Because, Count, NotEmpty
 from t5grid.refused import Refused
 from t5grid.tasks import metrics
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
-from t5grid.tasks.labelled import Formatted, Part, digest, evenly_spaced
+from t5grid.tasks.labelled import Formatted, Split, digest, evenly_spaced
 from t5grid.tasks.metrics import INVALID, Scores
 from t5grid.tasks.task import Record, Row
 
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 PATHS = ("train", "validation", "test")
 Labels = Sequence[str]
+Cell = Annotated[str | float, Because('of a column of true and false the texts "True" and "False"')]
 Metric = Callable[[list[str], list[str], Labels], Scores]
 
 
@@ -53,27 +55,25 @@ class OwnTask:
         num_validation: the same for the validation split.
 
     Raises:
-        ValueError: a metric that is not there or needs labels, a broken template.
+        Refused: a metric that is not there or needs labels, a broken template, labels that are one.
     """
 
     name: str
     train: str
     inputs: str
     targets: str
-    metrics: list[str]
+    metrics: Annotated[list[str], NotEmpty()]
     validation: str | None = None
     test: str | None = None
     held_out: Annotated[int, AtLeast(2)] = 10
-    labels: dict[Any, str] | None = None
-    round_to: float | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
+    labels: dict[Cell, str] | None = None
+    round_to: Annotated[float, Above(0)] | None = None
+    num_train: Count | None = None
+    num_validation: Count | None = None
 
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if not self.metrics:
-            raise Refused(f"metrics: at least one is needed{nearest('', METRICS)}")
         for metric in self.metrics:
             if metric not in METRICS:
                 raise Refused(f"metrics: no metric {metric!r}{nearest(metric, METRICS)}")
@@ -81,8 +81,7 @@ class OwnTask:
                 raise Refused(f"metrics: {metric} needs labels, such as labels={{0: easy, 1: hard}}")
         for key in ("inputs", "targets"):
             columns_of(getattr(self, key), key)
-        if self.round_to is not None and not self.round_to > 0:
-            raise Refused(f"round_to={self.round_to}: a number above 0 is needed")
+        _check_labels(self.labels or {})
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -99,18 +98,18 @@ class OwnTask:
         return OwnFiles(self.name, self.train, self.validation, self.test, held_out)
 
     @property
-    def parts(self) -> list[Part]:
+    def needed_splits(self) -> list[Split]:
         """The splits that training and scoring need."""
-        return [Part(role, role, self.source, None) for role in ("train", "validation")]
+        return [Split(role, role, self.source, None) for role in ("train", "validation")]
 
     def records(self, split: str) -> Sequence[Record]:
         """Records of "train", "validation" or "test".
 
         Raises:
-            ValueError: one line that names the file and the row (from 1) or the column.
+            Refused: one line that names the file and the row (from 1) or the column.
         """
         if split not in self.roles:
-            raise Refused(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
+            raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
         table, where = self.source.table(split), str(self.source.files(split)[0])
         if not len(table):
             held = f", as held_out={self.held_out}" if split == "validation" and not self.validation else ""
@@ -122,17 +121,17 @@ class OwnTask:
                     raise Refused(f"{where}: no column {column!r} of task {self.name}'s {key}{there}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         rows = evenly_spaced(table, count)
-        made = []
+        records = []
         for place, row in enumerate(Formatted(rows, dict)):
             try:
-                made.append(self._checked(self.record(row), split))
-            except ValueError as error:
+                records.append(self._checked(self.record(row), split))
+            except Refused as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
                 raise Refused(f"{where}, row {number}: {error}") from None
-        return made
+        return records
 
     def _checked(self, record: Record, split: str) -> Record:
-        """The record if it can be learnt and scored; rows of "test" need no targets. Raises ValueError."""
+        """The record if it can be learnt and scored; rows of "test" need no targets. Raises Refused."""
         text = record["targets"]
         if split != "test" and not text.strip():
             raise Refused(f"targets={self.targets!r} leaves no text")
@@ -142,7 +141,7 @@ class OwnTask:
         return record
 
     def record(self, row: Row) -> Record:
-        """The record of one row. Raises ValueError for a missing value or an unknown label."""
+        """The record of one row. Raises Refused for a missing value or an unknown label."""
         shown = dict(row)
         for column in columns_of(self.targets, "targets"):
             if column in row:
@@ -179,7 +178,7 @@ class OwnTask:
         fields = [field.name for field in dataclasses.fields(self) if field.name not in (*PATHS, "labels")]
         settings = {name: getattr(self, name) for name in fields}
         labels = {str(key): text for key, text in (self.labels or {}).items()}
-        content = [[part.role, self.source.content(part.split)] for part in self.parts]
+        content = [[split.role, self.source.content(split.name)] for split in self.needed_splits]
         return digest([self.version, settings, labels, content])
 
 
@@ -199,7 +198,7 @@ class OwnFiles:
         return f"{self._path(split)} ({self.task} {split})"
 
     def files(self, split: str) -> list[Path]:
-        """The file of a split. Raises ValueError if there is none, or of an unknown kind."""
+        """The file of a split. Raises Refused if there is none, or of an unknown kind."""
         path = Path(self._path(split)).expanduser()
         if not path.is_file():
             raise Refused(f"task {self.task}: {path}: no such file")
@@ -247,8 +246,19 @@ class OwnFiles:
         return self.train if path is None else path
 
 
+def _check_labels(labels: Mapping[Any, str]) -> None:
+    """Refuse two labels of one text, which no prediction tells apart, and two of one value of a cell."""
+    keys, texts = dict[str, Any](), dict[str, Any]()
+    for key, text in labels.items():
+        if str(key) in keys:
+            raise Refused(f"labels: {keys[str(key)]!r} and {key!r} are one value of a column")
+        if text in texts:
+            raise Refused(f"labels: {texts[text]!r} and {key!r} are both {text!r}; each takes its own text")
+        keys[str(key)], texts[text] = key, key
+
+
 def columns_of(template: str, key: str) -> list[str]:
-    """The columns a template names. Raises ValueError for a lone brace."""
+    """The columns a template names. Raises Refused for a lone brace."""
     fields = [match for match in FIELD.finditer(template)]
     if any(match[0] in "{}" for match in fields):
         raise Refused(
@@ -258,7 +268,7 @@ def columns_of(template: str, key: str) -> list[str]:
 
 
 def fill(template: str, row: Row) -> str:
-    """A template with the values of a row. Raises ValueError for a missing value.
+    """A template with the values of a row. Raises Refused for a missing value.
 
     >>> fill("{a} in {{{b}}}", {"a": 1, "b": "x"})
     '1 in {x}'
@@ -267,10 +277,10 @@ def fill(template: str, row: Row) -> str:
     def value(match: re.Match[str]) -> str:
         if not match[1]:
             return match[0][0]
-        found = row[match[1]]
-        if found is None or found != found:  # nothing, or not a number
+        cell = row[match[1]]
+        if cell is None or cell != cell:  # nothing, or not a number
             raise Refused(f"column {match[1]!r} is empty")
-        return str(found)
+        return str(cell)
 
     return FIELD.sub(value, template)
 
@@ -285,10 +295,10 @@ def _accuracy(targets: list[str], predictions: list[str], labels: Labels) -> Sco
 
 
 def _f1(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
-    wanted, given = _classes(targets, predictions, labels)
+    expected, predicted = _classes(targets, predictions, labels)
     last = len(labels) - 1
-    marked = [INVALID if each == INVALID else int(each == last) for each in given]
-    return metrics.f1_with_invalid([int(each == last) for each in wanted], marked)
+    is_last = [INVALID if label == INVALID else int(label == last) for label in predicted]
+    return metrics.f1_with_invalid([int(label == last) for label in expected], is_last)
 
 
 def _macro_f1(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
@@ -302,8 +312,10 @@ def _matthews(targets: list[str], predictions: list[str], labels: Labels) -> Sco
 
 def _correlation(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
     """Of the numbers that the texts spell; what has no correlation scores 0."""
-    wanted, given = ([metrics.string_to_float(text) for text in side] for side in (targets, predictions))
-    scores = metrics.pearson_spearman(wanted, given)
+    expected, predicted = (
+        [metrics.string_to_float(text) for text in side] for side in (targets, predictions)
+    )
+    scores = metrics.pearson_spearman(expected, predicted)
     return {name: 0.0 if math.isnan(value) else value for name, value in scores.items()}
 
 

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
+from t5grid.refused import Refused
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import Episodes, episode_at
 from t5grid.training.learner import Learner
@@ -129,11 +130,16 @@ class MetricsFile(pl.Callback):
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """Rows of a metrics file; a last line cut short by a kill is left out."""
+    """Rows of a metrics file; a last line cut short by a kill is left out. Raises Refused naming the file."""
     if not path.exists():
         return []
-    text = path.read_text()
-    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+        _ = [(int(row["step"]), float(row["loss"]), int(row["tokens"])) for row in rows]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise Refused(f"{path}: not the metrics of a training ({error!r}); delete it") from None
+    return rows
 
 
 class StatusReports(pl.Callback):

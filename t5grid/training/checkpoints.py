@@ -8,13 +8,14 @@ altered file is found on load and the one before it is used. Nothing is pickled.
 
 import hashlib
 import math
+import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from t5grid.refused import Refused
 from t5grid.training.sharding import whole
 
 MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
+NAME = re.compile(r"step-(\d+)-([0-9a-f]+)")
 
 
 def save(
@@ -55,10 +57,10 @@ def steps(folder: Path) -> dict[int, Path]:
     """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
     found = {}
     for path in sorted(folder.glob("step-*.safetensors")):
-        _, step, digest = path.stem.split("-")
+        name = NAME.fullmatch(path.stem)
         with suppress(FileNotFoundError):  # another rank may just have discarded it
-            if _digest(path.read_bytes()) == digest:
-                found[int(step)] = path
+            if name and _digest(path.read_bytes()) == name[2]:
+                found[int(name[1])] = path
     return found
 
 
@@ -87,7 +89,7 @@ def discard_others(folder: Path, sound: Collection[Path]) -> None:
 
 
 def newest(folder: Path) -> Path:
-    """The last sound checkpoint. Raises ValueError if there is none."""
+    """The last sound checkpoint. Raises Refused if there is none."""
     found = steps(folder)
     if not found:
         raise Refused(f"{folder.parent.name}: no sound checkpoint is left")
@@ -103,9 +105,9 @@ def keep_last(folder: Path, num_kept: int) -> None:
 def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset()) -> None:
     """Copy a checkpoint's weights into `model`, all but those `without` which it was written.
 
-    Raises ValueError naming the first tensor that differs.
+    Raises Refused naming the first tensor that differs.
     """
-    stored = {name[len(MODEL) :]: t for name, t in parse(path.read_bytes()).items() if name.startswith(MODEL)}
+    stored = {name[len(MODEL) :]: t for name, t in _tensors(path).items() if name.startswith(MODEL)}
     wanted = {name: tensor for name, tensor in unique_state(model).items() if name not in without}
     for name in sorted(stored.keys() ^ wanted.keys()):
         raise Refused(f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}")
@@ -126,7 +128,7 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequenc
     """
     state = optimizer.state_dict()
     restored: dict[int, dict[str, Any]] = {}
-    tensors = parse(path.read_bytes())
+    tensors = _tensors(path)
     for name, tensor in tensors.items():
         if name.startswith(OPTIMIZER):
             index, key = name[len(OPTIMIZER) :].split("/")
@@ -139,6 +141,14 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequenc
         if name.startswith(STEP):
             state["param_groups"][int(name[len(STEP) :])]["step"] = tensor.item()
     optimizer.load_state_dict({**state, "state": state["state"] | restored})
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Everything in a file. Raises Refused naming one that is cut short or altered."""
+    try:
+        return parse(path.read_bytes())
+    except SafetensorError as error:
+        raise Refused(f"{path}: cut short, or not a safetensors file ({error})") from None
 
 
 def places_of(path: Path, model: nn.Module) -> list[int]:

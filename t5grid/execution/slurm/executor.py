@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from t5grid.config.build import ALLOW, AtLeast
-from t5grid.config.schema import Count, Runtime
+from t5grid.config.build import ALLOW
+from t5grid.config.rules import AtLeast, Count
+from t5grid.config.schema import Runtime
 from t5grid.execution import ranks
 from t5grid.execution.local import Outcome
 from t5grid.execution.progress import Progress
@@ -172,7 +173,7 @@ class Submission:
         return ":".join(["afterok", *(self.jobs[stage.identity] for stage in left)]) if left else None
 
     def _submit(self, array: Array, dependency: str | None) -> str:
-        """The number of the array, or of the job where it is one stage. Raises ValueError as sbatch does."""
+        """The number of the array, or of the job where it is one stage. Raises Refused as sbatch does."""
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError
 

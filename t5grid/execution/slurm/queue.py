@@ -14,6 +14,7 @@ from pathlib import Path
 
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED", "STOPPED", "RESV_DEL_HOLD")
@@ -42,15 +43,30 @@ def note(array: str, stages: Sequence[Stage], store: Store) -> None:
 
 
 def jobs_of(store: Store) -> dict[str, str]:
-    """Identity -> the last job submitted for it, as 12_3."""
+    """Identity -> the last job submitted for it, as 12_3. Raises Refused for a damaged stages.json."""
     jobs: dict[str, str] = {}
     folders = [path.parent for path in folder_of(store).glob("*/stages.json") if path.parent.name.isdigit()]
     for folder in sorted(folders, key=lambda path: ((path / "stages.json").stat().st_mtime, int(path.name))):
-        identities = json.loads((folder / "stages.json").read_text(encoding="utf-8"))
+        identities = _identities(folder / "stages.json")
         single = len(identities) == 1
         for task, identity in enumerate(identities):
             jobs[identity] = folder.name if single else f"{folder.name}_{task}"
     return jobs
+
+
+def _identities(path: Path) -> list[str]:
+    """The stages of an array. Raises Refused naming the file: who runs what is not to be guessed."""
+    try:
+        identities = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        identities = None
+    if not (
+        identities and isinstance(identities, list) and all(isinstance(name, str) for name in identities)
+    ):
+        raise Refused(
+            f"{path}: damaged, no list of stages; once no job of array {path.parent.name} is left, delete it"
+        )
+    return identities
 
 
 def ask(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
