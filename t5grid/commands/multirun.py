@@ -1,4 +1,4 @@
-"""overrides -> one cell run: the plain run, and the task of a Hydra multirun under any launcher."""
+"""overrides -> one cell run: the plain run, and a Hydra multirun under any launcher."""
 
 import multiprocessing
 import sys

@@ -1,4 +1,4 @@
-"""plain config node -> frozen dataclass: every key and type is checked before anything is built.
+"""plain config node -> frozen dataclass: every key and type checked before it is built.
 
 A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples.
 Hints say what a key takes, with `Annotated` rules where a type says too little: `Annotated[int, AtLeast(1)]`.

@@ -1,4 +1,4 @@
-"""overrides -> composed config: Hydra's composition, with one readable line for whatever Hydra refuses."""
+"""overrides -> composed config: Hydra's composition; one line for whatever it refuses."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""overrides -> plain config, put together from what Hydra composed before: many cells at the cost of a few.
+"""overrides -> plain config, put together from what Hydra composed before.
 
 A cell is the default config with some options exchanged and some values set. Where that is all, each option
 is composed by Hydra once, and groups that are equal in two cells are one and the same object. Whatever goes

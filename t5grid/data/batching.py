@@ -1,4 +1,4 @@
-"""(inputs, targets) -> arrays that an architecture eats: marks at the ends, packing, decoder inputs.
+"""(inputs, targets) -> arrays an architecture eats: end marks, packing, decoder inputs.
 
 Tasks and objectives give pairs and know no architecture; an architecture brings a batching and knows no task.
 All arrays are int32, rows left-aligned, 0 = padding. Segments number the examples of a row from 1, 0 is

@@ -1,4 +1,4 @@
-"""no text -> a vocabulary of characters: one id each for printable ASCII and the line break."""
+"""no text -> a vocabulary of characters: printable ASCII and the line break."""
 
 import io
 from collections.abc import Iterator

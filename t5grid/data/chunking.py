@@ -1,4 +1,4 @@
-"""Document lengths -> pieces: where in the flat token stream each training piece starts, and its length.
+"""document lengths -> pieces: where in the token stream each starts, and its length.
 
 Nothing here touches a token. Documents lie end to end in one stream of ids without zeros; a piece is a pair
 (start, length) into that stream, so millions of documents are cut with a few array operations.

@@ -1,4 +1,4 @@
-"""pages -> clean pages: the heuristics that made C4 out of Common Crawl, with counts of what each dropped.
+"""pages -> clean pages: C4's heuristics, with counts of what each dropped.
 
 The rules, in order (paper, section 2.2); the two published versions of the paper differ in two numbers and in
 the rules marked *:

@@ -1,4 +1,4 @@
-"""Local files -> documents: plain text, JSON lines and parquet, streamed one document at a time.
+"""local files -> documents: plain text, JSON lines and parquet, one at a time.
 
 A shard is one file, so shards can be read in parallel. Blank documents are dropped. A row that cannot be
 read (bad UTF-8, broken JSON, no text) is refused by default, with its file and row; `on_bad_row=skip` leaves

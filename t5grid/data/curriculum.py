@@ -1,4 +1,4 @@
-"""step -> how hard: curricula over tasks graded by difficulty, as a mixing whose rates change in phases."""
+"""step -> how hard: a mixing of graded tasks whose rates change in phases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

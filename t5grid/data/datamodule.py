@@ -1,4 +1,4 @@
-"""feed -> Lightning: a LightningDataModule that serves batch t at step t, starting anywhere.
+"""feed -> LightningDataModule: batch t at step t, starting anywhere.
 
 Where several processes (ranks) train together, batch t is the same as that of one process, dealt out row by
 row: each rank makes the whole batch, which is a function of (seed, t), and keeps its rows of it.

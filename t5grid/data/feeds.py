@@ -1,4 +1,4 @@
-"""(seed, step) -> batch of arrays: the training batches of a pre-training, a fine-tuning or a mixture.
+"""(seed, step) -> batch of arrays: of a pre-training, a fine-tuning or a mixture.
 
 A feed is called with a step and answers with that step's batch, whatever was asked before.
 """

@@ -1,4 +1,4 @@
-"""numbers of examples -> rates: how often each data set is drawn where many are trained on at once.
+"""numbers of examples -> rates: how often each data set of a mixture is drawn.
 
 A mixing sees the parts of a mixture, the unlabelled text among them, and gives each a rate; shares are rates
 over their sum (paper, section 3.5.2). The rule and its order, `(min(n * scale, K)) ** (1 / T)`, are those of

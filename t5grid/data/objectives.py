@@ -1,4 +1,4 @@
-"""Token pieces -> (inputs, targets): the eight pre-training objectives of the study.
+"""token pieces -> (inputs, targets): the eight pre-training objectives of the study.
 
 Every objective takes a batch of pieces `[batch, length]` and a random generator and returns two zero-padded
 int32 arrays `[batch, *]` without end-of-sequence marks. 0 is padding and never a token; rows are

@@ -1,4 +1,4 @@
-"""hub name -> documents: published corpora, streamed shard by shard from the hub or from a local copy.
+"""hub name -> documents: published corpora, streamed shard by shard or from a copy.
 
 A shard is one file of the repository, so shards are read in parallel, one document at a time, and nothing but
 token ids is kept on disk.

@@ -1,4 +1,4 @@
-"""(seed, position) -> which example: counter-based randomness, so that batch t never depends on batch t - 1.
+"""(seed, position) -> which example: batch t never depends on batch t - 1.
 
 Every draw is a pure function of a key and a position: a killed run goes on at any step without loader state.
 """

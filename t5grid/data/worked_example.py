@@ -1,4 +1,4 @@
-"""A sentence -> what each objective makes of it, as text: the paper's Table 3."""
+"""a sentence -> what each objective makes of it, as text: the paper's Table 3."""
 
 import numpy as np
 from jaxtyping import Int

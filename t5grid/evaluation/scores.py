@@ -1,4 +1,4 @@
-"""checkpoints + validation records -> predictions -> scores, and the step each column is reported at."""
+"""checkpoints + records -> predictions -> scores, and the step each column reports."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""experiments/NAME.yaml -> Experiment: one table of the study as ordered rows of Hydra overrides."""
+"""experiments/NAME.yaml -> Experiment: a table of the study as rows of overrides."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace

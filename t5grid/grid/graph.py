@@ -1,4 +1,4 @@
-"""experiment files + overrides -> cells -> one graph of stages; equal ones merge, all valid or none runs."""
+"""experiments + overrides -> cells -> one graph of stages; all valid or none runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,7 +66,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             cell = loader.load([*experiment.common, *overrides, *row.overrides])
             count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
-            rows[key] = [(each, each.strategy.stages(each)) for each in cells]
+            rows[key] = [(seeded, seeded.strategy.stages(seeded)) for seeded in cells]
         except Refused as error:
             raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
@@ -92,7 +92,7 @@ def _check_mirrors(name: str, experiment: Experiment, baseline: Cell) -> None:
     for key, column in baseline.suite.chosen().items():
         try:
             mirrored(column.mirrors, experiment.published)
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"experiments/{name}.yaml: suite.columns.{key}.mirrors: {error}") from None
 
 

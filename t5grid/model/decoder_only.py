@@ -1,4 +1,4 @@
-"""joined rows of ids -> logits: the language model and the prefix LM of the study, one stack for both.
+"""joined rows of ids -> logits: the language model and the prefix LM, one stack.
 
 A pair is one row `inputs EOS targets EOS`, read one position later with 0 in front; what tells the two models
 apart is a mask (paper, section 3.2.1).

@@ -1,4 +1,4 @@
-"""model + inputs -> predicted ids: greedy as in the study (section 3.1.2), beam search as in its final runs.
+"""model + inputs -> predicted ids: greedy (section 3.1.2), beams as in the final runs.
 
 Predictions are rows of ids that end with EOS (1) and are filled up with 0; the start id 0 is not part of
 them.

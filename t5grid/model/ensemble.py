@@ -1,4 +1,4 @@
-"""models -> one model for decoding: their logits are averaged before the softmax (paper, section 3.6)."""
+"""models -> one model for decoding: logits averaged before the softmax (section 3.6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

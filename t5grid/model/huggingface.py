@@ -1,4 +1,4 @@
-"""Hugging Face T5 folder <-> size and named weights: config.json and safetensors, whole or in shards.
+"""Hugging Face T5 folder <-> size and named weights: config.json and safetensors.
 
 Their T5 and T5 v1.1 are our encoder-decoder: the same numbers under other names, the position table
 transposed. Everything is checked before a weight is read, each complaint one line. Pickled checkpoints are

@@ -1,4 +1,4 @@
-"""hidden states -> hidden states: the pieces every Transformer of the study is made of.
+"""hidden states -> hidden states: the pieces of every Transformer of the study.
 
 Norm, relative position bias, attention, feed-forward and dropout as section 2.1 of the paper describes them
 and the authors' code computes them. No layer has an additive parameter; matrices map the last dimension.

@@ -1,4 +1,4 @@
-"""batch of ids -> logits: the encoder-decoder of the study, and the stack other architectures reuse.
+"""batch of ids -> logits: the encoder-decoder, and the stack other architectures reuse.
 
 A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model
 builds once a batch and adds to the position bias; a stack knows nothing of architectures.

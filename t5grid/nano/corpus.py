@@ -1,4 +1,4 @@
-"""seed -> documents of a generated world: the embedded corpus, made of nothing but this package.
+"""seed -> documents of a generated world: the embedded corpus.
 
 Documents of 45 to 75 words in simple English (and three constructed languages) tell of a few
 individuals; each fact is said at least twice in other words, so that a hidden word can be found again in the

@@ -1,4 +1,4 @@
-"""Randomness of the generated world: `key -> a stream of choices`, the same on every machine.
+"""key -> a stream of choices: the generated world's randomness, alike on every machine.
 
 Only `random.Random.random()` is used, whose values Python promises to keep; the choices are built
 on top of it here.

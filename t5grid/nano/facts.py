@@ -1,4 +1,4 @@
-"""Facts of the generated world and how they are said: `fact -> one of several English sentences`.
+"""fact -> one of several English sentences: what is so in the generated world.
 
 A fact is a plain tuple; what is built from facts (a document, a labelled row) is known by them, and a digest
 of them decides which split may use it. So pre-training text, training, validation and test rows never share

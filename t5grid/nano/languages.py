@@ -1,4 +1,4 @@
-"""Three constructed languages: `clause -> English text and its translation`.
+"""clause -> English text and its translation into three constructed languages.
 
 They differ in lexicon (every lemma hashes to two syllables of the language's own), word order (SVO, SOV,
 VSO; adjective before or after its noun) and morphology (what is marked, and where). A clause is a plain

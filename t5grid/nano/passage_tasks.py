@@ -1,4 +1,4 @@
-"""seed -> records of the generated suite that need a passage, a reason or another language.
+"""seed -> records that need a passage, a reason or another language.
 
 Summaries, questions, translation, and six harder kinds of reasoning; made and split like those in
 `nano`.

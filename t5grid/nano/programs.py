@@ -1,4 +1,4 @@
-"""seed -> records of graded tasks: short programs to execute, digits to copy and to reverse.
+"""seed -> records of graded tasks: short programs, digits to copy and to reverse.
 
 The tasks of Zaremba and Sutskever (2014, "Learning to Execute"), character by character: a program is Python
 without its `print` being called, its target what it would print; difficulty is the number of digits and the

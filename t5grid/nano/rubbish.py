@@ -1,4 +1,4 @@
-"""lines of a generated document -> the page a crawl would find; or the same lines about another world.
+"""lines of a document -> the page a crawl would find; or lines about another world.
 
 The embedded stand-ins for what C4's heuristics take out of Common Crawl (paper, sections 2.2 and 3.4.1):
 whole pages that are menus, code, filler, lists or gibberish, and buttons and notices around a page's text.

@@ -1,4 +1,4 @@
-"""seed -> records of the generated suite: sentences, summaries, questions and translations of the nano world.
+"""seed -> records of tasks over sentences of the generated world.
 
 Each row is built from facts (or a clause) whose digest admits it to one split only, so splits share no
 content with one another or with the corpus, at any size. Labels alternate, so they are balanced at any size.

@@ -1,4 +1,4 @@
-"""Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells, printed in four syntaxes."""
+"""Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells."""
 
 import csv
 import html

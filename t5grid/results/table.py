@@ -1,4 +1,4 @@
-"""score records -> table: an experiment's scores in the paper's style, ready for `rendering` to print.
+"""score records -> table: an experiment's scores in the paper's style.
 
 A pure function of the scores: logs are never read, and a part-done grid gives a part-filled table. The rules
 are those of section 3.1.5 of the paper: the baseline is starred and is the mean of its seeds; the standard

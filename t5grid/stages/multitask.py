@@ -1,4 +1,4 @@
-"""tokens + every column's training rows -> weights: training on a mixture of tasks (paper, section 3.5.2)."""
+"""tokens + every column's rows -> weights: training on a mixture (section 3.5.2)."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""sizes of what a stage computes -> operations, tokens, memory, disk; no torch, nothing needs to have run."""
+"""sizes of what a stage computes -> operations, tokens, memory, disk; no torch."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""tasks -> what of their data is there: named before anything is trained, and beside the scores afterwards.
+"""tasks -> what of their data is there: named before training, and beside the scores.
 
 A task that reads published data has `needed_splits`; generated ones have none and are always there.
 """

@@ -1,4 +1,4 @@
-"""Data-set name -> Arrow table: a split of a Hugging Face data set, from the hub or a copy of its folder.
+"""data-set name -> Arrow table: a split, from the hub or a copy of its folder.
 
 With `root`, the folder root/<repository> is read, laid out as on the hub: a README.md whose front matter says
 which files a configuration's splits are. The files are read as they stand, because the library's cache of a

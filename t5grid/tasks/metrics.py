@@ -1,4 +1,4 @@
-"""Metrics: targets, predictions -> {name: score between 0 and 100}.
+"""targets, predictions -> {name: score between 0 and 100}.
 
 Every function takes lists of equal length, already post-processed (class indices, numbers, texts), and
 returns plain floats on the scale of the paper's tables. Sources: paper section 2.3 names the metrics; the

@@ -1,4 +1,4 @@
-"""A user's own file -> records: a text-to-text task that is one YAML, without code.
+"""a user's own file -> records: a text-to-text task that is one YAML, without code.
 
     _target_: t5grid.tasks.own.OwnTask
     name: complexity

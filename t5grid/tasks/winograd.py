@@ -1,4 +1,4 @@
-"""Winograd row -> {inputs, targets, ...}: whom a pronoun means, as text to text.
+"""Winograd row -> {inputs, targets, ...}: whom a pronoun means.
 
 Inputs are `wsc: ` and the text with the pronoun between asterisks, the target is whom it means (paper,
 section 2.4). WSC, DPR and WNLI share the form: a model trained on the first two predicts the third. The

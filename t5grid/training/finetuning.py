@@ -1,4 +1,4 @@
-"""parameter names + number of steps -> which are trained from which step on: the fine-tuning methods.
+"""parameter names + steps -> which are trained from which step on.
 
 Paper, section 3.5.1. A method is a frozen dataclass, and its trainable set a pure function of the step; the
 optimizer owns all parameters from the start. What no episode trains stays bit for bit what it was, and is
