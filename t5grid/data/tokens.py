@@ -173,7 +173,7 @@ class Rows:
         truncated.count = min(count, self.count)
         return truncated
 
-    def pieces(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "pieces length"]:
+    def pieces(self, rows: Int[np.ndarray, " rows"]) -> Int[np.ndarray, "pieces length"]:
         """The pieces of the given rows, zero-padded to `piece_length`."""
         chosen = rows
         if self.first is not None:

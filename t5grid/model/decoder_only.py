@@ -55,7 +55,7 @@ class PromptState:
     mask: Float[Tensor, "rows 1 1 room"]
     first: Float[Tensor, "rows vocab"] | None
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         blocks = [block.select(rows) for block in self.blocks]
         first = None if self.first is None else self.first[rows]
         return type(self)(blocks, self.mask[rows], first)

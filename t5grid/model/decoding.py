@@ -143,7 +143,7 @@ def _with_ended(finished: Beams, extended: Beams, position: int, penalty: float)
     return Beams(best.ids * best.exist()[..., None], best.scores)
 
 
-def _is_settled(finished: Beams, reachable: Float[Tensor, "rows"]) -> bool:
+def _is_settled(finished: Beams, reachable: Float[Tensor, " rows"]) -> bool:
     """Whether every row's worst finished sequence beats what its alive beams can still reach."""
     exist = finished.exist()
     worst = (finished.scores * exist).amin(dim=1)

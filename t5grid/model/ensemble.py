@@ -17,7 +17,7 @@ class EnsembleState:
 
     states: list[Any]
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         return type(self)([state.select(rows) for state in self.states])
 
 

@@ -164,7 +164,7 @@ class KeyValues:
         self.length = end
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         """The same for other rows: a subset, or a repetition."""
         return type(self)(self.keys[rows], self.values[rows], self.length)
 
