@@ -256,6 +256,16 @@ def test_every_other_option_is_left_to_hydra(
     assert load_option("objective", "nope") is None and load_option("objective", "../size/base") is None
 
 
+@pytest.mark.parametrize("text", ["# @package a b\nrate: 1\n", "defaults: {mass_style: 1}\n"])
+def test_what_hydra_says_of_a_file_with_a_plain_error_is_one_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "conf" / "objective" / "mine.yaml", text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match=r"^conf: [^\n]+$"):
+        compose(["objective=mine"])
+
+
 def test_the_folder_of_where_a_command_is_given_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,7 +221,9 @@ def readable(overrides: Sequence[str]) -> Iterator[None]:
         raise Refused(_no_option(error, overrides)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise Refused(_explain(error, overrides)) from None
-    except (YAMLError, OSError, UnicodeDecodeError) as error:
+    except Refused:
+        raise
+    except (YAMLError, OSError, ValueError) as error:  # of a header or a list of defaults: Hydra's ValueError
         raise Refused(f"conf: {' '.join(str(error).split())}") from None
 
 
