@@ -163,7 +163,7 @@ def beam_decode(
     with torch.inference_mode():
         state = model.start_decoding(batch, limit)
         rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(num_beams)
-        found, _ = beam_search(
+        sequences, _ = beam_search(
             step, state.select(rows), len(inputs), limit, num_beams, alpha, device=inputs.device
         )
-    return found[:, 0]
+    return sequences[:, 0]

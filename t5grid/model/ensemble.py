@@ -37,7 +37,9 @@ class Ensemble(TextToText):
     ) -> Float[Tensor, "rows vocab"]:
         """The mean of the members' logits of the id after `tokens`."""
         pairs = zip(self.members, state.states, strict=True)
-        return torch.stack([member.decode_step(tokens, each) for member, each in pairs]).mean(dim=0)
+        return torch.stack([member.decode_step(tokens, member_state) for member, member_state in pairs]).mean(
+            dim=0
+        )
 
 
 def as_one(members: list[TextToText]) -> TextToText:

@@ -141,16 +141,18 @@ def parts_of(
     tasks = {
         key: {n: t for n, t in column.tasks.items() if has(t, "train")} for key, column in columns.items()
     }
-    copies = Counter(name for each in tasks.values() for name in each)
+    copies = Counter(name for of_column in tasks.values() for name in of_column)
     parts = []
-    for key, each in tasks.items():
-        for name, task in each.items():
+    for key, of_column in tasks.items():
+        for name, task in of_column.items():
             size = sizes[f"{key}.{name}"] if sizes else num_training_rows(task)
             if size == 0:
                 where = f"suite.columns.{key}.tasks.{name}"
                 raise Refused(f"{where}: no training rows to mix in; leave it out with ~{where}")
             difficulty = getattr(task, "difficulty", None)
-            parts.append(mixing.MixturePart(f"{key}.{name}", size, copies[name], len(each) > 1, difficulty))
+            parts.append(
+                mixing.MixturePart(f"{key}.{name}", size, copies[name], len(of_column) > 1, difficulty)
+            )
     return parts
 
 
