@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: where reference data are, one torch thread, no hub."""
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
+from omegaconf import OmegaConf
 
 from t5grid.config import compose as composing
 from t5grid.config import reuse as parts
+from t5grid.config import schema as config
 from t5grid.refused import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,12 +48,17 @@ def shared() -> Path:
     return outside(folder, required=bool(os.environ.get("CI")))
 
 
+def package_only() -> bool:
+    """Whether a test sees the package's own configs alone, which never change."""
+    return Path.cwd() == ROOT or not (Path.cwd() / "conf").is_dir()
+
+
 def once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, asked once a session; always where a folder has a `conf/` of its own."""
+    """The same function of the package's configs, asked once a session; anew where there are others too."""
     values, complaints = dict[str, Any](), dict[str, str]()
 
     def remembered(*arguments: Any) -> Any:
-        if (Path.cwd() / "conf").is_dir() and Path.cwd() != ROOT:
+        if not package_only():
             return function(*arguments)
         key = repr(arguments)
         if key in complaints:
@@ -66,12 +74,29 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+READ, FILES = OmegaConf.load, dict[str, bytes]()
+
+
+def read_once(file: Any) -> Any:
+    """`OmegaConf.load`, which reads and parses a file of the package once a session."""
+    path = str(getattr(file, "name", file))
+    if not path.startswith(f"{composing.data_folder('conf')}{os.sep}"):
+        return READ(file)
+    if path not in FILES:
+        FILES[path] = pickle.dumps(READ(file))
+    return pickle.loads(FILES[path])
+
+
 COMPOSE, LOAD_OPTION = once(composing.compose), once(composing.load_option)
+PARTS, RESOLVER = once(parts.Parts), once(parts.Resolver)
 
 
 @pytest.fixture(autouse=True)
 def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hydra composes the same words of the package's own files, and complains of them, once a session."""
+    """The same words are composed, resolved and complained of once a session; cells are built anew."""
+    monkeypatch.setattr(OmegaConf, "load", read_once)
     monkeypatch.setattr(composing, "compose", COMPOSE)
     monkeypatch.setattr(parts, "compose", COMPOSE)
     monkeypatch.setattr(parts, "load_option", LOAD_OPTION)
+    monkeypatch.setattr(config, "Parts", PARTS)
+    monkeypatch.setattr(config, "Resolver", RESOLVER)

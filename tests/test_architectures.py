@@ -4,24 +4,22 @@ from dataclasses import replace
 
 import pytest
 import torch
+from axis_values import axis_values
 
 from t5grid.config.schema import load_cell
-from t5grid.model.architectures import (
-    EncoderDecoder,
-    EncoderDecoderHalf,
-    EncoderDecoderShared,
-    LanguageModel,
-    PrefixLM,
-)
+from t5grid.model.architectures import EncoderDecoder, PrefixLM
 from t5grid.model.costs import step
 from t5grid.model.size import Size
 from t5grid.stages.model import build_model
 
-ALL = [EncoderDecoder(), EncoderDecoderShared(), EncoderDecoderHalf(), LanguageModel(), PrefixLM()]
+EVERY = axis_values("architecture")
+every_architecture = pytest.mark.parametrize("architecture", EVERY.values(), ids=EVERY)
+STUDY = ("encoder_decoder", "encoder_decoder_shared", "encoder_decoder_half", "language_model", "prefix_lm")
+ALL = [EVERY[option] for option in STUDY]  # the rows of Table 2
 BASE = Size(768, 3072, 64, 12, 12)
 
 
-@pytest.mark.parametrize("architecture", ALL, ids=lambda each: type(each).__name__)
+@every_architecture
 @pytest.mark.parametrize(
     "size", [Size(32, 64, 8, 4, 2), Size(32, 80, 8, 3, 4, feed_forward="gated_gelu", tied=False)]
 )
@@ -47,11 +45,29 @@ def test_operations_grow_with_blocks_and_positions():
     assert step(PrefixLM().products(BASE, 32_100, 128, 0, 704)).total == flops[3]
 
 
-@pytest.mark.parametrize("architecture", ALL, ids=lambda each: type(each).__name__)
+@every_architecture
 def test_products_name_every_parameter_of_the_model(architecture):
     size = Size(32, 64, 8, 4, 2, tied=False)
     names = {name for name, _ in architecture.build(size, 300).named_parameters()}
     assert {each.parameter for each in architecture.products(size, 300, 1, 4, 3)} - {None} == names
+
+
+@every_architecture
+def test_every_architecture_has_a_loss_that_teaches_it_and_answers_of_at_most_a_length(architecture):
+    model = architecture.build(Size(16, 32, 8, 2, 2, dropout=0.0), 60)
+    ids = torch.arange(3, 27).reshape(4, 6).numpy().astype("int32")
+    batch = {
+        name: torch.from_numpy(array.astype("int64"))
+        for name, array in architecture.batching(ids, ids[:, :3], 8, 5).items()
+    }
+    loss = model.loss(batch)
+    loss.backward()
+    assert loss.ndim == 0 and loss.isfinite()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    answers = model.eval().answer({"inputs": torch.from_numpy(ids.astype("int64"))}, 4)
+    assert answers.shape[0] == 4 and 1 <= answers.shape[1] <= 4
+    assert ((answers >= 0) & (answers < 60)).all()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +101,16 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(("name", "number"), PUBLISHED.items())
+QUICK = ("small", "base", "small_v1_1", "base_v1_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param(name, number, marks=() if name in QUICK else pytest.mark.slow)
+        for name, number in PUBLISHED.items()
+    ],
+)
 def test_sizes_have_the_parameters_of_the_published_checkpoints(name, number):
     size = load_cell([f"size={name}"]).size
     with torch.device("meta"):

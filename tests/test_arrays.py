@@ -79,6 +79,7 @@ def test_no_array_is_larger_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("num_rows", [2000])
+@pytest.mark.slow
 def test_thousands_of_stages_take_tens_of_arrays(num_rows: int) -> None:
     stages = grid(num_rows, "abcdefg")
     arrays = list(arrays_of(stages, set(), 1000))

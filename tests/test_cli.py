@@ -1,5 +1,6 @@
 """The command: light to start, and clear about what is not there yet."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,29 +23,42 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["plan", "objectives"],
-        ["status", "objectives"],
-        ["table", "objectives"],
-        ["run", "objective=foo"],
-        ["inspect", "objective=prefix_lm", "vocabulary=given", "vocabulary.path=/nope"],
-    ],
-    ids=" ".join,
+LIGHT = (
+    ["--help"],
+    ["plan", "objectives"],
+    ["status", "objectives"],
+    ["table", "objectives"],
+    ["run", "objective=foo"],
+    ["inspect", "objective=prefix_lm", "vocabulary=given", "vocabulary.path=/nope"],
+    ["doctor"],
 )
-def test_a_command_that_trains_nothing_imports_nothing_heavy(arguments: list[str], folder: Path) -> None:
+
+
+@pytest.fixture(scope="module")
+def imported_by(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What one process imported that ran the light commands one after the other, once each had ended."""
     code = (
-        "import sys; from t5grid.cli import main\n"
-        f"try: main({arguments!r})\n"
-        "except SystemExit: pass\n"
-        f"print('imported:', [name for name in {HEAVY} if name in sys.modules])"
+        "import json, sys; from t5grid.cli import main\n"
+        f"for arguments in {LIGHT!r}:\n"
+        "    try: main(list(arguments))\n"
+        "    except SystemExit: pass\n"
+        f"    imported = [name for name in {HEAVY} if name in sys.modules]\n"
+        "    print('imported:', json.dumps([' '.join(arguments), imported]))"
     )
+    folder = tmp_path_factory.mktemp("light")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout.splitlines()[-1:] == ["imported: []"], done.stderr
+    shown = [line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("imported: ")]
+    assert len(shown) == len(LIGHT), done.stderr
+    return dict(map(json.loads, shown))
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_a_command_that_trains_nothing_imports_nothing_heavy(
+    arguments: list[str], imported_by: dict[str, list[str]]
+) -> None:
+    assert imported_by[" ".join(arguments)] == []
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

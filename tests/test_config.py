@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from t5grid.cli import main
-from t5grid.config.build import AtLeast, build, canonical, check_type
+from t5grid.config.build import build, canonical, check_type
 from t5grid.config.compose import GROUPS, data_folder
+from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Cell, load_cell
 from t5grid.execution.local import Local
 from t5grid.grid.experiment import load_experiment
@@ -73,14 +74,14 @@ REFUSED = [
     ("=3", "=3: no key; write key=value"),
     ("objective.rat=0.2", "no key 'rat' in objective (did you mean 'rate'?); there are rate, targets_length"),
     ("+objective.rat=0.2", "objective.rat: no such key (did you mean 'rate'?); there are rate"),
-    ("objective.rate=1.5", "objective.rate=1.5: a corruption rate lies between 0 and 1"),
-    ("objective.rate=1", "objective.rate=1.0: a corruption rate lies between 0 and 1"),
-    ("objective.rate=0", "objective.rate=0.0: a corruption rate lies between 0 and 1"),
-    ("objective.rate=abc", "objective.rate=abc: a number is needed"),
-    ("objective.rate=nan", "objective.rate=nan: a number is needed"),
-    ("objective.rate=true", "objective.rate=true: a number is needed"),
-    ("objective.rate=null", "objective.rate=null: a number is needed"),
-    ("objective.rate=[0.1]", "objective.rate=[0.1]: a number is needed"),
+    ("objective.rate=1.5", "objective.rate=1.5: a number above 0, below 1, is needed"),
+    ("objective.rate=1", "objective.rate=1: a number above 0, below 1, is needed"),
+    ("objective.rate=0", "objective.rate=0: a number above 0, below 1, is needed"),
+    ("objective.rate=abc", "objective.rate=abc: a number above 0, below 1, is needed"),
+    ("objective.rate=nan", "objective.rate=nan: a number above 0, below 1, is needed"),
+    ("objective.rate=true", "objective.rate=true: a number above 0, below 1, is needed"),
+    ("objective.rate=null", "objective.rate=null: a number above 0, below 1, is needed"),
+    ("objective.rate=[0.1]", "objective.rate=[0.1]: a number above 0, below 1, is needed"),
     ("objective.rate=???", "objective.rate: a value is needed (write objective.rate=...)"),
     ("objective.rate=${nope}", "objective.rate: Interpolation key 'nope' not found"),
     (
@@ -115,7 +116,7 @@ REFUSED = [
     ("budget.pretrain.optimizer=null", "budget.pretrain.optimizer=null: a _target_ whose class has build"),
     (
         "budget.pretrain.schedule.decay_fraction=3",
-        "budget.pretrain.schedule.decay_fraction must be in [0, 1]",
+        "budget.pretrain.schedule.decay_fraction=3: a number from 0 up, at most 1, is needed",
     ),
     ("budget.pretrain.checkpoint_every=9999999", "more than budget.pretrain.num_steps="),
     (
@@ -149,9 +150,9 @@ REFUSED = [
     ("budget.num_seeds=0", "budget.num_seeds=0: a whole number from 1 up is needed"),
     ("budget.evaluate.num_examples=0", "budget.evaluate.num_examples=0: a whole number from 1 up or null"),
     ("budget.name=../up", "budget.name=../up: a name of letters, digits and _ . - is needed"),
-    ("size.d_model=0", "size.d_model"),
-    ("size.num_heads=2.5", "size.num_heads=2.5: a whole number is needed"),
-    ("size.dropout=2", "size.dropout"),
+    ("size.d_model=0", "size.d_model=0: a whole number from 1 up is needed"),
+    ("size.num_heads=2.5", "size.num_heads=2.5: a whole number from 1 up is needed"),
+    ("size.dropout=2", "size.dropout=2: a number from 0 up, below 1, is needed"),
     ("seed=-1", "seed=-1: a whole number from 0 up"),
     ("seed=4294967296", "seed=4294967296: a whole number from 0 up, at most 4294967295"),
     ("~seed", "seed: a value is needed"),
@@ -166,9 +167,9 @@ REFUSED = [
         "mixing.limit=100",
         "mixing.limit=100 times mixing.limit_scale=0.00390625: leaves 0.390625 examples; at",
     ),
-    ("mixing.limit_scale=0", "mixing.limit_scale=0: above 0 is needed"),
-    ("mixing=temperature_scaled mixing.temperature=0", "mixing.temperature=0: above 0 is needed"),
-    ("mixing=temperature_scaled mixing.temperature=-2", "mixing.temperature=-2: above 0 is needed"),
+    ("mixing.limit_scale=0", "mixing.limit_scale=0: a number above 0 is needed"),
+    ("mixing=temperature_scaled mixing.temperature=0", "mixing.temperature=0: a number above 0 is needed"),
+    ("mixing=temperature_scaled mixing.temperature=-2", "mixing.temperature=-2: a number above 0 is needed"),
     ("mixing=curriculum mixing.strategy=odd", "mixing.strategy=odd: one of none, naive, mixed, combined is"),
     ("mixing=curriculum strategy=multitask", "mixing=curriculum: sentences.grammatical has no difficulty;"),
     ("strategy=multitask budget.pretrain.num_repeats=4", "budget.pretrain.num_repeats: only for a corpus"),
@@ -196,7 +197,7 @@ REFUSED = [
     ),
     ("runtime.wandb=maybe", "runtime.wandb=maybe: one of off, offline, online is needed"),
     ("runtime.accelerator=abacus", "runtime.accelerator=abacus: one of cpu, gpu"),
-    ("executor.num_workers=0", "executor.num_workers=0"),
+    ("executor.num_workers=0", "executor.num_workers=0: a whole number from 1 up or null is needed"),
     ("runtime.num_devices=0", "runtime.num_devices=0: a whole number from 1 up"),
     (
         "budget=paper budget.pretrain.optimizer._target_=t5grid.training.schedules.AdamWSpec",
@@ -204,7 +205,7 @@ REFUSED = [
     ),
     ("corpus=text", "corpus.path: a value is needed (write corpus.path=...)"),
     ("corpus=text corpus.path=/nope", "corpus.path=/nope: no such file or folder"),
-    ("corpus.genres=[nope]", "'life_story'"),
+    ("corpus.genres=[nope]", "corpus.genres[0]=nope: one of life_story, opinion, definition"),
     ("vocabulary=given", "vocabulary.path: a value is needed (write vocabulary.path=...)"),
     ("vocabulary=given vocabulary.path=/nope", "vocabulary.path=/nope: No such file or directory"),
     ("size*=3", "size=nano_3x: no such option"),
@@ -214,15 +215,15 @@ REFUSED = [
     ("size.dmodel*=2", "size.dmodel*=2: no key 'dmodel' in size (did you mean 'd_model'?)"),
     ("budget.name*=2", "budget.name*=2: nano is not a number"),
     ("size.d_model*=2 size.d_model*=2", "is given 2 times"),
-    ("size.num_decoder_layers=0", "size.num_decoder_layers must be at least 1, not 0"),
+    ("size.num_decoder_layers=0", "size.num_decoder_layers=0: a whole number from 1 up or null is needed"),
     ("suite.limit_scale=0", "suite.limit_scale=0: a number above 0 is needed"),
     ("budget.pretrain.schedule.peak=-1", "budget.pretrain.schedule.peak=-1: a number from 0 up is needed"),
-    ("vocabulary.num_documents=0", "vocabulary.num_documents=0: at least 1, or null for all"),
+    ("vocabulary.num_documents=0", "vocabulary.num_documents=0: a whole number from 1 up or null is needed"),
     ("hydra.nope=1", "hydra.nope=1: no key 'nope' in hydra; there are run, sweep"),
     ("hydra/launcher=nope", "hydra/launcher=nope: no such option; there are basic"),
     ("-x", "run: unknown option -x"),
     ("-m objective=prefix_lm,foo", "objective=foo: no such option; there are bert_style"),
-    ("-m objective.rate=0.1,7", "objective.rate=7.0: a corruption rate lies between 0 and 1"),
+    ("-m objective.rate=0.1,7", "objective.rate=7: a number above 0, below 1, is needed"),
     ("-m objective=prefix_lm,replace_spans objective.rate=0.1", "no key 'rate' in objective; there are none"),
 ]
 
@@ -629,7 +630,7 @@ def test_nested_values_are_built_from_their_hints() -> None:
             "outer.parts.a.count=0: a whole number from 1 up is needed",
         ),
         ({"parts": {"a": 3}}, "outer.parts.a=3: a mapping with rate, count is needed"),
-        ({"parts": {}, "names": [1]}, "outer.names=[1]: a list, each text, or null is needed"),
+        ({"parts": {}, "names": [1]}, 'outer.names[0]=1: text is needed; quote it: "1"'),
         (
             {"parts": {}, "nmes": []},
             "outer.nmes: no such key (did you mean 'names'?); there are parts, names",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.config.build import build
 from t5grid.data.corpora import TextCorpus
 
 
@@ -171,10 +172,12 @@ def test_a_missing_path_is_an_error() -> None:
 
 
 def test_unknown_options_name_the_possible_ones() -> None:
-    with pytest.raises(ValueError, match=r"corpus\.on_bad_row=drop: expected one of refuse, skip"):
-        TextCorpus(".", on_bad_row="drop")
-    with pytest.raises(ValueError, match="expected one of file, paragraph, line"):
-        TextCorpus(".", txt_documents="page")
+    with pytest.raises(ValueError, match=r"^corpus\.on_bad_row=drop: one of refuse, skip is needed$"):
+        build({"path": ".", "on_bad_row": "drop"}, "corpus", TextCorpus)
+    with pytest.raises(
+        ValueError, match=r"^corpus\.txt_documents=page: one of file, paragraph, line is needed$"
+    ):
+        build({"path": ".", "txt_documents": "page"}, "corpus", TextCorpus)
 
 
 def test_the_fingerprint_follows_content_and_names_but_neither_place_nor_time(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_ensembles_of_different_seeds_have_no_member_in_common() -> None:
 
 def test_the_number_of_members_counts() -> None:
     assert len(end("strategy=ensemble", "strategy.num_members=2").parents) == 3
-    with pytest.raises(ValueError, match=r"strategy\.num_members must be at least 2, not 1"):
+    with pytest.raises(ValueError, match=r"^strategy\.num_members=1: a whole number from 2 up is needed$"):
         load_cell(["strategy=ensemble", "strategy.num_members=1"])
 
 

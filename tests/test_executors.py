@@ -26,6 +26,7 @@ from toy_stages import (
     note,
 )
 
+from t5grid.config.build import build
 from t5grid.execution import local as executors
 from t5grid.execution.local import Local, num_cores
 from t5grid.execution.store import Store
@@ -163,6 +164,7 @@ def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, di
     assert lines(diary).count("start moody") == 3 and store.failure(moody) is None
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tmp_path: Path) -> None:
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
@@ -222,6 +224,7 @@ def test_a_worker_that_still_starts_is_not_interrupted(
     assert names(Local(1).run([make(Toy, "a", diary)], store, RUNTIME).ran) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     store: Store, diary: Path, sweep: subprocess.Popen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +295,7 @@ def test_no_more_workers_than_have_memory_are_started(store: Store, diary: Path)
     assert 0 < executors.memory_of(os.getpid()) < executors.free_memory() + 2 * executors.GB
 
 
+@pytest.mark.slow
 def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary: Path) -> None:
     stages = [make(Toy, name, diary) for name in "ab"]
     todo = {stage.identity: stage for stage in stages}
@@ -305,7 +309,8 @@ def test_a_worker_that_keeps_more_than_its_share_is_replaced(store: Store, diary
 
 
 def test_less_than_one_worker_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^executor\.num_workers=0: at least 1, or null for one a core$"):
-        Local(0)
-    with pytest.raises(ValueError, match=r"^executor\.memory=0: at least 1 \(GB\)"):
-        Local(1, memory=0)
+    for key in ("num_workers", "memory"):
+        with pytest.raises(
+            ValueError, match=rf"^executor\.{key}=0: a whole number from 1 up or null is needed$"
+        ):
+            build({key: 0}, "executor", Local)

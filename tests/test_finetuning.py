@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from axis_values import axis_values
 from torch import nn
 
 from t5grid.config.schema import Runtime, load_cell
@@ -37,17 +38,14 @@ from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant
 
 CPU = Runtime("cpu", 1, "fp32", 0, 8, "off", "t5grid", "runs", "results")
 SIZE = Size(d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=3, num_decoder_layers=2, dropout=0.1)
-METHODS = {
-    "all": AllParameters(),
+VARIANTS = {
     "adapters": Adapters(d=4, at_d_model=None),
     "adapters and norms": Adapters(d=4, at_d_model=None, train="adapter_and_norms", initial="near_identity"),
-    "gradual": GradualUnfreezing(),
     "gradual, norms and biases": GradualUnfreezing(norms="always", position_biases="always"),
-    "top block": FrozenTopBlocks(),
     "top blocks of both": FrozenTopBlocks(num_blocks=2, stacks="both"),
     "head": FrozenWithHead(d=4, at_d_model=None),
-    "last layer": FrozenWithLastLayer(),
 }
+METHODS = axis_values("finetune") | VARIANTS
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
@@ -106,8 +104,12 @@ def test_what_a_method_does_not_train_is_bit_identical_afterwards_and_what_it_tr
 
 
 ADAFACTOR, ADAMW = AdafactorSpec(min_dim_size_to_factor=8), AdamWSpec(weight_decay=0.01)
-KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in METHODS if name != "all"]
-KILLS += [("gradual", spec, range(1, 9)) for spec in (ADAFACTOR, ADAMW)] + [("adapters", ADAMW, (2, 3))]
+QUICK = ("adapters", "gradual_unfreezing")
+KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in QUICK]
+MORE_KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in METHODS if name not in ("all_parameters", *QUICK)]
+MORE_KILLS += [("gradual_unfreezing", spec, range(1, 9)) for spec in (ADAFACTOR, ADAMW)]
+MORE_KILLS += [("adapters", ADAMW, (2, 3))]
+KILLS += [pytest.param(*kills, marks=pytest.mark.slow) for kills in MORE_KILLS]
 
 
 @pytest.mark.parametrize(("name", "spec", "steps"), KILLS)
@@ -195,9 +197,9 @@ def test_norms_and_position_biases_of_frozen_blocks_can_be_trained_from_the_star
     [
         (METHODS["adapters"], "decoder.blocks.0.adapter.feed_forward.input.weight", 5 * 3),
         (METHODS["adapters and norms"], "decoder.blocks.0.adapter.feed_forward.input.weight", 5 * 3 + 14),
-        (METHODS["top block"], "decoder.blocks.1.cross_attention.key.weight", 10 + 3 + 1),
+        (METHODS["frozen"], "decoder.blocks.1.cross_attention.key.weight", 10 + 3 + 1),
         (METHODS["head"], "softmax.head.feed_forward.input.weight", 3),
-        (METHODS["last layer"], "softmax.weight", 1),
+        (METHODS["frozen_last_layer"], "softmax.weight", 1),
     ],
 )
 def test_each_method_trains_its_own_parameters(method, first, count):
@@ -226,7 +228,7 @@ def distance(method: Method) -> float:
     return float((after - before).norm() / before.norm())
 
 
-@pytest.mark.parametrize("name", ["gradual", "top block", "last layer"])
+@pytest.mark.parametrize("name", ["gradual_unfreezing", "frozen", "frozen_last_layer"])
 def test_what_adds_nothing_starts_at_the_pretrained_model(name):
     assert distance(METHODS[name]) < 1e-6
 
@@ -252,11 +254,11 @@ class Watched(nn.Module):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("all", [True] * 5),
+        ("all_parameters", [True] * 5),
         ("adapters", [True] * 5),
-        ("top block", [False, False, False, False, True]),
+        ("frozen", [False, False, False, False, True]),
         ("head", [False] * 5),
-        ("last layer", [False] * 5),
+        ("frozen_last_layer", [False] * 5),
     ],
 )
 def test_a_frozen_bottom_is_not_back_propagated_through(name, expected):
@@ -370,7 +372,10 @@ def test_a_finished_pretraining_whose_last_checkpoint_is_damaged_is_not_started_
 
 
 def test_a_finished_finetuning_that_lost_a_checkpoint_is_not_scored_by_the_others(tmp_path):
-    budget = {"checkpoint_every": 2, "num_steps": 5}
+    budget = load_cell(["budget=smoke"]).config["budget"]["finetune"] | {
+        "checkpoint_every": 2,
+        "num_steps": 5,
+    }
     stage = FinetuneStage("toy", {"budget": budget}, {})
     context = Context(lambda stage: tmp_path / stage.kind, CPU, 1, lambda told: None)
     folder, model = tmp_path / "finetune/checkpoints", nn.Linear(2, 2)

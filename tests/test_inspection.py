@@ -79,6 +79,7 @@ def test_the_corpus_is_shown_document_by_document() -> None:
     assert lines[0] == "corpus=nano" and len(lines) == 4
 
 
+@pytest.mark.slow
 def test_without_an_axis_everything_is_shown() -> None:
     words = [*SMALL[1:], "budget.num_documents=400", "size=tiny"]
     heads = [line.partition("=")[0] for line in show(words, 1) if not line.startswith(" ")]

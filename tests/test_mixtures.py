@@ -55,6 +55,7 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     assert not same(forward[0], forward[1]) and not same(forward[0], feed(seed=1)(0))
 
 
+@pytest.mark.slow
 def test_observed_rates_over_a_long_run_match() -> None:
     long = feed(num_steps=3000)
     counts = np.zeros(3)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from t5grid.config.schema import build as building
 from t5grid.nano import lexicon
 from t5grid.nano import passage_tasks as nano_passages
 from t5grid.nano import sentence_tasks as nano
@@ -214,10 +215,8 @@ def test_unknown_names_are_refused_in_one_line():
         ValueError, match=r"grammatical: no split 'dev': expected one of \['train', 'validation', 'test'\]"
     ):
         Grammatical(name="grammatical").records("dev")
-    with pytest.raises(
-        ValueError, match=r"translation: language 'Elvish': expected one of \['Norvin', 'Kelosh', 'Tamiri'\]"
-    ):
-        Translation(language="Elvish")
+    with pytest.raises(ValueError, match=r"^task\.language=Elvish: one of Norvin, Kelosh, Tamiri is needed$"):
+        building.build({"language": "Elvish"}, "task", Translation)
 
 
 def test_translation_pairs_are_the_grammars_own():

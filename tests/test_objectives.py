@@ -6,22 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axis_values import axis_values
 
+from t5grid.config.build import build
 from t5grid.data import objectives as o
 from t5grid.data.batching import finish
 from t5grid.data.worked_example import worked_example
 
 CONF = Path(__file__).resolve().parent.parent / "conf" / "objective"
-EVERY = [
-    o.PrefixLM(),
-    o.LanguageModel(),
-    o.BertStyle(),
-    o.MassStyle(),
-    o.ReplaceSpans(),
-    o.DropTokens(),
-    o.RandomSpans(),
-    o.Deshuffling(),
-]
+EVERY = list(axis_values("objective").values())
 
 
 def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
@@ -359,24 +352,33 @@ def test_every_option_of_the_group_builds_the_objective_of_its_name():
 
 
 @pytest.mark.parametrize(
-    "build, message",
+    "kind, settings, message",
     [
-        (lambda: o.ReplaceSpans(rate=1.5), "objective.rate=1.5: a corruption rate lies between 0 and 1"),
-        (lambda: o.DropTokens(rate=0), "objective.rate=0: a corruption rate lies between 0 and 1"),
-        (lambda: o.MassStyle(rate="much"), "objective.rate=much: "),
-        (lambda: o.BertStyle(rate=float("nan")), "objective.rate=nan: "),
-        (lambda: o.RandomSpans(rate=True), "objective.rate=True: "),
-        (lambda: o.BertStyle(random_token_rate=2), r"objective.random_token_rate=2: not in \[0, 1\]"),
+        (o.ReplaceSpans, {"rate": 1.5}, "rate=1.5: a number above 0, below 1, is needed"),
+        (o.DropTokens, {"rate": 0}, "rate=0: a number above 0, below 1, is needed"),
+        (o.MassStyle, {"rate": "much"}, "rate=much: "),
+        (o.BertStyle, {"rate": float("nan")}, "rate=nan: "),
+        (o.RandomSpans, {"rate": True}, "rate=true: "),
         (
-            lambda: o.RandomSpans(mean_span_length=0.5),
-            "objective.mean_span_length=0.5: give at least 1 token",
+            o.BertStyle,
+            {"random_token_rate": 2},
+            "random_token_rate=2: a number from 0 up, at most 1, is needed",
         ),
-        (lambda: o.RandomSpans(0.8, 2), "objective.rate=0.8: more spans of 2 than tokens between them"),
-        (lambda: o.ReplaceSpans(0.5), "objective.targets_length_at_512=192: at rate 0.5 targets average 384"),
-        (lambda: o.DropTokens(0.15, "x"), "objective.targets_length_at_512=x"),
+        (o.RandomSpans, {"mean_span_length": 0.5}, "mean_span_length=0.5: a number from 1 up is needed"),
+        (
+            o.RandomSpans,
+            {"rate": 0.8, "mean_span_length": 2},
+            "rate=0.8: more spans of 2.0 than tokens between them",
+        ),
+        (o.ReplaceSpans, {"rate": 0.5}, "targets_length_at_512=192: at rate 0.5 targets average 384"),
+        (
+            o.DropTokens,
+            {"targets_length_at_512": "x"},
+            "targets_length_at_512=x: a whole number from 1 up is",
+        ),
     ],
 )
-def test_what_a_user_wrote_wrong_is_named_in_one_line(build, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        build()
+def test_what_a_user_wrote_wrong_is_named_in_one_line(kind, settings, message):
+    with pytest.raises(ValueError, match=rf"^objective\.{message}") as caught:
+        build(settings, "objective", kind)
     assert "\n" not in str(caught.value)

@@ -12,6 +12,7 @@ import pytest
 from pyarrow.csv import write_csv
 
 from t5grid.cli import main
+from t5grid.config.build import build
 from t5grid.config.schema import load_cell
 from t5grid.tasks.own import METRICS, OwnTask, fill
 
@@ -176,15 +177,60 @@ def test_every_metric_gives_100_for_the_right_answers(metric: str) -> None:
     ("changed", "message"),
     [
         ({"metrics": ["pearsn"]}, r"metrics: no metric 'pearsn' \(did you mean 'pearson'\?\)"),
-        ({"metrics": []}, "metrics: at least one is needed"),
+        ({"metrics": []}, r"metrics=\[\]: a list, each text, not empty, is needed"),
         ({"metrics": ["f1"]}, "metrics: f1 needs labels"),
         ({"inputs": "a {text"}, "inputs='a {text': a brace without its other half"),
-        ({"round_to": 0.0}, "round_to=0.0: a number above 0 is needed"),
+        ({"round_to": 0.0}, "round_to=0.0: a number above 0 or null is needed"),
+        ({"name": False}, 'name=false: text is needed; YAML reads no, off, false as false; quote it: "no"'),
+        ({"train": 7}, 'train=7: text is needed; quote it: "7"'),
+        ({"metrics": "f1"}, "metrics=f1: a list, each text, not empty, is needed"),
+        (
+            {"labels": {"bad": False, "good": True}},
+            'labels.bad=false: text is needed; YAML reads no, off, false as false; quote it: "no"',
+        ),
+        ({"labels": {"bad": 0, "good": 1}}, 'labels.bad=0: text is needed; quote it: "0"'),
+        ({"labels": {"bad": None}}, 'labels.bad=null: text is needed; quote it: "null"'),
+        ({"labels": {0: ["a"]}}, r"labels.0=\[a\]: text is needed$"),
+        (
+            {"labels": {False: "bad"}},
+            r"labels: the key false: text or a number \(of a column of true and false the "
+            r'texts "True" and "False"\) is needed; YAML reads no, off, false as false; quote it: "no"',
+        ),
+        ({"labels": {0: "easy", 1: "easy"}}, "labels: 0 and 1 are both 'easy'; each takes its own text"),
+        ({"labels": {0: "easy", "0": "hard"}}, "labels: 0 and '0' are one value of a column"),
     ],
 )
 def test_a_wrong_setting_is_refused(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        task(**changed)
+    node = {
+        "name": "mine",
+        "train": "rows.tsv",
+        "inputs": "{text}",
+        "targets": "{score}",
+        "metrics": ["pearson"],
+    }
+    with pytest.raises(ValueError, match=rf"^a\.b\.{message}") as caught:
+        build({**node, **changed}, "a.b", OwnTask)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_yaml_takes_for_no_text_is_refused_before_anything_runs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "conf/suite").mkdir(parents=True)
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    yaml = next(part for part in readme.split("```yaml\n")[1:] if "OwnTask" in part).split("```")[0]
+    yaml = yaml.replace("        metrics:", "        labels: {bad: no, good: yes}\n        metrics:")
+    (folder / "conf/suite/complexity.yaml").write_text(yaml)
+    assert main(["run", "suite=complexity"]) == 2
+    said = capsys.readouterr().err
+    assert "tasks.complexity.labels.bad=false: text is needed; YAML reads no, off, false as false" in said
+    assert [path.name for path in folder.iterdir()] == ["conf"]
+
+
+def test_labels_of_a_config_may_be_numbers_in_the_file() -> None:
+    node = {"name": "a", "train": "a", "inputs": "a", "targets": "{b}", "metrics": ["f1"]}
+    made = build({**node, "labels": {0: "easy", 1: "hard", 0.5: "between", "x": "none"}}, "a", OwnTask)
+    assert [made._target(cell, "b") for cell in (0, "1", 0.5, "x")] == ["easy", "hard", "between", "none"]
 
 
 def test_braces_are_doubled_and_values_never_read_as_templates() -> None:

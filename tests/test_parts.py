@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.config import compose as composing
 from t5grid.config import reuse as parts
 from t5grid.config.compose import GROUPS, compose, data_folder, options
 from t5grid.config.reuse import Parts, Resolver, composed
@@ -65,7 +66,7 @@ def test_values_are_set_as_hydra_sets_them(
 ) -> None:
     found = Parts().compose(words)
     assert (words in whole) is not put_together
-    expected = composed(compose(words))
+    expected = composed(composing.compose(words))
     assert found.raw == expected.raw and found.choices == expected.choices
     assert Resolver()(found.raw) == Resolver()(expected.raw)
 
@@ -73,7 +74,7 @@ def test_values_are_set_as_hydra_sets_them(
 @pytest.mark.parametrize("word", ["objective.nope=1", "seed.deeper=1", "objective=nope", "nope=1"])
 def test_complaints_are_hydras(word: str) -> None:
     with pytest.raises(ValueError) as hydras:
-        compose([word])
+        composing.compose([word])
     with pytest.raises(ValueError) as ours:
         Parts().compose([word])
     assert str(ours.value) == str(hydras.value)

@@ -17,6 +17,7 @@ from t5grid.data.datamodule import Rank
 from t5grid.execution.ranks import Node, RankError, run
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
+from t5grid.model.text_to_text import TextToText
 from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method
@@ -60,7 +61,7 @@ class Late(Method):
         return {0: frozenset(name for name in names if name != "embedding.weight"), 1: frozenset(names)}
 
 
-class Model(torch.nn.Module):
+class Model(TextToText):
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(7)

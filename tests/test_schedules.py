@@ -1,9 +1,11 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
+from t5grid.config.build import build
 from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, InverseSquareRoot, WarmupDecay
 
 
@@ -35,18 +37,22 @@ def test_warmup_decay_without_either_is_constant():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("spec", "settings", "message"),
     [
-        (lambda: WarmupDecay(0.1, 10, decay_fraction=2.0), r"decay_fraction must be in \[0, 1\], not 2.0"),
-        (lambda: WarmupDecay(0.1, 0), "num_steps must be at least 1"),
-        (lambda: AdamWSpec(beta2=1.0), r"optimizer.beta2 must be in \[0, 1\), not 1.0"),
-        (lambda: AdamWSpec(epsilon=-1e-8), "optimizer.epsilon must be at least 0, not -1e-08"),
-        (lambda: InverseSquareRoot(0), "num_warmup_steps must be at least 1, not 0"),
+        (
+            WarmupDecay,
+            {"peak": 0.1, "num_steps": 10, "decay_fraction": 2.0},
+            "a.decay_fraction=2.0: a number from 0 up, at most 1, is needed",
+        ),
+        (WarmupDecay, {"peak": 0.1, "num_steps": 0}, "a.num_steps=0: a whole number from 1 up is needed"),
+        (AdamWSpec, {"beta2": 1.0}, "a.beta2=1.0: a number from 0 up, below 1, is needed"),
+        (AdamWSpec, {"epsilon": -1e-8}, "a.epsilon=-1e-08: a number from 0 up is needed"),
+        (InverseSquareRoot, {"num_warmup_steps": 0}, "a.num_warmup_steps=0: a whole number from 1 up"),
     ],
 )
-def test_impossible_settings_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_impossible_settings_are_refused(spec, settings, message):
+    with pytest.raises(ValueError, match=rf"^{re.escape(message)}"):
+        build(settings, "a", spec)
 
 
 def test_schedules_and_specs_need_no_torch():

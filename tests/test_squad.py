@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from t5grid.config.build import build
 from t5grid.tasks.hub import Source
 from t5grid.tasks.squad import SQuAD
 
@@ -18,8 +19,8 @@ def test_each_spacing_sets_its_own_characters_apart(spacing: str, text: str) -> 
 
 
 def test_an_unknown_spacing_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'all', expected one of ascii, non_word_2019, none"):
-        SQuAD(spacing="all")
+    with pytest.raises(ValueError, match=r"^squad\.spacing=all: one of ascii, non_word_2019, none is"):
+        build({"spacing": "all"}, "squad", SQuAD)
 
 
 def test_a_local_copy_gives_every_row(shared: Path) -> None:

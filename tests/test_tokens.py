@@ -90,6 +90,7 @@ def test_progress_counts_shards(tmp_path):
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_bytes_of_one(tmp_path):
     assert write(ToyCorpus(), tmp_path / "one") == write(ToyCorpus(), tmp_path / "two", num_workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")

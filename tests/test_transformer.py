@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from study_weights import name_in_t5grid, shifted, study_arrays
 
+from t5grid.config.build import build
 from t5grid.model import architectures
 from t5grid.model.decoding import beam_decode, greedy
 from t5grid.model.loss import loss
@@ -226,10 +227,11 @@ def test_base_has_the_paper_s_220_million_parameters():
 
 
 def test_a_wrong_size_is_refused_with_its_key():
-    with pytest.raises(ValueError, match=r"size\.feed_forward must be relu or gated_gelu, not swish"):
-        Size(32, 64, 8, 4, 2, feed_forward="swish")
-    with pytest.raises(ValueError, match=r"size\.num_heads must be at least 1, not 0"):
-        Size(32, 64, 8, 0, 2)
+    measures = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": 2}
+    with pytest.raises(ValueError, match=r"^size\.feed_forward=swish: one of relu, gated_gelu is needed$"):
+        build(measures | {"feed_forward": "swish"}, "size", Size)
+    with pytest.raises(ValueError, match=r"^size\.num_heads=0: a whole number from 1 up is needed$"):
+        build(measures | {"num_heads": 0}, "size", Size)
 
 
 def test_greedy_equals_hugging_face_on_the_tiny_checkpoint(goldens):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from t5grid.config.build import build
 from t5grid.data.vocabulary import Given, Trained, Vocabulary
 
 SYLLABLES = ["ka", "lo", "mi", "ru", "te", "so", "na", "pi"]
@@ -142,8 +143,8 @@ def test_what_reading_a_document_raises_is_raised_as_it_is():
 
 
 def test_too_few_pieces_are_refused():
-    with pytest.raises(ValueError, match=r"^vocabulary.num_pieces=5: at least 32"):
-        Trained(num_pieces=5)
+    with pytest.raises(ValueError, match=r"^vocabulary.num_pieces=5: a whole number from 32 up is needed$"):
+        build({"num_pieces": 5}, "vocabulary", Trained)
 
 
 def test_a_model_with_other_special_ids_is_refused_by_name(shared):

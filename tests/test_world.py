@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pytest
 
+from t5grid.config.build import build
 from t5grid.nano import languages, lexicon
 from t5grid.nano import rubbish as crawl
 from t5grid.nano.corpus import GENRES, NanoCorpus
@@ -62,16 +63,16 @@ def test_every_genre_writes_plain_text_without_task_prefixes(genre):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"num_documents": 0}, "num_documents 0"),
-        ({"num_documents": 5, "documents_per_shard": 0}, "documents_per_shard 0"),
-        ({"num_documents": 5, "genres": ("poem",)}, r"genres \['poem'\]: expected some of \['life_story'"),
-        ({"num_documents": 5, "genres": ()}, r"genres \[\]"),
-        ({"num_documents": 5, "rubbish": 1.5}, r"rubbish 1\.5: expected a share from 0 to 1"),
+        ({"num_documents": 0}, "num_documents=0: a whole number from 1 up"),
+        ({"num_documents": 5, "documents_per_shard": 0}, "documents_per_shard=0: a whole number from 1 up"),
+        ({"num_documents": 5, "genres": ["poem"]}, r"genres\[0\]=poem: one of life_story, opinion, "),
+        ({"num_documents": 5, "genres": []}, r"genres=\[\]: a list, each one of life_story, .*, not empty,"),
+        ({"num_documents": 5, "rubbish": 1.5}, r"rubbish=1\.5: a number from 0 up, at most 1, is needed"),
     ],
 )
 def test_impossible_corpora_are_refused_in_one_line(settings, words):
-    with pytest.raises(ValueError, match=words) as error:
-        NanoCorpus(**settings)
+    with pytest.raises(ValueError, match=rf"^corpus\.{words}") as error:
+        build(settings, "corpus", NanoCorpus)
     assert "\n" not in str(error.value)
 
 

@@ -2,6 +2,8 @@
 
 A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples.
 Hints say what a key takes, with `Annotated` rules where a type says too little: `Annotated[int, AtLeast(1)]`.
+They are checked as deep as they go, in lists and in keys and values of mappings, and a complaint names the
+innermost key. Nothing is converted but a whole number where a float is meant: YAML's `no` is no text.
 
 A config may be a stranger's: a `_target_` is imported only from t5grid, torch and pytorch_lightning, and from
 packages the user names outside of any config (`--allow mine`, or T5GRID_ALLOW=mine,other in the environment).
@@ -16,119 +18,45 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.rules import Rule
 from t5grid.refused import Refused
 
 PACKAGES = ("t5grid", "torch", "pytorch_lightning")
 ALLOW = "T5GRID_ALLOW"
 MOVED = Path(__file__).with_name("moved.json")
-
-
-@dataclass(frozen=True)
-class AtLeast:
-    """Rule: a number from `least` up."""
-
-    least: int
-
-    def allows(self, value: Any) -> bool:
-        return value >= self.least
-
-    def wanted(self, base: str) -> str:
-        return f"{base} from {self.least} up"
-
-
-@dataclass(frozen=True)
-class Above:
-    """Rule: a number larger than `bound`."""
-
-    bound: int
-
-    def allows(self, value: Any) -> bool:
-        return value > self.bound
-
-    def wanted(self, base: str) -> str:
-        return f"{base} above {self.bound}"
-
-
-@dataclass(frozen=True)
-class AtMost:
-    """Rule: a number up to `most`."""
-
-    most: int
-
-    def allows(self, value: Any) -> bool:
-        return value <= self.most
-
-    def wanted(self, base: str) -> str:
-        return f"{base}, at most {self.most},"
-
-
-@dataclass(frozen=True)
-class FileName:
-    """Rule: a text that can stand in a file name."""
-
-    def allows(self, value: Any) -> bool:
-        return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", value))
-
-    def wanted(self, base: str) -> str:
-        return "a name of letters, digits and _ . -"
-
-
-@dataclass(frozen=True)
-class Because:
-    """No rule, but the reason of a narrow type, for who meets it."""
-
-    reason: str
-
-    def allows(self, value: Any) -> bool:
-        return True
-
-    def wanted(self, base: str) -> str:
-        return f"{base} ({self.reason})"
-
-
-class Having:
-    """Rule: an object of a class with these attributes, as every value of the axis has."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def allows(self, value: Any) -> bool:
-        return dataclasses.is_dataclass(value) and all(hasattr(value, name) for name in self.names)
-
-    def wanted(self, base: str) -> str:
-        return f"a _target_ whose class has {', '.join(self.names)}"
+UNIONS, LISTS, MAPPINGS = (typing.Union, types.UnionType), (list, tuple, Sequence), (dict, Mapping)
 
 
 def build(node: Any, key: str, hint: Any = None) -> Any:
     """The value of a plain node found at `key`. Raises Refused, one line, naming the key it is about."""
     if isinstance(node, list):
-        return tuple(build(item, f"{key}[{i}]") for i, item in enumerate(node))
+        return tuple(build(item, where, inner) for where, item, inner in _children(node, hint, key))
     if not isinstance(node, Mapping):
         return node
-    cls = located(node["_target_"], key) if "_target_" in node else _mapping_hint(hint)
+    cls = located(node["_target_"], key) if "_target_" in node else _mapping_hint(hint, node)
     if dataclasses.is_dataclass(cls):
         return _construct(cls, node, key)
-    inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
-    return {name: build(value, f"{key}.{name}", inner) for name, value in node.items()}
+    children = zip(node, _children(node, cls, key), strict=True)
+    return {name: build(item, where, inner) for name, (where, item, inner) in children}
 
 
 def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
+    if isinstance(node, list):
+        return [canonical(item, inner) for _, item, inner in _children(node, hint, "")]
     if not isinstance(node, Mapping):
-        is_number = isinstance(node, int) and not isinstance(node, bool)
-        return float(node) if is_number and plain_hint(hint) is float else node
-    cls = located(node["_target_"], "") if "_target_" in node else plain_hint(hint)
+        return _number(node, hint)
+    cls = located(node["_target_"], "") if "_target_" in node else _mapping_hint(hint, node)
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)
         return {name: canonical(value, hints.get(name)) for name, value in node.items()}
-    inner = typing.get_args(cls)[1] if typing.get_origin(cls) is dict else None
-    return {name: canonical(value, inner) for name, value in node.items()}
+    children = zip(node, _children(node, cls, ""), strict=True)
+    return {name: canonical(item, inner) for name, (_, item, inner) in children}
 
 
 @cache
@@ -142,12 +70,49 @@ def plain_hint(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
 
 
-def _mapping_hint(hint: Any) -> Any:
-    """What a mapping may be: of a choice the one dataclass."""
+def _options(hint: Any) -> list[Any]:
+    """The types that a hint leaves the choice of, without their rules."""
     plain = plain_hint(hint)
-    if typing.get_origin(plain) in (typing.Union, types.UnionType):
-        return next(filter(dataclasses.is_dataclass, typing.get_args(plain)), plain)
-    return plain
+    if typing.get_origin(plain) in UNIONS:
+        return [option for choice in typing.get_args(plain) for option in _options(choice)]
+    return [plain]
+
+
+def _mapping_hint(hint: Any, node: Mapping[Any, Any]) -> Any:
+    """What a mapping is meant as: a dataclass that has all its keys, a dict, or the first dataclass."""
+    options = _options(hint)
+    classes = [option for option in options if dataclasses.is_dataclass(option)]
+    fitting = [cls for cls in classes if set(node) <= {field.name for field in dataclasses.fields(cls)}]
+    dicts = [option for option in options if (typing.get_origin(option) or option) in MAPPINGS]
+    return next(iter((*fitting, *dicts, *classes)), None)
+
+
+Children = list[tuple[str, Any, Any]]
+
+
+def _children(value: Any, hint: Any, key: str) -> Children:
+    """Key, value and hint of what is in a list or mapping; without a hint where `hint` has no such type."""
+    untyped = dict[Any, Any] if isinstance(value, Mapping) else list[Any]
+    tried = (_contents(value, option, key) for option in (*_options(hint), untyped))
+    return next(contents for contents in tried if contents is not None)
+
+
+def _contents(value: Any, option: Any, key: str) -> Children | None:
+    """Key, value and hint of what is in a list or mapping; None where that is not what is meant."""
+    origin, arguments = typing.get_origin(option) or option, typing.get_args(option)
+    if origin in MAPPINGS and isinstance(value, Mapping):
+        inner = arguments[1] if arguments else Any
+        return [(f"{key}.{_shown(name)}", item, inner) for name, item in value.items()]
+    if origin in LISTS and isinstance(value, list | tuple):
+        hints = arguments if _has_length(option) else [*arguments[:1], Any][:1] * len(value)
+        if len(hints) == len(value):
+            return [(f"{key}[{i}]", item, hints[i]) for i, item in enumerate(value)]
+    return None
+
+
+def _has_length(option: Any) -> bool:
+    """Whether it is a tuple with a hint for each place."""
+    return typing.get_origin(option) is tuple and Ellipsis not in typing.get_args(option)
 
 
 def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
@@ -156,13 +121,13 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     given = {name: value for name, value in node.items() if name != "_target_"}
     for name in given:
         if name not in fields:
-            raise Refused(f"{key}.{name}: no such key{nearest(name, fields)}")
+            raise Refused(f"{key}.{_shown(name)}: no such key{nearest(name, fields)}")
     for name, field in fields.items():
         if name not in given and field.default is field.default_factory is dataclasses.MISSING:
             raise Refused(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
     hints = type_hints(cls)
     values = {}
-    for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping)):
+    for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping | list)):
         where = f"{key}.{name}"
         values[name] = check_type(build(value, where, hints[name]), hints[name], where)
     try:
@@ -228,24 +193,76 @@ def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -
 
 def check_type(value: Any, hint: Any, key: str) -> Any:
     """`value` if it fits `hint` (whole numbers serve as floats, tuples as lists). Raises Refused."""
-    if typing.get_origin(hint) is dict and isinstance(value, Mapping):
-        inner = typing.get_args(hint)[1]
-        return {name: check_type(each, inner, f"{key}.{name}") for name, each in value.items()}
     if not _fits(value, hint):
-        raise Refused(f"{key}={_shown(value)}: {_wanted(hint)} is needed")
-    return float(value) if plain_hint(hint) is float else value
+        raise Refused(_complaint(value, hint, key))
+    return _with_floats(value, hint)
+
+
+def _with_floats(value: Any, hint: Any) -> Any:
+    """A value that fits, with floats where they are meant."""
+    if isinstance(value, Mapping):
+        children = zip(value, _children(value, hint, ""), strict=True)
+        return {name: _with_floats(item, inner) for name, (_, item, inner) in children}
+    if isinstance(value, list | tuple):
+        return tuple(_with_floats(item, inner) for _, item, inner in _children(value, hint, ""))
+    return _number(value, hint)
+
+
+def _number(value: Any, hint: Any) -> Any:
+    """A whole number as a float where that is meant; whatever else as it is."""
+    if type(value) is not int:
+        return value
+    options = _options(hint)
+    return float(value) if float in options and int not in options else value
+
+
+def _complaint(value: Any, hint: Any, key: str) -> str:
+    """What does not fit, as far in as the value has the shape of the hint, and what is wanted there."""
+    for option in _options(hint):
+        for where, item, inner in _contents(value, option, key) or ():
+            if not _fits(item, inner):
+                return _complaint(item, inner, where)
+        for name in _odd_keys(value, option):
+            wanted = typing.get_args(option)[0]
+            return f"{key}: the key {_shown(name)}: {_wanted(wanted)} is needed{_quoted(name, wanted)}"
+    return f"{key}={_shown(value)}: {_wanted(hint)} is needed{_quoted(value, hint)}"
+
+
+def _odd_keys(value: Any, option: Any) -> Iterator[Any]:
+    """The keys of a mapping that do not fit."""
+    if typing.get_origin(option) in MAPPINGS and isinstance(value, Mapping):
+        yield from (name for name in value if not _fits(name, typing.get_args(option)[0]))
+
+
+def _quoted(value: Any, hint: Any) -> str:
+    """How to write a value that YAML took for something else, where its spelling is what is meant."""
+    spellings = _spellings(value)
+    fitting = [text for text in spellings if _fits(text, hint)]
+    if not fitting:
+        return ""
+    read = f"; YAML reads {', '.join(spellings)} as {spellings[-1]}" if len(spellings) > 1 else ""
+    return f'{read}; quote it: "{fitting[0]}"'
+
+
+def _spellings(value: Any) -> tuple[str, ...]:
+    """What may have been written for a value that is no text, by YAML 1.1."""
+    if isinstance(value, bool):
+        return ("yes", "on", "true") if value else ("no", "off", "false")
+    return (_shown(value),) if value is None or isinstance(value, int | float) else ()
 
 
 def _fits(value: Any, hint: Any) -> bool:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return _fits(value, arguments[0]) and all(rule.allows(value) for rule in hint.__metadata__)
-    if origin in (typing.Union, types.UnionType):
+        return _fits(value, arguments[0]) and all(rule.allows(value) for rule in _rules(hint))
+    if origin in UNIONS:
         return any(_fits(value, option) for option in arguments)
     if origin is typing.Literal:
-        return value in arguments
-    if origin in (list, tuple):
-        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
+        return any(type(value) is type(option) and value == option for option in arguments)
+    if (origin or hint) in (*LISTS, *MAPPINGS):
+        contents = _contents(value, hint, "")
+        inside = contents is not None and all(_fits(item, inner) for _, item, inner in contents)
+        return inside and not any(True for _ in _odd_keys(value, hint))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
@@ -253,7 +270,16 @@ def _fits(value: Any, hint: Any) -> bool:
     return hint is Any or isinstance(value, origin or hint)
 
 
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "null"}
+def _rules(hint: Any) -> list[Rule]:
+    """The rules of an annotated hint; what else it is annotated with is somebody else's."""
+    return [rule for rule in hint.__metadata__ if isinstance(rule, Rule)]
+
+
+WORDS: dict[Any, str] = {
+    **{int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "null"},
+    **dict.fromkeys(LISTS, "a list"),
+    **dict.fromkeys(MAPPINGS, "a mapping"),
+}
 
 
 def _wanted(hint: Any) -> str:
@@ -261,18 +287,20 @@ def _wanted(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         base = _wanted(arguments[0])
-        for rule in hint.__metadata__:
+        for rule in _rules(hint):
             base = rule.wanted(base)
         return base
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return " or ".join(_wanted(option) for option in arguments)
     if origin is typing.Literal:
-        return f"one of {', '.join(map(str, arguments))}"
-    if origin in (list, tuple):
+        return f"one of {', '.join(map(_shown, arguments))}"
+    if _has_length(hint):
+        return f"a list of {len(arguments)}: {', '.join(map(_wanted, arguments))},"
+    if origin in LISTS:
         return f"a list, each {_wanted(arguments[0])},"
     if dataclasses.is_dataclass(hint):
         return f"a mapping with {', '.join(field.name for field in dataclasses.fields(hint))}"
-    return WORDS.get(hint, "a mapping" if origin is dict else str(hint))
+    return WORDS.get(hint, "a mapping" if origin in MAPPINGS else str(hint))
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,7 @@ composed, so that what is missing is named before anything runs.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, get_args
 
-from t5grid.config.build import Having
+from t5grid.config.rules import Having
 from t5grid.refused import Refused
 
 

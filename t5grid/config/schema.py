@@ -14,25 +14,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.config import contracts
-from t5grid.config.build import (
-    Above,
-    AtLeast,
-    AtMost,
-    Because,
-    FileName,
-    build,
-    canonical,
-    check_type,
-    nearest,
-    type_hints,
-)
+from t5grid.config.build import build, canonical, check_type, nearest, type_hints
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
+from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName, NotEmpty
 from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
-Count = Annotated[int, AtLeast(1)]
 Share = Annotated[float, Above(0), AtMost(1)]
 Schedule = Annotated[Any, Meets(contracts.Schedule)]
 Optimizer = Annotated[Any, Meets(contracts.Optimizer)]
@@ -115,18 +104,11 @@ class Column:
     title: str
     inputs_length: Annotated[int, AtLeast(2)]
     targets_length: Annotated[int, AtLeast(2)]
-    tasks: dict[str, Task]
+    tasks: Annotated[dict[str, Task], NotEmpty()]
     mirrors: Literal["GLUE", "CNNDM", "SQuAD", "SGLUE", "EnDe", "EnFr", "EnRo"] | None = None
     long_texts: bool = False
     num_tokens: Count | None = None
     checkpoint_every: Count | None = None
-
-    def __post_init__(self) -> None:
-        if not self.tasks:
-            raise Refused("tasks: at least one is needed")
-        for name, task in self.tasks.items():
-            for key in ("num_train", "num_validation"):
-                check_type(getattr(task, key, None), Count | None, f"tasks.{name}.{key}")
 
 
 @dataclass(frozen=True)
@@ -137,15 +119,13 @@ class Suite:
     """
 
     name: Annotated[str, FileName()]
-    columns: dict[str, Column]
+    columns: dict[Annotated[str, FileName()], Column]
     root: str | None = None
     revision: str | None = None
     use: list[str] | None = None
     limit_scale: Annotated[float, Above(0)] = 1.0
 
     def __post_init__(self) -> None:
-        for key in self.columns:
-            check_type(key, Annotated[str, FileName()], "suite.columns")
         for key in self.use or ():
             if key not in self.columns:
                 raise Refused(f"suite.use: no column {key!r}{nearest(key, self.columns)}")

@@ -22,11 +22,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count, Probability
 from t5grid.data.vocabulary import Corpus
 from t5grid.refused import Refused
 
@@ -75,13 +75,13 @@ class Rules:
             languages alone.
     """
 
-    min_words: Annotated[int, AtLeast(1)] = 5
-    min_sentences: Annotated[int, AtLeast(1)] = 3
+    min_words: Count = 5
+    min_sentences: Count = 3
     citations: bool = True
     notices: bool = True
     repeated_spans: bool = True
     bad_words: str | None = None
-    min_english: float | None = None
+    min_english: Probability | None = None
 
     def clean(self, page: str, seen: Seen, counts: "Counter[str]") -> str | None:
         """What is left of a page, None where nothing is; `counts` learns what went for which rule."""

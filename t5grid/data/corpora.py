@@ -16,13 +16,11 @@ from functools import cached_property
 from glob import glob, has_magic
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from t5grid.refused import Refused
 
 LOG = logging.getLogger(__name__)
-TXT_DOCUMENTS = ("file", "paragraph", "line")
-ON_BAD_ROW = ("refuse", "skip")
 NUM_ROWS_LOGGED = 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -56,12 +54,8 @@ class TextCorpus:
 
     path: str
     text_key: str = "text"
-    txt_documents: str = "paragraph"
-    on_bad_row: str = "refuse"
-
-    def __post_init__(self) -> None:
-        _one_of("txt_documents", self.txt_documents, TXT_DOCUMENTS)
-        _one_of("on_bad_row", self.on_bad_row, ON_BAD_ROW)
+    txt_documents: Literal["file", "paragraph", "line"] = "paragraph"
+    on_bad_row: Literal["refuse", "skip"] = "refuse"
 
     def shards(self) -> list[str]:
         """Names of the files, relative to the corpus' folder, sorted; reads as far as the first document."""
@@ -282,11 +276,6 @@ def _content_hash(path: Path) -> str:
 
 def _kind(value: object) -> str:
     return "null" if value is None else type(value).__name__
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise Refused(f"corpus.{name}={value}: expected one of {', '.join(allowed)}")
 
 
 def _one_line(error: BaseException) -> str:

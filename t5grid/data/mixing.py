@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Above, Count
 from t5grid.refused import Refused
 
 UNSUPERVISED = "unsupervised"
@@ -96,16 +96,14 @@ class ExamplesProportional(Mixing):
             None is `limit`.
     """
 
-    limit: Annotated[int, AtLeast(1)] | None
-    limit_scale: float = 1.0
+    limit: Count | None
+    limit_scale: Annotated[float, Above(0)] = 1.0
     limit_parts: bool = True
     halve_repeated: bool = True
-    unlabelled_limit: Annotated[int, AtLeast(1)] | None = None
+    unlabelled_limit: Count | None = None
     temperature: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if self.limit_scale <= 0:
-            raise Refused(f"mixing.limit_scale={self.limit_scale:g}: above 0 is needed")
         if self.scaled_limit is not None and self.scaled_limit < 1:
             raise Refused(
                 f"mixing.limit={self.limit} times mixing.limit_scale={self.limit_scale:g}: "
@@ -144,12 +142,7 @@ class TemperatureScaled(ExamplesProportional):
     sizes 10, 500, 9000 with K = 1000 and T = 2 -> rates 3.16, 22.4, 31.6
     """
 
-    temperature: float = 2.0  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.temperature <= 0:
-            raise Refused(f"mixing.temperature={self.temperature:g}: above 0 is needed")
+    temperature: Annotated[float, Above(0)] = 2.0  # type: ignore[misc]
 
     def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
         """The rate of each part. Raises Refused where they leave what a number can hold."""

@@ -12,16 +12,19 @@ there are sentinels, numbering runs on into the ids below, as in the original co
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, TypeGuard
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from t5grid.config.rules import Above, AtLeast, Below, Count, Probability
 from t5grid.refused import Refused
 
 Tokens = Int[np.ndarray, "batch length"]
 Mask = Bool[np.ndarray, "batch length"]
 Pair = tuple[Int[np.ndarray, "batch inputs"], Int[np.ndarray, "batch targets"]]
+
+Rate = Annotated[float, Above(0), Below(1)]
 
 FIRST_ORDINARY_ID = 3  # after padding, end of sequence and unknown
 KEY_SHIFT = 20  # low bits of a random sort key that hold what is sorted; vocabularies stay below 2**20 ids
@@ -179,15 +182,6 @@ def random_spans_lengths(
 # --- the objectives -------------------------------------------------------------------------------
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_rate(key: str, value: object) -> None:
-    if not (_is_number(value) and 0 < value < 1):
-        raise Refused(f"objective.{key}={value}: a corruption rate lies between 0 and 1 (both excluded)")
-
-
 @dataclass(frozen=True)
 class Objective:
     """Pieces of raw tokens -> (inputs, targets)."""
@@ -244,10 +238,7 @@ class Deshuffling(Objective):
 class MassStyle(Objective):
     """Restore masked tokens: `A B C D` -> `A <M> <M> D`, `A B C D`."""
 
-    rate: float = 0.15
-
-    def __post_init__(self) -> None:
-        _check_rate("rate", self.rate)
+    rate: Rate = 0.15
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         tokens = tokens.astype(np.int32)
@@ -263,12 +254,7 @@ class BertStyle(MassStyle):
     authors' setting.
     """
 
-    random_token_rate: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (_is_number(self.random_token_rate) and 0 <= self.random_token_rate <= 1):
-            raise Refused(f"objective.random_token_rate={self.random_token_rate}: not in [0, 1]")
+    random_token_rate: Probability = 0.1
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         tokens = tokens.astype(np.int32)
@@ -289,13 +275,12 @@ class ReplaceSpans(Objective):
     up.
     """
 
-    rate: float = 0.15
-    targets_length_at_512: int = 192
+    rate: Rate = 0.15
+    targets_length_at_512: Count = 192
 
     def __post_init__(self) -> None:
-        _check_rate("rate", self.rate)
         cap, mean = self.targets_length_at_512, self.mean_targets_length(511)
-        if not _is_number(cap) or cap != int(cap) or cap < mean:
+        if cap < mean:
             raise Refused(
                 f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}"
             )
@@ -316,7 +301,7 @@ class ReplaceSpans(Objective):
 class DropTokens(ReplaceSpans):
     """Name what is missing: `A B C D E` -> `A D`, `B C E`; the authors capped the targets at 104."""
 
-    targets_length_at_512: int = 104
+    targets_length_at_512: Count = 104
 
     def mean_targets_length(self, tokens: int) -> float:
         return tokens * self.rate + 1
@@ -329,14 +314,11 @@ class DropTokens(ReplaceSpans):
 class RandomSpans(Objective):
     """As ReplaceSpans, with whole spans corrupted: `A B C D E F` -> `A <X> E <Y>`, `<X> B C D <Y> F`."""
 
-    rate: float = 0.15
-    mean_span_length: float = 3.0
+    rate: Rate = 0.15
+    mean_span_length: Annotated[float, AtLeast(1)] = 3.0
 
     def __post_init__(self) -> None:
-        _check_rate("rate", self.rate)
         mean = self.mean_span_length
-        if not (_is_number(mean) and mean >= 1):
-            raise Refused(f"objective.mean_span_length={mean}: give at least 1 token")
         if self.rate / mean > 1 - self.rate:
             raise Refused(f"objective.rate={self.rate}: more spans of {mean} than tokens between them")
 

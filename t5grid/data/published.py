@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count
 from t5grid.data.corpora import every_document
 from t5grid.data.vocabulary import Corpus
 from t5grid.refused import Refused
@@ -44,7 +44,7 @@ class HubCorpus:
     root: str | None = None
     split: str = "train"
     text_key: str = "text"
-    num_shards: Annotated[int, AtLeast(1)] | None = None
+    num_shards: Count | None = None
 
     def __str__(self) -> str:
         return f"corpus {self.repository} ({self.subset}, {self.split})"
@@ -192,7 +192,7 @@ class Blend:
     """
 
     parts: dict[str, Corpus]
-    shares: dict[str, Annotated[int, AtLeast(1)]]
+    shares: dict[str, Count]
     root: str | None = None
 
     def __post_init__(self) -> None:

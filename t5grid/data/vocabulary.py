@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from t5grid.config.build import Having
+from t5grid.config.rules import AtLeast, Count, Having
 from t5grid.refused import Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
@@ -97,15 +97,9 @@ class Trained:
     With a corpus of its own one vocabulary serves cells of different corpora, as the study's did.
     """
 
-    num_pieces: int
-    num_documents: int | None = None
+    num_pieces: Annotated[int, AtLeast(32)]
+    num_documents: Count | None = None  # None is all
     corpus: Corpus | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_pieces < 32:
-            raise Refused(f"vocabulary.num_pieces={self.num_pieces}: at least 32")
-        if self.num_documents is not None and self.num_documents < 1:
-            raise Refused(f"vocabulary.num_documents={self.num_documents}: at least 1, or null for all")
 
     @property
     def size(self) -> int:

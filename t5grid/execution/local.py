@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import blocked
@@ -60,16 +60,10 @@ class _Worker:
 class Local:
     """Long-lived worker processes; the machine's cores are divided among them."""
 
-    num_workers: int | None = None
-    memory: int | None = None  # GB for all of them; None is what is free when they start
+    num_workers: Count | None = None  # None is one a core
+    memory: Count | None = None  # GB for all of them; None is what is free when they start
     on_failure: Literal["continue", "stop"] = "continue"  # stop: start nothing more, end what runs
     retries: Annotated[int, AtLeast(0)] = 0  # how often a failed stage is tried again
-
-    def __post_init__(self) -> None:
-        if self.num_workers is not None and self.num_workers < 1:
-            raise Refused(f"executor.num_workers={self.num_workers}: at least 1, or null for one a core")
-        if self.memory is not None and self.memory < 1:
-            raise Refused(f"executor.memory={self.memory}: at least 1 (GB), or null for what is free")
 
     def waiting(self) -> "Local":
         """The same: it always stays until all is done."""

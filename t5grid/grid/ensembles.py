@@ -1,10 +1,11 @@
 """cell -> several trained models that are scored as one (paper, section 3.6; Table 13)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Cell
 from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
-from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Stage
 
@@ -19,12 +20,8 @@ class Ensemble:
     have no member in common, and the first shares what the baseline of equal seeds has trained.
     """
 
-    num_members: int
+    num_members: Annotated[int, AtLeast(2)]
     pretrained_once: bool
-
-    def __post_init__(self) -> None:
-        if self.num_members < 2:
-            raise Refused(f"strategy.num_members must be at least 2, not {self.num_members}")
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from t5grid.config.build import FileName, check_type
+from t5grid.config.build import check_type
 from t5grid.config.compose import data_folder
+from t5grid.config.rules import FileName
 from t5grid.config.schema import Cell, Cells
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.model_facts import check_names

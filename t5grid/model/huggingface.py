@@ -17,7 +17,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
-from t5grid.model.size import Size, table_rows
+from t5grid.model.size import FeedForward, Size, table_rows
 from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 
@@ -48,7 +48,7 @@ FEED_FORWARD = {
     "relu": {"input": "wi", "output": "wo"},
     "gated_gelu": {"gate": "wi_0", "input": "wi_1", "output": "wo"},
 }
-FEED_FORWARD_NAMES = {"relu": "relu", "gated-gelu": "gated_gelu"}  # theirs -> ours
+FEED_FORWARD_NAMES: dict[str, FeedForward] = {"relu": "relu", "gated-gelu": "gated_gelu"}  # theirs -> ours
 MEASURES = ("d_model", "d_ff", "d_kv", "num_heads", "num_layers")
 # What every T5 of the study has in common.
 FIXED = {

@@ -1,9 +1,13 @@
 """the measures of a Transformer, and how many numbers its parts hold; no torch."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from t5grid.config.rules import AtLeast, Below, Count
 from t5grid.refused import Refused
+
+FeedForward = Literal["relu", "gated_gelu"]
+Dropout = Annotated[float, AtLeast(0), Below(1)]
 
 
 def table_rows(vocab_size: int) -> int:
@@ -20,26 +24,16 @@ class Size:
 
     axis: ClassVar[str] = "size"
 
-    d_model: int
-    d_ff: int
-    d_kv: int
-    num_heads: int
-    num_layers: int
-    num_decoder_layers: int | None = None
-    feed_forward: str = "relu"
+    d_model: Count
+    d_ff: Count
+    d_kv: Count
+    num_heads: Count
+    num_layers: Count
+    num_decoder_layers: Count | None = None
+    feed_forward: FeedForward = "relu"
     tied: bool = True
-    dropout: float = 0.1
-    pretrain_dropout: float | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("d_model", "d_ff", "d_kv", "num_heads", "num_layers", "num_decoder_layers"):
-            if (value := getattr(self, key)) is not None and value < 1:
-                raise Refused(f"size.{key} must be at least 1, not {value}")
-        if self.feed_forward not in ("relu", "gated_gelu"):
-            raise Refused(f"size.feed_forward must be relu or gated_gelu, not {self.feed_forward}")
-        for key in ("dropout", "pretrain_dropout"):
-            if not 0 <= (rate := getattr(self, key) or 0.0) < 1:
-                raise Refused(f"size.{key} must be in [0, 1), not {rate}")
+    dropout: Dropout = 0.1
+    pretrain_dropout: Dropout | None = None
 
     @property
     def decoder_layers(self) -> int:

@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
+from t5grid.config.rules import Count, NotEmpty, OneOf, Probability
 from t5grid.nano import languages, lexicon
 from t5grid.nano import rubbish as crawl
 from t5grid.nano.dice import Dice
@@ -29,7 +31,6 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
-from t5grid.refused import Refused
 
 VERSION = 1
 """Raised by hand when the same settings make other text."""
@@ -243,24 +244,12 @@ class NanoCorpus:
     a page's buttons and notices); with `other_world` every word of an open class stands for another one.
     """
 
-    num_documents: int
+    num_documents: Count
     seed: int = 0
-    documents_per_shard: int = 5000
-    genres: tuple[str, ...] | None = None
-    rubbish: float = 0.0
+    documents_per_shard: Count = 5000
+    genres: Annotated[tuple[Annotated[str, OneOf(tuple(GENRES))], ...], NotEmpty()] | None = None
+    rubbish: Probability = 0.0
     other_world: bool = False
-
-    def __post_init__(self) -> None:
-        if self.num_documents < 1 or self.documents_per_shard < 1:
-            raise Refused(
-                f"corpus: num_documents {self.num_documents} and documents_per_shard"
-                f" {self.documents_per_shard} must be at least 1"
-            )
-        if not 0 <= self.rubbish <= 1:
-            raise Refused(f"corpus: rubbish {self.rubbish}: expected a share from 0 to 1")
-        unknown = [name for name in self.genres or () if name not in GENRES]
-        if unknown or (self.genres is not None and not self.genres):
-            raise Refused(f"corpus: genres {list(self.genres or ())}: expected some of {list(GENRES)}")
 
     def fingerprint(self) -> str:
         """Identity of the text: settings and version, not the code."""

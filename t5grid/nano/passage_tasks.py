@@ -5,8 +5,9 @@ Summaries, questions, translation, and six harder kinds of reasoning; made and s
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from t5grid.config.rules import Count, OneOf
 from t5grid.nano import languages, lexicon
 from t5grid.nano.corpus import COUNTERFACTIVE, FACTIVE, OPEN, frame, mood_words
 from t5grid.nano.dice import Dice
@@ -28,7 +29,6 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
-from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")
@@ -65,8 +65,8 @@ class Summarization(NanoTask):
     """Two sentences, in a fixed order and wording, on the individual whom most of the passage is about."""
 
     name: str = "summarization"
-    num_train: int = 800
-    num_validation: int = 300
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("rouge2",)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -105,8 +105,8 @@ class Questions(NanoTask):
     """The words of the passage that answer a question about one or two individuals."""
 
     name: str = "questions"
-    num_train: int = 800
-    num_validation: int = 300
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("em",)
     version: ClassVar[int] = 3
 
@@ -131,15 +131,10 @@ class Translation(NanoTask):
     """English clauses into one of the constructed languages, a field of `languages` by name."""
 
     name: str = "translation"
-    language: str = "Norvin"
-    num_train: int = 800
-    num_validation: int = 300
+    language: Annotated[str, OneOf(tuple(language.name for language in languages.LANGUAGES))] = "Norvin"
+    num_train: Count = 800
+    num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("bleu",)
-
-    def __post_init__(self) -> None:
-        names = [language.name for language in languages.LANGUAGES]
-        if self.language not in names:
-            raise Refused(f"{self.name}: language {self.language!r}: expected one of {names}")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (language,) = (language for language in languages.LANGUAGES if language.name == self.language)
@@ -158,7 +153,7 @@ class BooleanQuestions(NanoTask):
     """A yes-or-no question about a passage; what is asked may hold of somebody else in it."""
 
     name: str = "boolean"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -175,7 +170,7 @@ class Commitment(NanoTask):
     """Is what somebody knows, thinks or pretends true, open or false? Validation has new verbs too."""
 
     name: str = "commitment"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -201,7 +196,7 @@ class CauseEffect(NanoTask):
     """Which of two clauses is the cause, or the effect, of the premise? Gains make glad, losses make sad."""
 
     name: str = "cause_effect"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -226,7 +221,7 @@ class GroupedTruth(NanoTask):
     """Is the answer offered to a question on a passage true? Two answers make a group."""
 
     name: str = "grouped"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -260,7 +255,7 @@ class WordSense(NanoTask):
     """Has the word the same sense in both sentences? The frame around it tells."""
 
     name: str = "word_sense"
-    num_train: int = 300
+    num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -276,7 +271,7 @@ class FillEntity(NanoTask):
     """Which of the individuals of a passage belongs in the gap?"""
 
     name: str = "fill_entity"
-    num_train: int = 300
+    num_train: Count = 300
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 1, 1))

@@ -8,14 +8,13 @@ number of operations combined. A row belongs to the split that its digest names,
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count
 from t5grid.nano.dice import Dice
 from t5grid.refused import Refused
 from t5grid.tasks.task import Record
 
-Count = Annotated[int, AtLeast(1)]
 PATIENCE = 10_000
 """Candidates in a row of another split after which a split counts as empty."""
 NAMES = "abcdefghij"

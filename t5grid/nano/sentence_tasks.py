@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
+from t5grid.config.rules import Count
 from t5grid.nano import lexicon
 from t5grid.nano.corpus import RATED
 from t5grid.nano.dice import Dice
@@ -47,9 +48,9 @@ class NanoTask:
     """A task whose rows are generated; a subclass says how one candidate row is made and scored."""
 
     name: str = "task"
-    num_train: int = 400
-    num_validation: int = 100
-    num_test: int = 100
+    num_train: Count = 400
+    num_validation: Count = 100
+    num_test: Count = 100
     seed: int = 0
     reported: ClassVar[tuple[str, ...]] = ("accuracy",)
     labels: ClassVar[tuple[str, ...]] = ("",)

@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.config.build import AtLeast, Having, build
+from t5grid.config.build import build
+from t5grid.config.rules import AtLeast, Having
 from t5grid.grid.published import COLUMNS, paper_deviations, paper_folder
 from t5grid.refused import Refused
 from t5grid.results.table import WIDTH, Table

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
+from t5grid.config.rules import Count
 from t5grid.refused import Refused
 from t5grid.tasks.hub import Source
 from t5grid.tasks.metrics import INVALID, Scores
@@ -109,8 +110,8 @@ class HubTask:
     repository: str = ""
     root: str | None = None
     revision: str | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
+    num_train: Count | None = None
+    num_validation: Count | None = None
 
     name: ClassVar[str]
     config: ClassVar[str]

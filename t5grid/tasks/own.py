@@ -13,13 +13,14 @@ A template's `{column}` is that column of the row, `{{` a brace.
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from t5grid.config.build import AtLeast, nearest
+from t5grid.config.build import nearest
+from t5grid.config.rules import Above, AtLeast, Because, Count, NotEmpty
 from t5grid.refused import Refused
 from t5grid.tasks import metrics
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
@@ -30,6 +31,7 @@ from t5grid.tasks.task import Record, Row
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 PATHS = ("train", "validation", "test")
 Labels = Sequence[str]
+Cell = Annotated[str | float, Because('of a column of true and false the texts "True" and "False"')]
 Metric = Callable[[list[str], list[str], Labels], Scores]
 
 
@@ -53,27 +55,25 @@ class OwnTask:
         num_validation: the same for the validation split.
 
     Raises:
-        Refused: a metric that is not there or needs labels, a broken template.
+        Refused: a metric that is not there or needs labels, a broken template, labels that are one.
     """
 
     name: str
     train: str
     inputs: str
     targets: str
-    metrics: list[str]
+    metrics: Annotated[list[str], NotEmpty()]
     validation: str | None = None
     test: str | None = None
     held_out: Annotated[int, AtLeast(2)] = 10
-    labels: dict[Any, str] | None = None
-    round_to: float | None = None
-    num_train: int | None = None
-    num_validation: int | None = None
+    labels: dict[Cell, str] | None = None
+    round_to: Annotated[float, Above(0)] | None = None
+    num_train: Count | None = None
+    num_validation: Count | None = None
 
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if not self.metrics:
-            raise Refused(f"metrics: at least one is needed{nearest('', METRICS)}")
         for metric in self.metrics:
             if metric not in METRICS:
                 raise Refused(f"metrics: no metric {metric!r}{nearest(metric, METRICS)}")
@@ -81,8 +81,7 @@ class OwnTask:
                 raise Refused(f"metrics: {metric} needs labels, such as labels={{0: easy, 1: hard}}")
         for key in ("inputs", "targets"):
             columns_of(getattr(self, key), key)
-        if self.round_to is not None and not self.round_to > 0:
-            raise Refused(f"round_to={self.round_to}: a number above 0 is needed")
+        _check_labels(self.labels or {})
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -245,6 +244,17 @@ class OwnFiles:
     def _path(self, split: str) -> str:
         path = {"train": self.train, "validation": self.validation, "test": self.test}[split]
         return self.train if path is None else path
+
+
+def _check_labels(labels: Mapping[Any, str]) -> None:
+    """Refuse two labels of one text, which no prediction tells apart, and two of one value of a cell."""
+    keys, texts = dict[str, Any](), dict[str, Any]()
+    for key, text in labels.items():
+        if str(key) in keys:
+            raise Refused(f"labels: {keys[str(key)]!r} and {key!r} are one value of a column")
+        if text in texts:
+            raise Refused(f"labels: {texts[text]!r} and {key!r} are both {text!r}; each takes its own text")
+        keys[str(key)], texts[text] = key, key
 
 
 def columns_of(template: str, key: str) -> list[str]:

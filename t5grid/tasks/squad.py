@@ -9,8 +9,9 @@ import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from t5grid.config.rules import OneOf
 from t5grid.refused import Refused
 from t5grid.tasks.labelled import HubTask
 from t5grid.tasks.metrics import Scores, squad
@@ -56,7 +57,7 @@ class SQuAD(HubTask):
     """
 
     repository: str = "rajpurkar/squad"
-    spacing: str = "ascii"
+    spacing: Annotated[str, OneOf(tuple(SPACINGS))] = "ascii"
     with_context: bool = True
 
     name: ClassVar[str] = "squad"
@@ -67,10 +68,6 @@ class SQuAD(HubTask):
     reported: ClassVar[tuple[str, ...]] = ("em",)
     chosen_by: ClassVar[tuple[str, ...]] = ("em", "f1")
     full: ClassVar[Mapping[str, int]] = {"train": 87599, "validation": 10570}
-
-    def __post_init__(self) -> None:
-        if self.spacing not in SPACINGS:
-            raise Refused(f"squad spacing is {self.spacing!r}, expected one of {', '.join(SPACINGS)}")
 
     @property
     def splits(self) -> Mapping[str, tuple[str, ...]]:

@@ -8,15 +8,14 @@ left out of the checkpoints where another stage keeps it.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from t5grid.config.build import AtLeast
+from t5grid.config.rules import Count
 from t5grid.model.costs import Product, adapter, with_adapters
 from t5grid.refused import Refused
 
 Names = Sequence[str]
 Episodes = dict[int, frozenset[str]]
-Positive = Annotated[int, AtLeast(1)]
 BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
 
 
@@ -62,8 +61,8 @@ class Adapters(Method):
     with a deviation of 0.01 (Houlsby et al., 2019).
     """
 
-    d: Positive
-    at_d_model: Positive | None = 768
+    d: Count
+    at_d_model: Count | None = 768
     train: Literal["adapter", "adapter_and_norms"] = "adapter"
     initial: Literal["dense", "near_identity"] = "dense"
 
@@ -141,7 +140,7 @@ class FrozenTopBlocks(Method):
     back-propagated through.
     """
 
-    num_blocks: Positive = 1
+    num_blocks: Count = 1
     stacks: Literal["decoder", "both"] = "decoder"
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
@@ -171,8 +170,8 @@ class FrozenWithHead(Method):
     The layer is an adapter of inner width d that starts near the identity; `d` scales as in `Adapters`.
     """
 
-    d: Positive = 768
-    at_d_model: Positive | None = 768
+    d: Count = 768
+    at_d_model: Count | None = 768
 
     def prepare(self, model: Any) -> None:
         from t5grid.model.adapters import add_head

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from t5grid.config.build import AtLeast
-from t5grid.refused import Refused
+from t5grid.config.rules import AtLeast, Below, Count, Probability
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 Rate = Annotated[float, AtLeast(0)]
+Beta = Annotated[float, AtLeast(0), Below(1)]
 
 
 class Schedule:
@@ -44,12 +44,8 @@ class InverseSquareRoot(Schedule):
     Constant at first, without a ramp: 0.01 for the first 10,000 steps.
     """
 
-    num_warmup_steps: int = 10_000
+    num_warmup_steps: Count = 10_000
     scale: Rate = 1.0
-
-    def __post_init__(self) -> None:
-        if self.num_warmup_steps < 1:
-            raise Refused(f"schedule.num_warmup_steps must be at least 1, not {self.num_warmup_steps}")
 
     def __call__(self, step: int) -> float:
         return self.scale * max(step, self.num_warmup_steps) ** -0.5
@@ -74,18 +70,9 @@ class WarmupDecay(Schedule):
     """
 
     peak: Rate
-    num_steps: int
-    num_warmup_steps: int = 0
-    decay_fraction: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.decay_fraction <= 1:
-            raise Refused(f"schedule.decay_fraction must be in [0, 1], not {self.decay_fraction}")
-        if self.num_steps < 1 or self.num_warmup_steps < 0:
-            raise Refused(
-                "schedule.num_steps must be at least 1 and num_warmup_steps at least 0, "
-                f"not {self.num_steps} and {self.num_warmup_steps}"
-            )
+    num_steps: Count
+    num_warmup_steps: Annotated[int, AtLeast(0)] = 0
+    decay_fraction: Probability = 0.0
 
     def __call__(self, step: int) -> float:
         rise = min(1.0, (step + 1) / self.num_warmup_steps) if self.num_warmup_steps else 1.0
@@ -130,18 +117,10 @@ class AdafactorSpec(OptimizerSpec):
 class AdamWSpec(OptimizerSpec):
     """torch's AdamW, fused."""
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        for key in ("beta1", "beta2"):
-            if not 0 <= (beta := getattr(self, key)) < 1:
-                raise Refused(f"optimizer.{key} must be in [0, 1), not {beta}")
-        for key in ("epsilon", "weight_decay"):
-            if (value := getattr(self, key)) < 0:
-                raise Refused(f"optimizer.{key} must be at least 0, not {value}")
+    beta1: Beta = 0.9
+    beta2: Beta = 0.999
+    epsilon: Annotated[float, AtLeast(0)] = 1e-8
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
 
     def num_moments(self, shape: tuple[int, ...]) -> int:
         """Numbers kept for a parameter."""

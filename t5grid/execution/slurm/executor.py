@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from t5grid.config.build import ALLOW, AtLeast
-from t5grid.config.schema import Count, Runtime
+from t5grid.config.build import ALLOW
+from t5grid.config.rules import AtLeast, Count
+from t5grid.config.schema import Runtime
 from t5grid.execution import ranks
 from t5grid.execution.local import Outcome
 from t5grid.execution.progress import Progress

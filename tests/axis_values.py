@@ -1,0 +1,33 @@
+"""Every value of an axis, found in conf/ and in the package: what the shared cases are run over."""
+
+import dataclasses
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+import t5grid
+from t5grid.config.compose import options
+from t5grid.config.schema import load_cell
+
+
+@cache
+def axis_classes() -> tuple[Any, ...]:
+    """Every class of ours that enters identities: the dataclasses with an axis in the whole package."""
+    names = [info.name for info in pkgutil.walk_packages(t5grid.__path__, "t5grid.")]
+    values = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    classes = [value for value in values if isinstance(value, type) and dataclasses.is_dataclass(value)]
+    return tuple(dict.fromkeys(cls for cls in classes if hasattr(cls, "axis")))
+
+
+@cache
+def axis_values(group: str) -> dict[str, Any]:
+    """Option -> value, of every option of a group."""
+    return {option: getattr(load_cell([f"{group}={option}"]), group) for option in options(group)}
+
+
+def uncovered(group: str) -> set[str]:
+    """Classes of ours that no option of their group is of, so that no shared case sees them; bases apart."""
+    covered = {type(value) for value in axis_values(group).values()}
+    classes = [cls for cls in axis_classes() if cls.axis == group and cls not in covered]
+    return {cls.__name__ for cls in classes if not cls.__subclasses__()}
