@@ -34,9 +34,7 @@ def worked_example(words: list[str] | None = None) -> list[tuple[str, str, str]]
     """
     words = SENTENCE if words is None else words
     if len(words) != len(SENTENCE):
-        raise ValueError(
-            f"worked example: {len(words)} words given, its noise is laid out for {len(SENTENCE)}"
-        )
+        raise Refused(f"worked example: {len(words)} words given, its noise is laid out for {len(SENTENCE)}")
     tokens = np.arange(len(words), dtype=np.int32)[None] + FIRST_ORDINARY_ID
     size = FIRST_ORDINARY_ID + len(words) + 1 + len(SENTINELS)
     bert = mask_tokens(tokens, _mask(MASKED, len(words)), size)
