@@ -18,6 +18,7 @@ from t5grid.execution.ranks import Node, RankError, run
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
 from t5grid.model.text_to_text import TextToText
+from t5grid.refused import Refused
 from t5grid.stages.stage import Context
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import AllParameters, Method

@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from t5grid.config.compose import GROUPS, compose, load_option, multiplied, parse
+from t5grid.refused import Refused
 
 Node = dict[str, Any]
 

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Int
 
 from t5grid.data.objectives import FIRST_ORDINARY_ID, Pair, drop_tokens, mask_tokens, replace_spans
+from t5grid.refused import Refused
 
 SENTENCE = ["Thank", "you", "for", "inviting", "me", "to", "your", "party", "last", "week", "."]
 RANDOM_WORD = "apple"
