@@ -47,7 +47,7 @@ SPOILT_FILES: list[tuple[str, Sequence[bytes], list[str]]] = [
     (
         "runs/finetune/a-1/config.yaml",
         [*SPOILT, b"identity: 3\nparents: [1]\n"],
-        ["predict", "runs/finetune/a-1"],
+        PREDICT,
     ),
     ("theirs/config.json", [*SPOILT, LONG, DEEP, b"[]"], ["import", "theirs", "ours"]),
     ("theirs/model.safetensors", [*SPOILT, b"\x03" + bytes(7) + b"[1]"], ["import", "theirs", "ours"]),
