@@ -1,4 +1,4 @@
-"""words -> Hydra: what its manual does not describe, one function and one test each.
+"""words -> Hydra, where its manual shows no way: one function and one test each.
 
 Nothing imports `hydra._internal`. What the manual describes is used where it is needed: `compose`,
 `initialize_config_dir`, search path plugins and their registration, `GlobalHydra`, `HydraConfig`, exceptions.

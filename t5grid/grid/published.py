@@ -1,4 +1,4 @@
-"""results/published/PAPER/*.csv -> published rows: numbers of papers, exactly as printed.
+"""results/published/PAPER/*.csv -> published rows: numbers exactly as printed.
 
 A folder is a paper: `paper.yaml` says what its tables' columns are, and `results/published/README.md` how it
 says it. Folders of the working directory come before the package's.

@@ -1,4 +1,4 @@
-"""tables + results/published/PAPER/claims.yaml -> whether our numbers say what a paper says.
+"""tables + claims.yaml of each paper -> whether our numbers say what a paper says.
 
 A claim is data: the experiment whose rows it compares, the section it comes from and one or more tests. The
 same tests run on the paper's own numbers, in units of its standard deviations (T5: Table 1), and on ours, in
