@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 
 from t5grid.config.build import build
 from t5grid.config.compose import compose
+from t5grid.data.special_ids import EOS
 from t5grid.model.decoding import greedy
 from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.loss import loss
@@ -35,7 +36,6 @@ from t5grid.model.transformer import EncoderDecoderModel
 MODELS = ("tiny:2048", "tiny:32128", "small:32128")  # size and ids: the default vocabulary's, and T5's
 TRAINING = {"rows": 8, "inputs": 128, "targets": 32}
 DECODING = {"rows": 32, "inputs": 64, "new": 64}
-EOS = 1
 
 
 def both(size: Size, num_ids: int) -> tuple[EncoderDecoderModel, Any]:

@@ -98,8 +98,8 @@ def plain_deshuffling(tokens: np.ndarray, rng: np.random.Generator) -> Example:
 
 
 PAIRS: list[tuple[objectives.Objective, Callable[[np.ndarray, np.random.Generator], Example]]] = [
-    (objectives.PrefixLM(), plain_prefix_lm),
-    (objectives.LanguageModel(), plain_language_model),
+    (objectives.PrefixLanguageModeling(), plain_prefix_lm),
+    (objectives.LanguageModeling(), plain_language_model),
     (objectives.BertStyle(), plain_bert_style),
     (objectives.MassStyle(), plain_mass_style),
     (objectives.ReplaceSpans(), plain_replace_spans),

@@ -43,10 +43,10 @@ def file_whole(path: Path) -> Iterator[Path]:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, None where there is none, or nothing in it, or the file is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
         return None
-    return found if isinstance(found, dict) and found else None
+    return content if isinstance(content, dict) and content else None
 
 
 def read_yaml(path: Path) -> Any:

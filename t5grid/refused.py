@@ -1,4 +1,4 @@
-"""what a user wrote that cannot be done, in one line: a command says it and ends with exit code 2."""
+"""what a user wrote that cannot be done, in one line: a command ends with exit code 2."""
 
 
 class Refused(ValueError):

@@ -37,7 +37,7 @@ def alone(connection: Any, *arguments: Any) -> None:
     worker(connection, *arguments)
 
 
-worker = work.worker
+worker = work.run_worker
 
 
 def start(folder: Path, words: list[str], num_writes: int = 0, after: bool = False) -> int:
@@ -52,7 +52,7 @@ def start(folder: Path, words: list[str], num_writes: int = 0, after: bool = Fal
     os.dup2(log, 1)
     os.dup2(log, 2)
     executors.get_context = lambda how: multiprocessing.get_context("fork")  # type: ignore[assignment]
-    executors.worker = alone
+    executors.run_worker = alone
     if num_writes:
         kill_at_write(num_writes, after)
     os._exit(main([*words, f"runtime.runs_dir={folder}/runs", f"runtime.results_dir={folder}/results"]))

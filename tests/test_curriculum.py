@@ -4,13 +4,13 @@ import pytest
 
 from t5grid.config.schema import load_cell
 from t5grid.data.curriculum import Curriculum
-from t5grid.data.mixing import Part, shares
+from t5grid.data.mixing import MixturePart, shares
 from t5grid.grid.graph import expand
 
-LADDER = [Part(f"copying.{grade}", 100, difficulty=grade) for grade in (1, 2, 3, 4)]
+LADDER = [MixturePart(f"copying.{grade}", 100, difficulty=grade) for grade in (1, 2, 3, 4)]
 
 
-def drawn(strategy: str, parts: list[Part] = LADDER) -> list[tuple[float, tuple[float, ...]]]:
+def drawn(strategy: str, parts: list[MixturePart] = LADDER) -> list[tuple[float, tuple[float, ...]]]:
     return [(phase.until, shares(phase.rates)) for phase in Curriculum(strategy).phases(parts)]
 
 
@@ -37,24 +37,24 @@ def test_combined_is_half_of_naive_and_half_of_mixed() -> None:
 
 @pytest.mark.parametrize("strategy", ["none", "naive", "mixed", "combined"])
 def test_columns_are_drawn_equally_often_however_many_grades_they_have(strategy: str) -> None:
-    parts = [*LADDER, Part("reversal.1", 5, difficulty=1), Part("reversal.9", 5, difficulty=9)]
+    parts = [*LADDER, MixturePart("reversal.1", 5, difficulty=1), MixturePart("reversal.9", 5, difficulty=9)]
     for _, each in drawn(strategy, parts):
         assert sum(each[:4]) == pytest.approx(0.5) and sum(each[4:]) == pytest.approx(0.5)
 
 
 def test_a_shorter_ladder_is_climbed_in_the_same_time() -> None:
-    parts = [*LADDER, Part("reversal.1", 5, difficulty=1), Part("reversal.9", 5, difficulty=9)]
+    parts = [*LADDER, MixturePart("reversal.1", 5, difficulty=1), MixturePart("reversal.9", 5, difficulty=9)]
     assert [each[4:] for _, each in drawn("naive", parts)] == [(0.5, 0)] * 2 + [(0, 0.5)] * 2
 
 
 def test_tasks_of_one_grade_share_its_rate() -> None:
-    parts = [*LADDER, Part("copying.other", 7, difficulty=4)]
+    parts = [*LADDER, MixturePart("copying.other", 7, difficulty=4)]
     assert drawn("none", parts) == [(1.0, (0, 0, 0, 0.5, 0.5))]
 
 
 def test_a_task_without_difficulty_is_refused() -> None:
     with pytest.raises(ValueError) as caught:
-        Curriculum().phases([*LADDER, Part("unsupervised", None)])
+        Curriculum().phases([*LADDER, MixturePart("unsupervised", None)])
     assert str(caught.value) == (
         "mixing=curriculum: unsupervised has no difficulty; "
         "strategy=single_task suite=programs mixes graded tasks only"

@@ -78,14 +78,14 @@ def test_what_the_cell_asks_of_the_machine_is_missing_where_it_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "asked", lambda *_: "")
-    plain = {finding.name: finding.state for finding in doctor.machine_findings(load_cell([]))}
-    wanting = {finding.name: finding.state for finding in doctor.machine_findings(load_cell(["runtime=gpu"]))}
+    plain = {finding.name: finding.state for finding in doctor.machine_checks(load_cell([]))}
+    wanting = {finding.name: finding.state for finding in doctor.machine_checks(load_cell(["runtime=gpu"]))}
     assert (plain["GPU"], wanting["GPU"], plain["Slurm"]) == ("none", "missing", "none")
 
 
 def test_runs_cannot_be_kept_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    *_, found = doctor.machine_findings(load_cell([f"runtime.runs_dir={tmp_path}/runs"]))
+    *_, found = doctor.machine_checks(load_cell([f"runtime.runs_dir={tmp_path}/runs"]))
     assert (found.name, found.state, found.says) == (
         "runs",
         "missing",

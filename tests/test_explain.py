@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t5grid.cli import main
-from t5grid.execution.explain import Known, explain
+from t5grid.execution.explain import Known, explain_difference
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import expand, merged
@@ -22,7 +22,7 @@ def known(tmp_path: Path) -> Known:
 
 def test_two_stages_differ_in_keys_of_their_own_and_of_their_parents(known: Known) -> None:
     a, b = known.named("evaluate/questions-bert_style"), known.named("evaluate/questions-mass_style")
-    lines = [line.partition("-")[0] if "parent" in line else line for line in explain(a, b, known)]
+    lines = [line.partition("-")[0] if "parent" in line else line for line in explain_difference(a, b, known)]
     assert lines == [
         f"A: {a}",
         f"B: {b}",
@@ -35,11 +35,11 @@ def test_two_stages_differ_in_keys_of_their_own_and_of_their_parents(known: Know
 def test_what_is_left_out_as_neutral_is_said(known: Known) -> None:
     names = ("pretrain/encoder_decoder-replace_spans-", "pretrain/encoder_decoder-replace_spans,rate=0.5")
     a, b = map(known.named, names)
-    assert list(explain(a, b, known))[2:] == [
+    assert list(explain_difference(a, b, known))[2:] == [
         "  objective.rate: (left out: neutral) | 0.5",
         "  objective.targets_length_at_512: (left out: neutral) | 512",
     ]
-    assert list(explain(a, a, known)) == [f"one and the same stage: {a}"]
+    assert list(explain_difference(a, a, known)) == [f"one and the same stage: {a}"]
 
 
 def test_stages_on_disk_are_known_by_config_or_record_and_an_old_version_is_named(known: Known) -> None:
@@ -47,8 +47,10 @@ def test_stages_on_disk_are_known_by_config_or_record_and_an_old_version_is_name
     old = {**stage.describe(), "version": 0, "identity": "pretrain/old-1"}
     write_whole(known.store.root / "pretrain" / "old-1" / "config.yaml", json.dumps(old))
     write_whole(known.records / "pretrain" / "older-1.json", json.dumps({**old, "parents": []}))
-    assert list(explain(known.named("pretrain/old-1"), stage.identity, known))[2:] == ["  version: 0 | 1"]
-    lines = list(explain("pretrain/older-1", "pretrain/old-1", known))[2:]
+    assert list(explain_difference(known.named("pretrain/old-1"), stage.identity, known))[2:] == [
+        "  version: 0 | 1"
+    ]
+    lines = list(explain_difference("pretrain/older-1", "pretrain/old-1", known))[2:]
     assert [line.partition("-")[0] for line in lines] == [
         "  parent: (none) | tokens/nano",
         "  parent: (none) | vocabulary/nano",
@@ -70,7 +72,7 @@ def test_a_description_that_was_spoilt_is_named(known: Known, text: str, reason:
     path = known.store.root / "pretrain" / "spoilt-1" / "config.yaml"
     write_whole(path, text)
     with pytest.raises(ValueError, match=f"^{path}: {reason}"):
-        list(explain("pretrain/spoilt-1", "pretrain/other-1", known))
+        list(explain_difference("pretrain/spoilt-1", "pretrain/other-1", known))
 
 
 def test_a_part_of_no_or_of_several_names_is_refused(known: Known) -> None:

@@ -14,9 +14,9 @@ from t5grid.data.objectives import (
     BertStyle,
     Deshuffling,
     DropTokens,
-    LanguageModel,
+    LanguageModeling,
     MassStyle,
-    PrefixLM,
+    PrefixLanguageModeling,
     RandomSpans,
     ReplaceSpans,
 )
@@ -26,8 +26,8 @@ from t5grid.data.vocabulary import Trained, Vocabulary
 WORDS = ["kalo", "miru", "teso", "napi", "loka", "rumi", "sote", "pina"]
 LENGTH, NUM_ROWS = 64, 16
 OBJECTIVES = {
-    "prefix_lm": PrefixLM(),
-    "language_model": LanguageModel(),
+    "prefix_lm": PrefixLanguageModeling(),
+    "language_model": LanguageModeling(),
     "deshuffling": Deshuffling(),
     "bert_style": BertStyle(rate=0.15, random_token_rate=0.1),
     "mass_style": MassStyle(rate=0.15),

@@ -124,10 +124,10 @@ OBJECTIVES: dict[type, tuple[str, str, str]] = {
     objectives.MassStyle: ("iid", "token->sentinel", "full text"),
     objectives.BertStyle: ("iid", "token->random|sentinel", "full text"),
     objectives.Deshuffling: ("iid", "permute", "full text"),
-    objectives.PrefixLM: ("random_prefix", "drop noise", "drop nonnoise"),
+    objectives.PrefixLanguageModeling: ("random_prefix", "drop noise", "drop nonnoise"),
 }
 """Mask, what becomes of inputs and of targets, in the words of the runs."""
-DENSITIES = {objectives.Deshuffling: 1.0, objectives.PrefixLM: 0.5}
+DENSITIES = {objectives.Deshuffling: 1.0, objectives.PrefixLanguageModeling: 0.5}
 
 MODELS = {
     "EncoderDecoder": ("bitransformer", ""),

@@ -6,6 +6,7 @@ import pytest
 
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import experiment_path
+from t5grid.grid.published import load_paper
 from t5grid.results.findings import (
     AGREES,
     CONTRADICTS,
@@ -22,21 +23,24 @@ from t5grid.results.findings import (
     paper_evidence,
     worst,
 )
-from t5grid.results.table import Column, Facts, build_table
+from t5grid.results.table import Provenance, TableColumn, build_table
 
 CLAIMS = load_claims()
+COLUMNS = load_paper().columns
 DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
 
 
 def evidence(**rows: tuple[float, float]) -> Evidence:
-    return Evidence({row: {"GLUE": glue, "SQuAD": squad} for row, (glue, squad) in rows.items()}, DEVIATIONS)
+    return Evidence(
+        {row: {"GLUE": glue, "SQuAD": squad} for row, (glue, squad) in rows.items()}, DEVIATIONS, COLUMNS
+    )
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_agrees_with_the_papers_own_numbers(name: str) -> None:
     claim = CLAIMS[name]
     experiment = load_experiment(experiment_path(claim.experiment))
-    table = build_table(experiment, [], {}, Facts("t5", "base", "paper"))
+    table = build_table(experiment, [], {}, Provenance("t5", "base", "paper"))
     found = answer(claim, paper_evidence(table))
     assert found.verdict == AGREES, found.numbers
 
@@ -46,12 +50,12 @@ def test_every_claim_is_contradicted_by_the_papers_numbers_turned_round(name: st
     """What agrees with every ranking would say nothing: with all scores negated around 50 some test fails."""
     claim = CLAIMS[name]
     experiment = load_experiment(experiment_path(claim.experiment))
-    table = build_table(experiment, [], {}, Facts("t5", "base", "paper"))
+    table = build_table(experiment, [], {}, Provenance("t5", "base", "paper"))
     paper = paper_evidence(table)
     turned = {row: {c: 100 - score for c, score in of_row.items()} for row, of_row in paper.scores.items()}
     directed = [test for test in claim.tests if isinstance(test, Better | Best)]
     if directed:
-        assert answer(claim, Evidence(turned, paper.deviations)).verdict in (CONTRADICTS, NOISE)
+        assert answer(claim, Evidence(turned, paper.deviations, COLUMNS)).verdict in (CONTRADICTS, NOISE)
 
 
 def test_better_needs_two_deviations_in_enough_columns() -> None:
@@ -68,6 +72,7 @@ def test_better_is_contradicted_by_most_columns_whatever_it_asks_for() -> None:
     found = Evidence(
         {"a": dict.fromkeys(columns, 50.0), "b": {"GLUE": 55, "SQuAD": 55, "EnDe": 50}},
         dict.fromkeys(columns, 1.0),
+        COLUMNS,
     )
     assert Better(higher=["a"], lower=["b"], columns=columns, at_least=3)(found).verdict == CONTRADICTS
 
@@ -107,7 +112,7 @@ def test_best_counts_the_columns_no_other_row_beats() -> None:
 
 def test_rows_that_ran_without_a_yardstick_are_not_called_missing() -> None:
     """A baseline of one seed has no standard deviation."""
-    found = Evidence({row: dict.fromkeys(["GLUE", "SQuAD"], 50.0) for row in "ab"}, {})
+    found = Evidence({row: dict.fromkeys(["GLUE", "SQuAD"], 50.0) for row in "ab"}, {}, COLUMNS)
     columns = ["GLUE", "SQuAD"]
     for test in (
         Better(higher=["a"], lower=["b"], columns=columns),
@@ -115,7 +120,7 @@ def test_rows_that_ran_without_a_yardstick_are_not_called_missing() -> None:
         Best(row="a", at_least=2),
     ):
         assert (test(found).verdict, test(found).numbers) == (NOT_RUN, NO_YARDSTICK)
-    half = Evidence({"a": {"GLUE": 50.0}, "b": dict.fromkeys(columns, 50.0)}, {})
+    half = Evidence({"a": {"GLUE": 50.0}, "b": dict.fromkeys(columns, 50.0)}, {}, COLUMNS)
     assert Better(higher=["a"], lower=["b"], columns=columns)(half).numbers == "a or b: 1 of 2 missing"
 
 
@@ -127,9 +132,9 @@ def test_one_contradiction_decides_and_a_missing_test_leaves_a_claim_open() -> N
 
 def test_our_columns_are_judged_as_what_they_mirror() -> None:
     experiment = load_experiment(experiment_path("objectives"))
-    columns = [Column("sentences", "Sentences", "GLUE"), Column("extra", "Extra")]
+    columns = [TableColumn("sentences", "Sentences", "GLUE"), TableColumn("extra", "Extra")]
     scores = {experiment.starred: {"sentences": [50.0, 52.0], "extra": [1.0, 2.0]}}
-    found = evidence_of(build_table(experiment, columns, scores, Facts("nano", "nano", "nano")))
+    found = evidence_of(build_table(experiment, columns, scores, Provenance("nano", "nano", "nano")))
     assert found.scores[experiment.starred] == {"GLUE": 51.0}
     assert found.deviations == {"GLUE": pytest.approx(2**0.5)}
 

@@ -9,7 +9,7 @@ from t5grid.execution.store import Store
 from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand
 from t5grid.results import records as records_module
-from t5grid.results.collect import columns_of, table_of
+from t5grid.results.collect import table_columns, table_of
 from t5grid.results.records import keep_records, record_of
 from t5grid.results.rendering import write_table
 from t5grid.stages.stage import Stage
@@ -59,7 +59,7 @@ def test_rows_keep_their_order_and_the_starred_one_has_the_baselines_seeds(grid:
     seeds = {key: [cell.seed for cell, _ in row] for key, row in grid.rows.items()}
     assert seeds == {"rate_10": [0], "rate_15": [0, 1, 2], "rate_25": [0], "rate_50": [0]}
     assert grid.baseline.labels["objective"] == "replace_spans"
-    assert [(column.key, column.title) for column in columns_of(grid)] == [("questions", "Questions")]
+    assert [(column.key, column.title) for column in table_columns(grid)] == [("questions", "Questions")]
     assert grid.stem == "corruption_rate-nano"
 
 
@@ -133,7 +133,7 @@ def test_a_part_done_store_gives_a_table_with_reasons_for_its_holes(
     store.fail(finetune, "the loss is nan at step 3", "")
     with store.lock(ends(grid, "rate_50")[0].parents[0]):
         table = table_of(grid, store, tmp_path / "records")
-    cells = {row.key: (row.cells["questions"].scores, row.cells["questions"].hole) for row in table.rows}
+    cells = {row.key: (row.cells["questions"].by_seed, row.cells["questions"].hole) for row in table.rows}
     assert cells == {
         "rate_10": ((0.0,), None),
         "rate_15": ((42.0,), None),

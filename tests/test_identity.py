@@ -188,6 +188,8 @@ def test_a_stage_whose_code_changed_is_run_again(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("before", "now"),
     [
+        ("t5grid.data.objectives.LanguageModel", "t5grid.data.objectives.LanguageModeling"),
+        ("t5grid.data.objectives.PrefixLM", "t5grid.data.objectives.PrefixLanguageModeling"),
         ("t5grid.data.tasks.own.OwnTask", "t5grid.tasks.own.OwnTask"),
         ("t5grid.data.tasks.nano_passages.Questions", "t5grid.nano.passage_tasks.Questions"),
         ("t5grid.data.world.NanoCorpus", "t5grid.nano.corpus.NanoCorpus"),

@@ -7,9 +7,22 @@ from typing import Any
 import pytest
 
 from t5grid.config.schema import load_cell
-from t5grid.data.mixing import Equal, ExamplesProportional, Part, TemperatureScaled, rate, shares, table
+from t5grid.data.mixing import (
+    Equal,
+    ExamplesProportional,
+    MixturePart,
+    TemperatureScaled,
+    rate,
+    shares,
+    table,
+)
 
-SMALL = [Part("a", 10), Part("b", 500), Part("c", 9000), Part("unsupervised", None)]
+SMALL = [
+    MixturePart("a", 10),
+    MixturePart("b", 500),
+    MixturePart("c", 9000),
+    MixturePart("unsupervised", None),
+]
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +30,11 @@ def golden(goldens: Path) -> dict[str, Any]:
     return json.loads((goldens / "mixing_rates.json").read_text())
 
 
-def parts_of(names: Any, sizes: dict[str, Any]) -> list[Part]:
+def parts_of(names: Any, sizes: dict[str, Any]) -> list[MixturePart]:
     """The golden file's tasks; the two RTEs are one data set, in as many columns as are mixed."""
     copies = sum("_rte_" in name for name in names)
     return [
-        Part(
+        MixturePart(
             name,
             sizes[name]["examples"],
             copies=copies if "_rte_" in name else 1,
@@ -106,7 +119,7 @@ def test_unlabelled_text_may_have_a_limit_of_its_own() -> None:
 
 
 def test_a_task_in_two_columns_counts_once_in_all_unless_told_otherwise() -> None:
-    twice = [Part("x.rte", 2490, copies=2), Part("y.rte", 2490, copies=2)]
+    twice = [MixturePart("x.rte", 2490, copies=2), MixturePart("y.rte", 2490, copies=2)]
     assert ExamplesProportional(None).rates(twice) == (1245, 1245)
     assert ExamplesProportional(None, halve_repeated=False).rates(twice) == (2490, 2490)
 

@@ -38,7 +38,7 @@ def test_rows_are_filled_into_the_templates_and_every_third_is_held_out() -> Non
         {"inputs": "complexity: Die Katze, die schläft.", "targets": "3.0"},
     ]
     assert task().records("validation") == [{"inputs": "complexity: Es.", "targets": "1.0"}]
-    assert [part.rows for part in task().parts] == [2, 1]
+    assert [split.rows for split in task().needed_splits] == [2, 1]
 
 
 @pytest.mark.parametrize("name", ["rows.tsv", "rows.csv", "rows.jsonl", "rows.json.gz", "rows.parquet"])
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_text_is_refused_with_its_line() -> None:
             task(name).records("train")
     Path("rows.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}\n' * 99)[:-9])
     with pytest.raises(ValueError, match=r"rows.jsonl.gz: unreadable \("):
-        _ = task("rows.jsonl.gz").parts[0].rows
+        _ = task("rows.jsonl.gz").needed_splits[0].rows
 
 
 def test_labels_give_classes_their_texts() -> None:

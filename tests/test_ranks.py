@@ -14,7 +14,7 @@ from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
 from t5grid.data.datamodule import Rank
-from t5grid.execution.ranks import Node, RankError, run
+from t5grid.execution.ranks import Node, RankError, run_ranks
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
 from t5grid.model.text_to_text import TextToText
@@ -173,7 +173,7 @@ def test_ranks_go_on_from_the_checkpoint_of_a_single_process(tmp_path: Path, par
 def test_a_rank_that_is_killed_ends_the_others_and_the_stage(tmp_path: Path) -> None:
     stage = make(RankDying, "stage", tmp_path / "diary")
     with pytest.raises(RankError, match="rank 1 ended with status -9"):
-        run(stage, Store(tmp_path), TWO, 2, Node())
+        run_ranks(stage, Store(tmp_path), TWO, 2, Node())
 
 
 @pytest.mark.slow

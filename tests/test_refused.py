@@ -17,7 +17,7 @@ from torch import nn
 from t5grid.cli import main
 from t5grid.data.tokens import Rows
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.execution.ranks import one_line
+from t5grid.execution.ranks import error_line
 from t5grid.files import read_json, read_yaml
 from t5grid.refused import Refused
 from t5grid.results.figures import losses_in
@@ -186,8 +186,8 @@ def test_a_value_error_of_ours_shows_its_traceback_and_exits_1() -> None:
 
 
 def test_a_failure_keeps_the_type_of_every_error_but_a_refusal() -> None:
-    assert one_line(Refused("rate=2:\n at most 1")) == "rate=2: at most 1"
-    assert one_line(ValueError("operands")) == "ValueError: operands"
+    assert error_line(Refused("rate=2:\n at most 1")) == "rate=2: at most 1"
+    assert error_line(ValueError("operands")) == "ValueError: operands"
 
 
 def raising(error: Exception) -> Callable[..., Any]:

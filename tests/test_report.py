@@ -53,7 +53,7 @@ def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
 ) -> None:
     drawn = dict(drawn)
     assert data["tables"][0]["figures"]
-    monkeypatch.setattr(report, "draw", lambda *_: {})
+    monkeypatch.setattr(report, "draw_figures", lambda *_: {})
     assert page_data(study, drawn=drawn) == data
     drawn["objectives"] = ("another table", drawn["objectives"][1])
     assert page_data(study, drawn=drawn)["tables"][0]["figures"] == {}

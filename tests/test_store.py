@@ -14,7 +14,7 @@ import pytest
 import toy_stages
 from toy_stages import RUNTIME, Toy, make
 
-from t5grid.execution import store as store_module
+from t5grid.execution import lock as lock_module
 from t5grid.execution.lock import STALE_AFTER, lock_is_alive
 from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, work_on
 from t5grid.execution.store import Store
@@ -42,7 +42,7 @@ def dead_pid() -> int:
 def leave_lock(store: Store, stage: Toy, number: int = 1, age: float = 0.0, **owner: Any) -> Path:
     """A lock as somebody else left it `age` seconds ago."""
     path = store.folder(stage) / f"lock.{number}"
-    here = {"host": store_module.socket.gethostname(), "pid": os.getpid(), "time": 0.0}
+    here = {"host": lock_module.socket.gethostname(), "pid": os.getpid(), "time": 0.0}
     write_whole(path, json.dumps({**here, **owner}))
     os.utime(path, (time.time() - age,) * 2)
     return path
@@ -111,15 +111,15 @@ def test_of_two_takers_that_saw_the_same_dead_lock_one_gets_it(
 ) -> None:
     """The slower one found the lock dead, and looks no further until the quicker one holds the next."""
     leave_lock(store, stage, pid=dead_pid)
-    judge, holding = store_module.lock_is_alive, [store.lock(stage)]
+    judge, holding = lock_module.lock_is_alive, [store.lock(stage)]
 
     def overtaken(path: Path) -> bool:
         alive = judge(path)
-        monkeypatch.setattr(store_module, "lock_is_alive", judge)
+        monkeypatch.setattr(lock_module, "lock_is_alive", judge)
         assert holding[0].__enter__()
         return alive
 
-    monkeypatch.setattr(store_module, "lock_is_alive", overtaken)
+    monkeypatch.setattr(lock_module, "lock_is_alive", overtaken)
     with store.lock(stage) as slower:
         assert not slower
     assert store.state(stage) == "running"
@@ -152,7 +152,7 @@ def test_of_many_takers_at_once_exactly_one_gets_a_dead_lock(store: Store, stage
 def test_the_heart_beats_while_the_lock_is_held(
     store: Store, stage: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(lock_module, "HEARTBEAT", 0.01)
     with store.lock(stage):
         path = store.folder(stage) / "lock.1"
         os.utime(path, (0, 0))

@@ -1,4 +1,4 @@
-"""the sub-commands of `t5grid`, each beside its options; nothing here imports torch before it runs."""
+"""command line -> what it asks for, torch imported no sooner than it runs."""
 
 FAILURE = 1
 """Exit code of a command that ran and found or left something wrong."""

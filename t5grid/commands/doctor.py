@@ -1,4 +1,4 @@
-"""a cell -> what it needs and whether that is here: data, vocabulary, packages, devices, Slurm, disk.
+"""a cell -> what it needs and whether that is here: data, packages, devices, disk.
 
 Nothing is trained, downloaded or imported that is slow; torch is not.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from t5grid.config.schema import Cell
 from t5grid.refused import Refused
 from t5grid.tasks import hub
-from t5grid.tasks.labelled import Part
+from t5grid.tasks.labelled import Split
 
 PROBLEM, FINE, PARTIAL, NONE = "missing", "present", "partial", "none"
 COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim"}
@@ -26,7 +26,7 @@ ASK_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One line of the report: `state` is "present", "partial" (not the real rows), "none" or "missing".
 
     What is "none" is gone without; only what is "missing" stops the cell.
@@ -40,58 +40,58 @@ class Finding:
     of: int | None = None
 
 
-def examine(cell: Cell) -> Iterator[Finding]:
+def examine(cell: Cell) -> Iterator[Check]:
     """Everything a cell needs, section by section."""
-    yield from data_findings(cell)
-    yield from corpus_findings(cell)
-    yield from package_findings()
-    yield from machine_findings(cell)
+    yield from data_checks(cell)
+    yield from corpus_checks(cell)
+    yield from package_checks()
+    yield from machine_checks(cell)
 
 
-def data_findings(cell: Cell) -> Iterator[Finding]:
-    """One finding a split of every task of the columns in use."""
+def data_checks(cell: Cell) -> Iterator[Check]:
+    """One check a split of every task of the columns in use."""
     for key, column in cell.suite.chosen().items():
         for name, task in column.tasks.items():
             section = f"{key}: {column.title}"
-            parts = getattr(task, "parts", None)
-            if parts is None:
-                yield Finding(section, name, FINE, "generated", task.num_train)
-            for part in parts or ():
-                yield part_finding(section, name, part)
+            splits = getattr(task, "needed_splits", None)
+            if splits is None:
+                yield Check(section, name, FINE, "generated", task.num_train)
+            for split in splits or ():
+                yield split_check(section, name, split)
 
 
-def part_finding(section: str, name: str, part: Part) -> Finding:
+def split_check(section: str, name: str, split: Split) -> Check:
     """What is known of one split, on the hub or in a local copy."""
-    title = f"{name} {part.role}" + (f" ({part.split})" if part.split != part.role else "")
-    if part.source.root is None:
-        state, says, rows = on_the_hub(part)
-        return Finding(section, title, state, says, rows, part.full)
-    if part.missing:
-        state = NONE if part.spare else PROBLEM
-        says = f"no {part}" + (", gone without" if part.spare else "")
-        return Finding(section, title, state, says, None, part.full)
+    title = f"{name} {split.role}" + (f" ({split.name})" if split.name != split.role else "")
+    if split.source.root is None:
+        state, says, rows = on_the_hub(split)
+        return Check(section, title, state, says, rows, split.full)
+    if split.missing:
+        state = NONE if split.spare else PROBLEM
+        says = f"no {split}" + (", gone without" if split.spare else "")
+        return Check(section, title, state, says, None, split.full)
     try:
-        rows = part.rows
+        rows = split.rows
     except Refused as error:
-        return Finding(section, title, PROBLEM, str(error), None, part.full)
-    if part.full is not None and rows != part.full:
-        return Finding(section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, part.full)
-    return Finding(section, title, FINE, part.source.label(part.split), rows, part.full)
+        return Check(section, title, PROBLEM, str(error), None, split.full)
+    if split.full is not None and rows != split.full:
+        return Check(section, title, PARTIAL, "not the real split: a sample or a stand-in", rows, split.full)
+    return Check(section, title, FINE, split.source.label(split.name), rows, split.full)
 
 
-def on_the_hub(part: Part) -> tuple[str, str, int | None]:
+def on_the_hub(split: Split) -> tuple[str, str, int | None]:
     """State, words and rows of a split that is read from the hub."""
-    source = part.source
-    cached = cached_rows(source, part.split)
+    source = split.source
+    cached = cached_rows(source, split.name)
     if cached is not None:
-        return FINE, f"in the cache: {part}", cached
+        return FINE, f"in the cache: {split}", cached
     if hub.offline():
-        return PROBLEM, f"{part}: not in the cache ({hub.offline()})", None
+        return PROBLEM, f"{split}: not in the cache ({hub.offline()})", None
     if not hub.reachable():
-        return PROBLEM, f"{part}: the hub does not answer", None
+        return PROBLEM, f"{split}: the hub does not answer", None
     if not hub.exists(source.repository, source.revision):
         return PROBLEM, f"{source.repository}: the hub has no such data set (at {source.revision})", None
-    return FINE, f"on the hub: {part}", None
+    return FINE, f"on the hub: {split}", None
 
 
 def cached_rows(source: hub.Source, split: str) -> int | None:
@@ -106,14 +106,14 @@ def cached_rows(source: hub.Source, split: str) -> int | None:
         return None
 
 
-def corpus_findings(cell: Cell) -> Iterator[Finding]:
+def corpus_checks(cell: Cell) -> Iterator[Check]:
     """The corpus and the vocabulary, as far as they are on this machine."""
     section, corpus = "corpus and vocabulary", cell.corpus
     names = getattr(corpus, "repository", None)
     if names is not None and corpus.root is None:
-        here = hub.offline() or hub.reachable()
-        says = f"{names}, streamed from the hub" if here else f"{names} is out of reach: no network"
-        yield Finding(section, cell.labels["corpus"], FINE if here else PROBLEM, says)
+        within_reach = hub.offline() or hub.reachable()
+        says = f"{names}, streamed from the hub" if within_reach else f"{names} is out of reach: no network"
+        yield Check(section, cell.labels["corpus"], FINE if within_reach else PROBLEM, says)
     else:
         yield _tried(section, cell.labels["corpus"], lambda: f"{len(corpus.shards())} shards")
     name, vocabulary = f"vocabulary {cell.labels['vocabulary']}", cell.vocabulary
@@ -122,16 +122,16 @@ def corpus_findings(cell: Cell) -> Iterator[Finding]:
     yield _tried(section, name, lambda: says, vocabulary.fingerprint if given else None)
 
 
-def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Finding:
+def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Check:
     try:
         if attempt:
             attempt()
-        return Finding(section, name, FINE, says())
+        return Check(section, name, FINE, says())
     except (Refused, OSError) as error:
-        return Finding(section, name, PROBLEM, " ".join(str(error).split()))
+        return Check(section, name, PROBLEM, " ".join(str(error).split()))
 
 
-def package_findings() -> Iterator[Finding]:
+def package_checks() -> Iterator[Check]:
     """Every package that t5grid needs, by version; extras are noted where they are absent."""
     for requirement in requires("t5grid") or []:
         wanted, _, marker = requirement.partition(";")
@@ -139,37 +139,37 @@ def package_findings() -> Iterator[Finding]:
         for sign in "<>=!~[ ":
             name = name.split(sign)[0]
         try:
-            yield Finding("packages", name, FINE, installed(name))
+            yield Check("packages", name, FINE, installed(name))
         except PackageNotFoundError:
             says = f"pip install '{wanted.strip()}'"
-            yield Finding(
+            yield Check(
                 "packages", name, NONE if marker else PROBLEM, f"{says} ({marker.strip() or 'needed'})"
             )
 
 
-def machine_findings(cell: Cell) -> Iterator[Finding]:
+def machine_checks(cell: Cell) -> Iterator[Check]:
     """Processor, accelerator, Slurm, hub and disk."""
     section = "machine"
-    yield Finding(section, "processor", FINE, f"{platform.machine()}, {os.cpu_count()} cores")
+    yield Check(section, "processor", FINE, f"{platform.machine()}, {os.cpu_count()} cores")
     gpus = asked("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     wanted = cell.runtime.accelerator in ("gpu", "cuda")
     lacks = f"runtime.accelerator={cell.runtime.accelerator}, but nvidia-smi shows none" if wanted else "none"
-    yield Finding(section, "GPU", FINE if gpus else (PROBLEM if wanted else NONE), gpus or lacks)
+    yield Check(section, "GPU", FINE if gpus else (PROBLEM if wanted else NONE), gpus or lacks)
     slurm = asked("sinfo", "--version")
     wanted = cell.labels["executor"] == "slurm"
     lacks = (
         f"executor={cell.labels['executor']}, but sinfo does not answer" if wanted else "not on this machine"
     )
-    yield Finding(section, "Slurm", FINE if slurm else (PROBLEM if wanted else NONE), slurm or lacks)
+    yield Check(section, "Slurm", FINE if slurm else (PROBLEM if wanted else NONE), slurm or lacks)
     online = not hub.offline() and hub.reachable()
     says = "answers" if online else f"not asked: {hub.offline()}" if hub.offline() else "does not answer"
-    yield Finding(section, "Hugging Face hub", FINE if online else NONE, says)
+    yield Check(section, "Hugging Face hub", FINE if online else NONE, says)
     runs = Path(cell.runtime.runs_dir).absolute()
-    there = next(folder for folder in (runs, *runs.parents) if folder.exists())
-    free = shutil.disk_usage(there).free / 2**30
-    writable = there.is_dir() and os.access(there, os.W_OK)
-    says = f"{free:.0f} GiB free in {there}" if writable else f"{there} cannot be written to"
-    yield Finding(section, "runs", FINE if writable else PROBLEM, says)
+    folder = next(folder for folder in (runs, *runs.parents) if folder.exists())
+    free = shutil.disk_usage(folder).free / 2**30
+    writable = folder.is_dir() and os.access(folder, os.W_OK)
+    says = f"{free:.0f} GiB free in {folder}" if writable else f"{folder} cannot be written to"
+    yield Check(section, "runs", FINE if writable else PROBLEM, says)
 
 
 def asked(*command: str) -> str:
@@ -183,13 +183,13 @@ def asked(*command: str) -> str:
     return "; ".join(shown.stdout.split("\n")).strip("; ") if shown.returncode == 0 else ""
 
 
-def report(findings: Sequence[Finding], width: int | None = None) -> int:
-    """Print the findings as tables; the number of those that are missing."""
+def print_report(checks: Sequence[Check], width: int | None = None) -> int:
+    """Print the checks as tables; the number of those that are missing."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=width, highlight=False)
-    for section in dict.fromkeys(finding.section for finding in findings):
+    for section in dict.fromkeys(check.section for check in checks):
         table = Table(title=section, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
         for heading, justify in (
             ("", "left"),
@@ -199,17 +199,17 @@ def report(findings: Sequence[Finding], width: int | None = None) -> int:
             ("", "left"),
         ):
             table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-        for each in findings:
-            if each.section == section:
-                counts = ["" if count is None else f"{count:,}" for count in (each.rows, each.of)]
-                state = f"[{COLOURS[each.state]}]{each.state}[/]"
-                table.add_row(each.name, state, *counts, each.says)
+        for check in checks:
+            if check.section == section:
+                counts = ["" if count is None else f"{count:,}" for count in (check.rows, check.of)]
+                state = f"[{COLOURS[check.state]}]{check.state}[/]"
+                table.add_row(check.name, state, *counts, check.says)
         console.print(table, "")
-    missing = [finding for finding in findings if finding.state == PROBLEM]
-    summary = ", ".join(dict.fromkeys(finding.name for finding in missing))
-    if any(finding.of is not None for finding in missing):
+    missing = [check for check in checks if check.state == PROBLEM]
+    summary = ", ".join(dict.fromkeys(check.name for check in missing))
+    if any(check.of is not None for check in missing):
         console.print(f"to get the data, {hub.WAYS}")
-    partial = sum(finding.state == PARTIAL for finding in findings)
+    partial = sum(check.state == PARTIAL for check in checks)
     stands_in = f"; {partial} splits are not the real data" if partial else ""
     console.print((f"{len(missing)} missing: {summary}" if missing else "nothing is missing") + stands_in)
     return len(missing)

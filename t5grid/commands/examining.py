@@ -1,4 +1,4 @@
-"""`t5grid doctor`, `inspect`, `clean` and `predict`: what a cell needs, reads and answers."""
+"""`t5grid doctor`, `inspect`, `clean`, `predict`: what a cell needs, reads, answers."""
 
 import sys
 from pathlib import Path
@@ -40,13 +40,13 @@ def _add_predict(add: Any) -> None:
 
 def doctor(options: Any, rest: list[str]) -> int:
     """List what a cell needs and whether it is here; 1 where anything is missing."""
-    from t5grid.commands.doctor import examine, report
+    from t5grid.commands.doctor import examine, print_report
     from t5grid.config.compose import check_repeats
     from t5grid.config.schema import load_cell
 
     check_repeats(options.overrides)
     width = None if sys.stdout.isatty() else 150
-    return FAILURE if report(list(examine(load_cell(options.overrides))), width) else 0
+    return FAILURE if print_report(list(examine(load_cell(options.overrides))), width) else 0
 
 
 def inspect(options: Any, rest: list[str]) -> int:
@@ -96,8 +96,8 @@ def predict(options: Any, rest: list[str]) -> int:
         raise Refused(f"--beams {options.beams}: at least 1")
     lines = read_lines(options.input)
     how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
-    found = answers(options.names, lines, **how)
-    text = "".join(answer.replace("\n", " ") + "\n" for answer in found)
+    replies = answers(options.names, lines, **how)
+    text = "".join(answer.replace("\n", " ") + "\n" for answer in replies)
     if options.output:
         write_whole(options.output, text)
     else:

@@ -1,4 +1,4 @@
-"""`t5grid import` and `t5grid export`: trained models from Hugging Face's form to ours and back."""
+"""`t5grid import` and `export`: trained models from Hugging Face's form and back."""
 
 from pathlib import Path
 from typing import Any

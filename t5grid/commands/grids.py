@@ -1,4 +1,4 @@
-"""`t5grid run`, `sweep`, `plan`, `status`, `logs` and `cancel`: cells and whole tables, run and watched."""
+"""`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
 import sys
@@ -65,10 +65,10 @@ def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     seen: dict[str, str] = {}
     for key, ((cell, _), *_) in grid.rows.items():
-        other = seen.setdefault(repr(cell.config), key)
-        if other != key:
+        first = seen.setdefault(repr(cell.config), key)
+        if first != key:
             where = f"experiments/{grid.experiment.name}.yaml"
-            rows = f"{where}, rows {other} and {key}"
+            rows = f"{where}, rows {first} and {key}"
             raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
@@ -91,7 +91,7 @@ def sweep(options: Any, rest: list[str]) -> int:
     for text, path in written:
         print(text)
         print(f"written: {path}")
-    print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.found)} done before", end="")
+    print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.done_before)} done before", end="")
     print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
     print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
     print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
@@ -108,42 +108,42 @@ def _report_failures(outcome: Any, store: Any) -> int:
 
 def plan(options: Any, rest: list[str]) -> int:
     """Count the stages of the tables named, by kind."""
-    from t5grid.execution.plan import lines
+    from t5grid.execution.plan import plan_lines
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
-    print("\n".join(lines(grids, merged(grids), store)))
+    print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 
 
 def status(options: Any, rest: list[str]) -> int:
     """One line a stage that is neither done nor missing, and the counts."""
-    from t5grid.execution.control import status
+    from t5grid.execution.control import status_lines
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
-    print("\n".join(status(merged(grids), store)))
+    print("\n".join(status_lines(merged(grids), store)))
     return 0
 
 
 def logs(options: Any, rest: list[str]) -> int:
     """The end of the logs of stages, or of those of the tables named that are running or failed."""
-    from t5grid.execution.control import logs
+    from t5grid.execution.control import log_lines
 
     if options.num < 1:
         raise Refused(f"logs: --num {options.num}: at least 1")
     identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
-    for line in logs(identities, store, options.num):
+    for line in log_lines(identities, store, options.num):
         print(line)
     return 0
 
 
 def cancel(options: Any, rest: list[str]) -> int:
     """End stages, or all of the tables named that run or wait in a queue."""
-    from t5grid.execution.control import cancel
+    from t5grid.execution.control import cancel_stages
 
     identities, store = _stages_named(options.names, ("running", "queued"))
-    lines = list(cancel(identities, store))
+    lines = list(cancel_stages(identities, store))
     print("\n".join(lines) if lines else "nothing of these runs or waits")
     return 0
 
@@ -152,18 +152,18 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
     """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
     from t5grid.config.schema import load_cell
     from t5grid.execution.control import matching
-    from t5grid.execution.slurm import queue as jobs
+    from t5grid.execution.slurm import queue
     from t5grid.execution.store import Store
     from t5grid.grid.graph import merged
 
     parts, names, overrides = sort_words(words)
     if names:
         grids, store = grids_of(argparse.Namespace(names=[*names, *overrides]))
-        seen = jobs.states(merged(grids), store)
-        found = [identity for identity, state in seen.items() if state.word in states]
+        seen = queue.states(merged(grids), store)
+        identities = [identity for identity, state in seen.items() if state.word in states]
     else:
-        found, store = [], Store(load_cell(overrides).runtime.runs_dir)
-    return [*found, *(each for part in parts for each in matching(part, store))], store
+        identities, store = [], Store(load_cell(overrides).runtime.runs_dir)
+    return [*identities, *(identity for part in parts for identity in matching(part, store))], store
 
 
 def run(options: Any, rest: list[str]) -> int:

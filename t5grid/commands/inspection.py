@@ -1,4 +1,4 @@
-"""axis values -> text for people: what an objective, a corpus or a suite really produces."""
+"""axis values -> text for people: what an objective, a corpus or a suite produces."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -106,15 +106,15 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
-            found = {role: task.records(role) for role in words if has(task, role)}
-            if not found and has(task, "test"):
-                words, found = {"test": "test"}, {"test": task.records("test")}
-            sizes = ", ".join(f"{len(rows)} {words[role]} examples" for role, rows in found.items())
+            records = {role: task.records(role) for role in words if has(task, role)}
+            if not records and has(task, "test"):
+                words, records = {"test": "test"}, {"test": task.records("test")}
+            sizes = ", ".join(f"{len(rows)} {words[role]} examples" for role, rows in records.items())
             scored = f"scored by {', '.join(task.reported)}" if task.reported else "not scored"
             yield f"  {name}: {sizes or 'no rows'}, {scored}"
             if not_real := unreal(rows_of.get(name, {})):
                 yield f"    not the real data: rows of {not_real}"
-            for record in next(iter(found.values()), [])[:num]:
+            for record in next(iter(records.values()), [])[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"
 

@@ -1,8 +1,8 @@
-"""overrides -> one cell run: the plain run, and the task of a Hydra multirun under any launcher."""
+"""overrides -> one cell run: the plain run, and a Hydra multirun under any launcher."""
 
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from typing import Any
 
@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from t5grid.config.build import check_allowed
 from t5grid.config.compose import check_words, initialise, readable
 from t5grid.config.schema import Cell, build_cell, load_cell
+from t5grid.execution.local import Outcome
 from t5grid.execution.store import Store
-from t5grid.stages.stage import with_parents
+from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
 
 CALLED = ("_target_", "()", "class")
@@ -35,33 +36,39 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
         fetch(cell.suite.chosen())
     executor = cell.executor.waiting() if wait else cell.executor
     outcome = executor.run(stages, store, cell.runtime)
+    _print_scores(cell, columns, store)
+    _print_outcome(outcome, store)
+    return 1 if outcome.failed or outcome.blocked else 0
+
+
+def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
     for key, stage in columns.items():
         record = store.record(stage)
         title = cell.suite.columns[key].title
         print(f"{title:<24}{record['score']:8.2f}" if record else f"{title:<24}{'–':>8}")
+
+
+def _print_outcome(outcome: Outcome, store: Store) -> None:
+    """How many stages were submitted; on standard error, those that failed and those that wait for them."""
     if outcome.submitted:
         print(f"{len(outcome.submitted)} stages submitted")
     for identity, reason in outcome.failed.items():
         print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
     for identity, culprit in outcome.blocked.items():
         print(f"blocked: {identity} by {culprit}", file=sys.stderr)
-    return 1 if outcome.failed or outcome.blocked else 0
 
 
 def multirun(overrides: Sequence[str]) -> int:
     """A normal Hydra multirun over cells; what one of them did, none does again."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.types import RunMode
+    from t5grid.config import hydra_api
 
-    hydra = initialise()
+    initialise()
     with readable(overrides):
         check_words(overrides, several=True)
-        config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN)
+        config = hydra_api.compose_multirun(overrides)
     _check_hydra(OmegaConf.to_container(config.hydra, resolve=False))
-    _check_jobs(config, OverridesParser.create(hydra.config_loader))
-    returned = hydra.multirun("config", multirun_task, list(overrides), with_log_configuration=False)
-    jobs = [job for batch in returned for job in batch] if isinstance(returned, list) else [returned]
-    return max((job.return_value or 0 for job in jobs), default=0)
+    _check_jobs(config)
+    return max((code or 0 for code in hydra_api.launch(multirun_task, overrides)), default=0)
 
 
 def _check_hydra(node: Any, key: str = "hydra") -> None:
@@ -73,13 +80,14 @@ def _check_hydra(node: Any, key: str = "hydra") -> None:
             _check_hydra(value, f"{key}.{name}")
 
 
-def _check_jobs(config: DictConfig, parser: Any) -> None:
+def _check_jobs(config: DictConfig) -> None:
     """Validate every cell before the first one runs, where Hydra's own sweeper says which cells there are."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from t5grid.config import hydra_api
 
-    if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-        words = parser.parse_overrides(list(config.hydra.overrides.task))
-        for job in (job for batch in BasicSweeper.split_arguments(words, None) for job in batch):
+    sweeper = config.hydra.sweeper
+    if sweeper._target_.endswith(".BasicSweeper"):
+        words = [f"{key}={values}" for key, values in (sweeper.params or {}).items()]
+        for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
             load_cell(job)
 
 

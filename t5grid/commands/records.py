@@ -1,4 +1,4 @@
-"""`t5grid explain` and `t5grid records merge`: what stages are, and those of another machine."""
+"""`t5grid explain`, `records merge`: what stages are; those of another machine."""
 
 from collections import Counter
 from pathlib import Path
@@ -30,7 +30,7 @@ def explain(options: Any, rest: list[str]) -> int:
 
     from t5grid.commands.grids import grids_of, sort_words
     from t5grid.config.schema import load_cell
-    from t5grid.execution.explain import Known, explain
+    from t5grid.execution.explain import Known, explain_difference
     from t5grid.execution.store import Store
     from t5grid.grid.graph import merged
 
@@ -42,25 +42,25 @@ def explain(options: Any, rest: list[str]) -> int:
     stages = merged(grids_of(argparse.Namespace(names=[*names, *overrides]))[0]) if names else ()
     known = Known(Store(runtime.runs_dir), Path(runtime.results_dir) / "records", stages)
     a, b = map(known.named, parts)
-    print("\n".join(explain(a, b, known)))
+    print("\n".join(explain_difference(a, b, known)))
     return 0
 
 
 def merge(options: Any, rest: list[str]) -> int:
     """Bring in the finished stages of another store, and show what disagrees."""
     from t5grid.config.schema import load_cell
-    from t5grid.execution.merge_stores import merge
+    from t5grid.execution.merge_stores import merge_store
     from t5grid.execution.store import Store
 
     overrides = [word for word in options.names if "=" in word]
-    others = [word for word in options.names if "=" not in word]
+    places = [word for word in options.names if "=" not in word]
     runtime = load_cell(overrides).runtime
     store, counts = Store(runtime.runs_dir), Counter[str]()
-    for other in others:
-        for each in merge(Path(other), store, Path(runtime.results_dir) / "records"):
-            counts[each.word] += 1
-            if each.detail:
-                print(f"{each.word}: {each.identity}: {each.detail}")
+    for place in places:
+        for merged in merge_store(Path(place), store, Path(runtime.results_dir) / "records"):
+            counts[merged.word] += 1
+            if merged.detail:
+                print(f"{merged.word}: {merged.identity}: {merged.detail}")
     words = ("taken", "same", "conflict", "held", "refused")
     print(", ".join(f"{counts[word]} {word}" for word in words if counts[word] or word == "taken"))
     return FAILURE if counts["conflict"] or counts["refused"] or counts["held"] else 0

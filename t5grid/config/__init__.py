@@ -1,0 +1,1 @@
+"""overrides -> composed config -> validated cell."""

@@ -1,4 +1,4 @@
-"""plain config node -> frozen dataclass: every key and type is checked before anything is built.
+"""plain config node -> frozen dataclass: every key and type checked before it is built.
 
 A mapping with `_target_`, or one whose type hint is a dataclass, becomes that dataclass; lists become tuples.
 Hints say what a key takes, with `Annotated` rules where a type says too little: `Annotated[int, AtLeast(1)]`.
@@ -138,7 +138,7 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """What stands instead of `name`, the likeliest first: ` (did you mean 'rate'?); there are rate, mean`."""
-    names = [str(each) for each in names]
+    names = [str(option) for option in names]
     near = difflib.get_close_matches(str(name), names, 1)
     return f"{f' (did you mean {near[0]!r}?)' if near else ''}; there are {', '.join(names) or 'none'}"
 
@@ -310,5 +310,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_shown, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{name}: {_shown(each)}' for name, each in value.items())}}}"
+        return f"{{{','.join(f'{name}: {_shown(item)}' for name, item in value.items())}}}"
     return type(value).__name__ if dataclasses.is_dataclass(value) else str(value)

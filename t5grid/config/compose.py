@@ -1,4 +1,4 @@
-"""overrides -> composed config: Hydra's composition, with one readable line for whatever Hydra refuses."""
+"""overrides -> composed config: Hydra's composition; one line for whatever it refuses."""
 
 import re
 from collections import Counter
@@ -29,29 +29,22 @@ GROUPS = (
     "executor",
 )
 
+PLAIN = re.compile(r"[\w.-]+")  # an option's name, in a list of defaults too, that is no path and no package
 MULTIPLE = re.compile(r"([\w.]+)\*=(.*)", re.DOTALL)
 
 
 def data_folder(name: str) -> Path:
-    """`conf`, `experiments` or `paper`, in the installed package or in the checkout."""
+    """`conf`, `experiments` or `published`, in the installed package or in the checkout."""
     package = Path(__file__).parents[1]
-    packaged, checkout = package / name, package.parent / {"paper": "results/paper"}.get(name, name)
+    packaged, checkout = package / name, package.parent / {"published": "results/published"}.get(name, name)
     return packaged if packaged.is_dir() else checkout
 
 
-def initialise() -> Any:
+def initialise() -> None:
     """A fresh Hydra that sees the user's own `conf/` in the working directory first, then the package's."""
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
+    from t5grid.config import hydra_api
 
-    path = create_config_search_path(str(data_folder("conf")))
-    if own := _own_folder():
-        path.prepend("user", f"file://{own}")
-    GlobalHydra.instance().clear()
-    version.setbase("1.3")
-    return Hydra.create_main_hydra2(task_name="t5grid", config_search_path=path)
+    hydra_api.start(data_folder("conf"), _own_folder())
 
 
 def _own_folder() -> Path | None:
@@ -59,16 +52,13 @@ def _own_folder() -> Path | None:
     return own if own.is_dir() and own != data_folder("conf") else None
 
 
-def _hydra() -> Any:
-    """Hydra as it stands, or a fresh one where the working directory has another `conf/` by now."""
-    from hydra.core.global_hydra import GlobalHydra
+def _ensure_initialised() -> None:
+    """Start Hydra if it has not, and afresh where the working directory has another `conf/` by now."""
+    from t5grid.config import hydra_api
 
-    state = GlobalHydra.instance()
-    if not state.is_initialized():
-        return initialise()
-    path = state.config_loader().get_search_path().get_path()
-    seen = [Path(each.path.removeprefix("file://")) for each in path if each.provider == "user"]
-    return state.hydra if seen == [own for own in [_own_folder()] if own] else initialise()
+    own = _own_folder()
+    if hydra_api.user_folders() != ([own] if own else []):
+        initialise()
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
@@ -77,13 +67,13 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     Beside Hydra's overrides there is `KEY*=FACTOR`: a multiple of what would stand there without it, and for
     a group the option of that name (`size*=2` is size=base_2x where the size is base).
     """
-    from hydra.types import RunMode
+    import hydra
 
-    hydra = _hydra()
+    _ensure_initialised()
     words = multiplied(overrides, _look)
     with readable(words):
         check_words(words)
-        return hydra.compose_config("config", words, RunMode.RUN)
+        return hydra.compose("config", words, return_hydra_config=True)
 
 
 def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
@@ -99,8 +89,8 @@ def multiplied(
     `look` says what there is under the words without it: the option of each group, and the config.
     """
     words = [word for word in overrides if not MULTIPLE.match(word)]
-    found = [each for each in map(MULTIPLE.match, overrides) if each]
-    for key, factor in sorted((each.groups() for each in found), key=lambda each: each[0] not in GROUPS):
+    multiples = [match.groups() for match in map(MULTIPLE.match, overrides) if match]
+    for key, factor in sorted(multiples, key=lambda multiple: multiple[0] not in GROUPS):
         choices, config = look(words)
         words = [word for word in words if word.partition("=")[0] != key]
         if key in GROUPS:
@@ -134,11 +124,12 @@ def check_words(words: Sequence[str], several: bool = False) -> None:
 
 def parse(word: str, several: bool = False) -> Any:
     """An override as Hydra understands it. Raises Refused."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    from t5grid.config import hydra_api
+
     try:
-        override = OverridesParser.create().parse_override(word)
+        override = hydra_api.parse_override(word)
     except HydraException as error:
         raise Refused(f"{word}: no override ({error}); write key=value") from None
     if not override.key_or_group:
@@ -160,23 +151,46 @@ def _check_choice(word: str, override: Any) -> None:
         raise Refused(f"{word}: {problem}; there are {', '.join(options(group))}")
 
 
+class _NotAlone(Exception):
+    """An option that is not made of plain files of its own group."""
+
+
 def load_option(group: str, option: str) -> Any:
     """An option by itself, not resolved; None if there is none, or it says something of other groups too."""
-    from hydra._internal.config_repository import CachingConfigRepository
-    from hydra._internal.defaults_list import create_defaults_list
     from hydra.errors import HydraException
 
-    loader = _hydra().config_loader
-    repository = CachingConfigRepository(loader.repository)
+    _ensure_initialised()
     try:
-        found: list[Any] = create_defaults_list(repository, f"{group}/{option}", [], False, False).defaults
-        if any(each.package != group or not each.config_path.startswith(f"{group}/") for each in found):
-            return None
-        config = loader._compose_config_from_defaults_list(found, repository)
-    except (HydraException, OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError):
+        layers = list(_layers(group, option, set()))
+    except (_NotAlone, HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError):
         return None
-    plain = OmegaConf.to_container(config)
-    return plain[group] if isinstance(plain, dict) and list(plain) == [group] else None
+    return layers[0] if len(layers) == 1 else OmegaConf.to_container(OmegaConf.merge(*layers))
+
+
+def _layers(group: str, option: str, read: set[str]) -> Iterator[dict[Any, Any]]:
+    """The files an option is made of, each to be merged over those before it. Raises _NotAlone."""
+    if not PLAIN.fullmatch(option) or option in read:  # a file read twice is Hydra's to refuse
+        raise _NotAlone
+    read.add(option)
+    node, names = _split_defaults(group, option)
+    for name in names:
+        yield from [node] if name == "_self_" else _layers(group, name, read)
+
+
+def _split_defaults(group: str, option: str) -> tuple[dict[Any, Any], list[str]]:
+    """What the file of an option sets, and its list of defaults. Raises _NotAlone."""
+    from t5grid.config import hydra_api
+
+    config, package = hydra_api.read_option(group, option) or (None, None)
+    node = OmegaConf.to_container(config) if isinstance(config, DictConfig) else None
+    if not isinstance(node, dict) or package not in (None, group):
+        raise _NotAlone
+    names = node.pop("defaults", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _NotAlone
+    if names.count("_self_") > 1:
+        raise _NotAlone
+    return node, names if "_self_" in names else [*names, "_self_"]
 
 
 def check_repeats(words: Sequence[str]) -> None:
@@ -190,7 +204,10 @@ def check_repeats(words: Sequence[str]) -> None:
 
 def options(group: str) -> list[str]:
     """Every option of a group, the user's own too."""
-    return _hydra().config_loader.get_group_options(group)
+    from t5grid.config import hydra_api
+
+    _ensure_initialised()
+    return hydra_api.group_options(group)
 
 
 @contextmanager
@@ -204,14 +221,16 @@ def readable(overrides: Sequence[str]) -> Iterator[None]:
         raise Refused(_no_option(error, overrides)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise Refused(_explain(error, overrides)) from None
-    except (YAMLError, OSError, UnicodeDecodeError) as error:
+    except Refused:
+        raise
+    except (YAMLError, OSError, ValueError) as error:  # of a header or a list of defaults: Hydra's ValueError
         raise Refused(f"conf: {' '.join(str(error).split())}") from None
 
 
 def _no_option(error: Any, overrides: Sequence[str]) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     names = error.options or (options(group) if group in GROUPS else [])
-    word = next((each for each in overrides if each.lstrip("+") == f"{group}={option}"), None)
+    word = next((given for given in overrides if given.lstrip("+") == f"{group}={option}"), None)
     if names:
         return f"{word or f'conf: {group}={option}'}: no such option{nearest(option, names)}"
     return one_line(error)
@@ -223,7 +242,7 @@ def _explain(error: Exception, overrides: Sequence[str]) -> str:
     for word in overrides:
         key = word.split("=")[0].lstrip("+~").split("@")[0]
         if re.search(rf"'{re.escape(key)}'", text) and ("Could not" in text or "not in struct" in text):
-            choices = [each for each in overrides if _is_choice(*each.split("=", 1))]
+            choices = [given for given in overrides if _is_choice(*given.split("=", 1))]
             return f"{word}: {_what_is_there(key, choices) or text}"
         if f"merging override {word}" in text:
             return f"{word}: {one_line(error.__cause__ or error)}"

@@ -1,4 +1,4 @@
-"""What a value of each axis offers: all that is ever asked of it, by plan, training, tables and decoding.
+"""what a value of each axis offers: all that plan, training, tables and decoding ask.
 
 A class of anybody's that has these members is a value of the axis. Which are there is checked when a cell is
 composed, so that what is missing is named before anything runs.

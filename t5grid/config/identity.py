@@ -1,4 +1,4 @@
-"""plain config node -> what of it identifies a stage: values, whoever's default they are.
+"""config node -> what of it identifies a stage: values, whoever's default they are.
 
 A class of ours enters by a stable name, its axis and its own (`objective/ReplaceSpans`), wherever its module
 lies; one of a user's by its path. A key is left out only at its neutral value, the one that means "as before

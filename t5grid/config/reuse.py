@@ -1,4 +1,4 @@
-"""overrides -> plain config, put together from what Hydra composed before: many cells at the cost of a few.
+"""overrides -> plain config, put together from what Hydra composed before.
 
 A cell is the default config with some options exchanged and some values set. Where that is all, each option
 is composed by Hydra once, and groups that are equal in two cells are one and the same object. Whatever goes
@@ -45,7 +45,7 @@ class ByObject:
         self.function, self.known = function, dict[Any, Any]()
 
     def __call__(self, *arguments: Any) -> Any:
-        key = tuple(each if isinstance(each, str) else id(each) for each in arguments)
+        key = tuple(value if isinstance(value, str) else id(value) for value in arguments)
         if key not in self.known:
             self.known[key] = (arguments, self.function(*arguments))  # what is kept keeps its identity
         return self.known[key][1]
@@ -75,10 +75,10 @@ class Parts:
         reaching = tuple(word for word in words if self._reaches_out(word))
         try:
             default = self._default(reaching)
-            found = self._put_together(default, [word for word in words if word not in reaching])
+            cell = self._put_together(default, [word for word in words if word not in reaching])
         except _Further:
             return composed(compose(words))
-        return replace(found, words=tuple(words))
+        return replace(cell, words=tuple(words))
 
     def _reaches_out(self, word: str) -> bool:
         """Whether a word chooses an option that says something of other groups too."""
@@ -97,11 +97,22 @@ class Parts:
         return self._defaults[reaching]
 
     def _look(self, words: Sequence[str]) -> tuple[dict[str, str], DictConfig]:
-        found = self.compose(words)
-        return found.choices, OmegaConf.create(found.raw)
+        cell = self.compose(words)
+        return cell.choices, OmegaConf.create(cell.raw)
 
     def _put_together(self, default: Composed, words: Sequence[str]) -> Composed:
         """The default config with options exchanged and values set. Raises _Further where that is not all."""
+        choices, values = self._sort_out(default, words)
+        raw = {}
+        for key in default.raw:
+            node = self._chosen(default, key, choices.get(key, ""))
+            raw[key] = self._with_values(key, choices.get(key, ""), node, values.get(key, []))
+        return Composed(raw, choices, tuple(words))
+
+    def _sort_out(
+        self, default: Composed, words: Sequence[str]
+    ) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """The option of each group, and the words that set values below each key. Raises _Further."""
         choices, values = dict(default.choices), dict[str, list[str]]()
         for word in words:
             override = self._parsed[word]
@@ -112,16 +123,18 @@ class Parts:
                 choices[top] = override.value()  # given twice, the last one counts
             else:
                 values.setdefault(top, []).append(word)
-        raw = {}
-        for key, node in default.raw.items():
-            if key in choices and choices[key] != default.choices[key]:
-                if self._option(key, default.choices[key]) != node:  # another file has a say in it
-                    raise _Further
-                node = self._option(key, choices[key])
-                if node is None:
-                    raise _Further
-            raw[key] = self._with_values(key, choices.get(key, ""), node, values.get(key, []))
-        return Composed(raw, choices, tuple(words))
+        return choices, values
+
+    def _chosen(self, default: Composed, key: str, choice: str) -> Any:
+        """The top-level node under a choice of its option. Raises _Further if the option is not all of it."""
+        if choice == default.choices.get(key, ""):
+            return default.raw[key]
+        if self._option(key, default.choices[key]) != default.raw[key]:  # another file has a say in it
+            raise _Further
+        node = self._option(key, choice)
+        if node is None:
+            raise _Further
+        return node
 
     def _option(self, group: str, option: str) -> Any:
         """An option by itself; None if there is none, or it says something of other groups."""

@@ -1,4 +1,4 @@
-"""Rules of hints: `Annotated[int, AtLeast(1)]` or `Annotated[float, AtLeast(0), Below(1)]`."""
+"""rules in type hints: `Annotated[int, AtLeast(1)]`, `Annotated[float, AtLeast(0)]`."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""(inputs, targets) -> arrays that an architecture eats: marks at the ends, packing, decoder inputs.
+"""(inputs, targets) -> arrays an architecture eats: end marks, packing, decoder inputs.
 
 Tasks and objectives give pairs and know no architecture; an architecture brings a batching and knows no task.
 All arrays are int32, rows left-aligned, 0 = padding. Segments number the examples of a row from 1, 0 is
@@ -13,9 +13,8 @@ from jaxtyping import Int
 
 from t5grid.data.chunking import pack_rows
 from t5grid.data.objectives import compact
+from t5grid.data.special_ids import EOS
 from t5grid.refused import Refused
-
-EOS = 1
 
 Ids = Int[np.ndarray, "examples length"]
 Batch = dict[str, np.ndarray]
@@ -37,11 +36,11 @@ def finish(ids: Ids, length: int | None = None) -> Int[np.ndarray, "examples fin
     """
     if length is not None and length < 1:
         raise Refused(f"length={length}: at least 1, for the end-of-sequence mark")
-    kept = row_lengths(ids) if length is None else np.minimum(row_lengths(ids), length - 1)
-    finished = np.zeros((len(ids), int(kept.max(initial=0)) + 1), np.int32)
-    inside = np.arange(finished.shape[1] - 1) < kept[:, None]
+    num_kept = row_lengths(ids) if length is None else np.minimum(row_lengths(ids), length - 1)
+    finished = np.zeros((len(ids), int(num_kept.max(initial=0)) + 1), np.int32)
+    inside = np.arange(finished.shape[1] - 1) < num_kept[:, None]
     finished[:, :-1][inside] = ids[:, : finished.shape[1] - 1][inside]
-    finished[np.arange(len(ids)), kept] = EOS
+    finished[np.arange(len(ids)), num_kept] = EOS
     return finished
 
 

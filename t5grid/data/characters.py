@@ -1,14 +1,15 @@
-"""no text -> a vocabulary of characters: one id each for printable ASCII and the line break."""
+"""no text -> a vocabulary of characters: printable ASCII and the line break."""
 
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from t5grid.data.vocabulary import EOS, NUM_SENTINELS, PAD, UNK
+from t5grid.data.special_ids import EOS, FIRST_ORDINARY_ID, PAD, UNK
+from t5grid.data.vocabulary import NUM_SENTINELS
 
 PRINTABLE = "".join(map(chr, range(33, 127)))
-NUM_PIECES = 3 + 1 + 1 + len(PRINTABLE)
+NUM_PIECES = FIRST_ORDINARY_ID + 1 + 1 + len(PRINTABLE)
 """Pad, EOS and unk, the line break, the blank, the rest."""
 
 

@@ -1,4 +1,4 @@
-"""Document lengths -> pieces: where in the flat token stream each training piece starts, and its length.
+"""document lengths -> pieces: where in the token stream each starts, and its length.
 
 Nothing here touches a token. Documents lie end to end in one stream of ids without zeros; a piece is a pair
 (start, length) into that stream, so millions of documents are cut with a few array operations.
@@ -61,7 +61,7 @@ def piece_spans(
     `seed` chooses the chunk of documents longer than `max_document`. Group and maximum are the authors'
     settings.
 
-    Raises ValueError for lengths that are not positive.
+    Raises Refused for lengths that are not positive.
     """
     for key, value in {"piece_length": piece_length, "group": group, "max_document": max_document}.items():
         if value < 1:

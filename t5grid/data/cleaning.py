@@ -1,4 +1,4 @@
-"""pages -> clean pages: the heuristics that made C4 out of Common Crawl, with counts of what each dropped.
+"""pages -> clean pages: C4's heuristics, with counts of what each dropped.
 
 The rules, in order (paper, section 2.2); the two published versions of the paper differ in two numbers and in
 the rules marked *:
@@ -118,8 +118,8 @@ class Rules:
             return "policy notice"
         return None
 
-    def drops_page(self, kept: str, page: str) -> str | None:
-        """Why a page goes, of which the lines `kept` are left; None where it stays."""
+    def drops_page(self, text: str, page: str) -> str | None:
+        """Why a page goes, of which the lines of `text` are left; None where it stays."""
         lower = page.lower()
         if self.bad_words is not None and _pattern_of(self.bad_words).search(lower):
             return "bad word"
@@ -127,9 +127,9 @@ class Rules:
             return "lorem ipsum"
         if "{" in page:
             return "curly bracket"
-        if _num_sentences(kept.split("\n")) < self.min_sentences:
+        if _num_sentences(text.split("\n")) < self.min_sentences:
             return self._too_short
-        if self.min_english is not None and english(kept) < self.min_english:
+        if self.min_english is not None and english(text) < self.min_english:
             return "not English"
         return None
 
@@ -172,10 +172,10 @@ def _pattern_of(path: str) -> re.Pattern[str]:
         words = Path(path).expanduser().read_text(encoding="utf-8").lower().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"corpus.rules.bad_words={path}: {error}") from None
-    found = [re.escape(word.strip()) for word in words if word.strip()]
-    if not found:
+    alternatives = [re.escape(word.strip()) for word in words if word.strip()]
+    if not alternatives:
         raise Refused(f"corpus.rules.bad_words={path}: holds no word")
-    return re.compile(rf"(?<!\w)(?:{'|'.join(found)})(?!\w)")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
 
 
 def english(text: str) -> float:
@@ -187,7 +187,7 @@ def english(text: str) -> float:
         raise Refused("corpus.rules.min_english: needs the package langdetect (pip install)") from None
     DetectorFactory.seed = 0
     try:
-        return next((each.prob for each in detect_langs(text) if each.lang == "en"), 0.0)
+        return next((guess.prob for guess in detect_langs(text) if guess.lang == "en"), 0.0)
     except LangDetectException:
         return 0.0
 

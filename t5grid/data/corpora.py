@@ -1,4 +1,4 @@
-"""Local files -> documents: plain text, JSON lines and parquet, streamed one document at a time.
+"""local files -> documents: plain text, JSON lines and parquet, one at a time.
 
 A shard is one file, so shards can be read in parallel. Blank documents are dropped. A row that cannot be
 read (bad UTF-8, broken JSON, no text) is refused by default, with its file and row; `on_bad_row=skip` leaves
@@ -106,14 +106,14 @@ class TextCorpus:
     def _files(self) -> list[Path]:
         path = Path(self.path).expanduser()
         if path.is_file():
-            found = [path]
+            paths = [path]
         elif path.is_dir():
-            found = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
+            paths = [file for file in path.rglob("*") if not _hidden(file.relative_to(path))]
         elif has_magic(self.path):
-            found = [Path(name) for name in glob(str(path), recursive=True)]
+            paths = [Path(name) for name in glob(str(path), recursive=True)]
         else:
             raise Refused(f"corpus.path={self.path}: no such file or folder")
-        files = [file for file in found if file.name.endswith(tuple(READERS)) and file.is_file()]
+        files = [file for file in paths if file.name.endswith(tuple(READERS)) and file.is_file()]
         if not files:
             raise Refused(f"corpus.path={self.path}: no file ending in {', '.join(READERS)}")
         for file in files:

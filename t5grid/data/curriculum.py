@@ -1,4 +1,4 @@
-"""step -> how hard: curricula over tasks graded by difficulty, as a mixing whose rates change in phases."""
+"""step -> how hard: a mixing of graded tasks whose rates change in phases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Literal
 
-from t5grid.data.mixing import Mixing, Part, Phase
+from t5grid.data.mixing import Mixing, MixturePart, Phase
 from t5grid.refused import Refused
 
 WEIGHTS = {
@@ -33,23 +33,25 @@ class Curriculum(Mixing):
 
     strategy: Literal["none", "naive", "mixed", "combined"] = "none"
 
-    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+    def phases(self, parts: Sequence[MixturePart]) -> tuple[Phase, ...]:
         """One phase a grade of the column with most; equal neighbours are one. Raises Refused."""
         grades = _grades(parts)
         count = max(map(len, grades.values()))
         phases = [
             Phase((turn + 1) / count, self._rates(parts, grades, (turn + 1) / count)) for turn in range(count)
         ]
-        last = [one.rates != other.rates for one, other in pairwise(phases)]
-        return tuple(phase for phase, ends in zip(phases, [*last, True], strict=True) if ends)
+        changes = [phase.rates != following.rates for phase, following in pairwise(phases)]
+        return tuple(phase for phase, ends in zip(phases, [*changes, True], strict=True) if ends)
 
-    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+    def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
         """The rates training ends with."""
         return self.phases(parts)[-1].rates
 
-    def _rates(self, parts: Sequence[Part], grades: dict[str, list[int]], until: float) -> tuple[float, ...]:
+    def _rates(
+        self, parts: Sequence[MixturePart], grades: dict[str, list[int]], until: float
+    ) -> tuple[float, ...]:
         """Rates of the phase that ends at the share `until` of all steps."""
-        hardest, turn, each = WEIGHTS[self.strategy]
+        hardest, turn, alike = WEIGHTS[self.strategy]
         rates = []
         for part in parts:
             ladder = grades[_column(part)]
@@ -57,18 +59,20 @@ class Curriculum(Mixing):
             weight = (
                 hardest * (part.difficulty == ladder[-1])
                 + turn * (part.difficulty == now)
-                + each / len(ladder)
+                + alike / len(ladder)
             )
-            alike = sum(_column(o) == _column(part) and o.difficulty == part.difficulty for o in parts)
-            rates.append(weight / alike)
+            num_of_grade = sum(
+                _column(peer) == _column(part) and peer.difficulty == part.difficulty for peer in parts
+            )
+            rates.append(weight / num_of_grade)
         return tuple(rates)
 
 
-def _column(part: Part) -> str:
+def _column(part: MixturePart) -> str:
     return part.name.partition(".")[0]
 
 
-def _grades(parts: Sequence[Part]) -> dict[str, list[int]]:
+def _grades(parts: Sequence[MixturePart]) -> dict[str, list[int]]:
     """Each column's grades, easiest first. Raises Refused where a part has none."""
     grades: dict[str, set[int]] = {}
     for part in parts:
@@ -78,4 +82,4 @@ def _grades(parts: Sequence[Part]) -> dict[str, list[int]]:
                 "strategy=single_task suite=programs mixes graded tasks only"
             )
         grades.setdefault(_column(part), set()).add(part.difficulty)
-    return {column: sorted(found) for column, found in grades.items()}
+    return {column: sorted(difficulties) for column, difficulties in grades.items()}

@@ -1,4 +1,4 @@
-"""feed -> Lightning: a LightningDataModule that serves batch t at step t, starting anywhere.
+"""feed -> LightningDataModule: batch t at step t, starting anywhere.
 
 Where several processes (ranks) train together, batch t is the same as that of one process, dealt out row by
 row: each rank makes the whole batch, which is a function of (seed, t), and keeps its rows of it.
@@ -38,8 +38,8 @@ class Rank:
         """
         total = len(next(iter(batch.values())))
         mine = np.arange(self.number, total, self.world)
-        kept = mine if len(mine) else np.arange(1)
-        return {name: array[kept] for name, array in batch.items()}, self.world * len(mine) / total
+        rows = mine if len(mine) else np.arange(1)
+        return {name: array[rows] for name, array in batch.items()}, self.world * len(mine) / total
 
 
 class StepDataset(Dataset[dict[str, Tensor]]):

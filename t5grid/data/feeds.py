@@ -1,4 +1,4 @@
-"""(seed, step) -> batch of arrays: the training batches of a pre-training, a fine-tuning or a mixture.
+"""(seed, step) -> batch of arrays: of a pre-training, a fine-tuning or a mixture.
 
 A feed is called with a step and answers with that step's batch, whatever was asked before.
 """
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from t5grid.data.mixing import Part, Phase
+from t5grid.data.mixing import MixturePart, Phase
 from t5grid.data.stream import Mixture, generator, shuffled
 from t5grid.data.tokens import Rows
 from t5grid.data.vocabulary import Vocabulary
@@ -67,7 +67,7 @@ class FinetuneFeed:
     def _mean_length(self, sample: int = 256) -> float:
         """Mean tokens an example takes of the scarcer side of a row, over a fixed sample."""
         drawn = Mixture(self.mixture.sizes, self.mixture.sizes, "lengths").draw(0, sample)
-        pairs = [self._pair(*each) for each in drawn]
+        pairs = [self._pair(task, row) for task, row in drawn]
         inputs = np.minimum([len(i) + 1 for i, _ in pairs], self.inputs_length)
         targets = np.minimum([len(t) + 1 for _, t in pairs], self.targets_length)
         return float(np.maximum(inputs, targets * self.inputs_length / self.targets_length).mean())
@@ -80,7 +80,8 @@ class FinetuneFeed:
         return self._encoded[task, row]
 
     def __call__(self, step: int) -> Batch:
-        pairs = [self._pair(*each) for each in self.mixture.draw(step * self.num_examples, self.num_examples)]
+        drawn = self.mixture.draw(step * self.num_examples, self.num_examples)
+        pairs = [self._pair(task, row) for task, row in drawn]
         inputs, targets = (padded([pair[side] for pair in pairs]) for side in (0, 1))
         return self.batching(inputs, targets, self.inputs_length, self.targets_length)
 
@@ -143,7 +144,7 @@ class MixtureFeed:
     inputs_length: int
     targets_length: int
     seed: int
-    parts: Sequence[Part] = ()
+    parts: Sequence[MixturePart] = ()
     starts: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -172,8 +173,8 @@ class MixtureFeed:
         for number, source in enumerate(self.sources):
             places = [place for place, (task, _) in enumerate(drawn) if task == number]
             if places:
-                found = source.pairs([drawn[place][1] for place in places], noise)
-                for place, pair in zip(places, found, strict=True):
+                examples = source.pairs([drawn[place][1] for place in places], noise)
+                for place, pair in zip(places, examples, strict=True):
                     pairs[place] = pair
         return pairs
 

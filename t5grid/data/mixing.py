@@ -1,4 +1,4 @@
-"""numbers of examples -> rates: how often each data set is drawn where many are trained on at once.
+"""numbers of examples -> rates: how often each data set of a mixture is drawn.
 
 A mixing sees the parts of a mixture, the unlabelled text among them, and gives each a rate; shares are rates
 over their sum (paper, section 3.5.2). The rule and its order, `(min(n * scale, K)) ** (1 / T)`, are those of
@@ -18,7 +18,7 @@ UNSUPERVISED = "unsupervised"
 
 
 @dataclass(frozen=True)
-class Part:
+class MixturePart:
     """One data set of a mixture.
 
     Args:
@@ -60,11 +60,11 @@ class Mixing:
 
     axis: ClassVar[str] = "mixing"
 
-    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+    def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
         """The rate of each part."""
         raise NotImplementedError
 
-    def phases(self, parts: Sequence[Part]) -> tuple[Phase, ...]:
+    def phases(self, parts: Sequence[MixturePart]) -> tuple[Phase, ...]:
         """One, unless a subclass says otherwise: the rates never change."""
         return (Phase(1.0, self.rates(parts)),)
 
@@ -73,7 +73,7 @@ class Mixing:
 class Equal(Mixing):
     """Every data set as often as any other (paper, section 3.5.2, "Equal mixing")."""
 
-    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+    def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
         """Rate 1 each."""
         return tuple(1.0 for _ in parts)
 
@@ -115,11 +115,11 @@ class ExamplesProportional(Mixing):
         """The limit in examples of the suite at hand."""
         return None if self.limit is None else self.limit * self.limit_scale
 
-    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+    def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
         """The rate of each part. Raises Refused where a size is needed and unknown."""
         return tuple(map(self._rate, parts))
 
-    def _rate(self, part: Part) -> float:
+    def _rate(self, part: MixturePart) -> float:
         limit = self._limit(part)
         size: float | None = limit if part.num_examples is None else part.num_examples
         if size is None:
@@ -129,7 +129,7 @@ class ExamplesProportional(Mixing):
             return size * scale
         return rate(size, limit, self.temperature, scale)
 
-    def _limit(self, part: Part) -> float | None:
+    def _limit(self, part: MixturePart) -> float | None:
         if part.name == UNSUPERVISED and self.unlabelled_limit is not None:
             return self.unlabelled_limit * self.limit_scale
         return self.scaled_limit
@@ -144,7 +144,7 @@ class TemperatureScaled(ExamplesProportional):
 
     temperature: Annotated[float, Above(0)] = 2.0  # type: ignore[misc]
 
-    def rates(self, parts: Sequence[Part]) -> tuple[float, ...]:
+    def rates(self, parts: Sequence[MixturePart]) -> tuple[float, ...]:
         """The rate of each part. Raises Refused where they leave what a number can hold."""
         try:
             rates = super().rates(parts)
@@ -158,10 +158,10 @@ class TemperatureScaled(ExamplesProportional):
 def shares(rates: Sequence[float]) -> tuple[float, ...]:
     """Rates over their sum."""
     total = sum(rates)
-    return tuple(each / total for each in rates)
+    return tuple(rate / total for rate in rates)
 
 
-def table(parts: Sequence[Part], phases: Sequence[Phase]) -> list[str]:
+def table(parts: Sequence[MixturePart], phases: Sequence[Phase]) -> list[str]:
     """Lines of a table: size, rate and share of every part; one column of shares a phase."""
     width = max(len(part.name) for part in parts)
     spans = [f"to {phase.until:.0%}" for phase in phases] if len(phases) > 1 else ["share"]

@@ -1,4 +1,4 @@
-"""Token pieces -> (inputs, targets): the eight pre-training objectives of the study.
+"""token pieces -> (inputs, targets): the eight pre-training objectives of the study.
 
 Every objective takes a batch of pieces `[batch, length]` and a random generator and returns two zero-padded
 int32 arrays `[batch, *]` without end-of-sequence marks. 0 is padding and never a token; rows are
@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from t5grid.config.rules import Above, AtLeast, Below, Count, Probability
+from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.refused import Refused
 
 Tokens = Int[np.ndarray, "batch length"]
@@ -26,7 +27,6 @@ Pair = tuple[Int[np.ndarray, "batch inputs"], Int[np.ndarray, "batch targets"]]
 
 Rate = Annotated[float, Above(0), Below(1)]
 
-FIRST_ORDINARY_ID = 3  # after padding, end of sequence and unknown
 KEY_SHIFT = 20  # low bits of a random sort key that hold what is sorted; vocabularies stay below 2**20 ids
 
 # --- what is determined by tokens and mask --------------------------------------------------------
@@ -206,7 +206,7 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class PrefixLM(Objective):
+class PrefixLanguageModeling(Objective):
     """Continue a text: `A B C D E` -> `A B`, `C D E`."""
 
     concatenate: ClassVar[bool] = False
@@ -216,7 +216,7 @@ class PrefixLM(Objective):
 
 
 @dataclass(frozen=True)
-class LanguageModel(Objective):
+class LanguageModeling(Objective):
     """Predict the whole text from nothing: `A B C` -> ``, `A B C`."""
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:

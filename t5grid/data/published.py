@@ -1,4 +1,4 @@
-"""hub name -> documents: published corpora, streamed shard by shard from the hub or from a local copy.
+"""hub name -> documents: published corpora, streamed shard by shard or from a copy.
 
 A shard is one file of the repository, so shards are read in parallel, one document at a time, and nothing but
 token ids is kept on disk.
@@ -124,8 +124,8 @@ def _place(corpus: HubCorpus) -> str:
         return corpus.repository
     folder = Path(corpus.root).expanduser().resolve() / corpus.repository
     if not folder.is_dir():
-        found = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
-        holds = ", ".join(found) or "no repository"
+        copies = sorted("/".join(path.parts[-2:]) for path in folder.parents[1].glob("*/*") if path.is_dir())
+        holds = ", ".join(copies) or "no repository"
         raise Refused(f"{corpus}: no folder {corpus.repository} in root={corpus.root}, it holds {holds}")
     return str(folder)
 
@@ -208,9 +208,9 @@ class Blend:
         streams = {name: every_document(part) for name, part in self.parts.items()}
         while streams:
             for name in list(streams):
-                taken = list(islice(streams[name], self.shares[name]))
-                yield from taken
-                if len(taken) < self.shares[name]:
+                documents = list(islice(streams[name], self.shares[name]))
+                yield from documents
+                if len(documents) < self.shares[name]:
                     del streams[name]
 
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""(seed, position) -> which example: counter-based randomness, so that batch t never depends on batch t - 1.
+"""(seed, position) -> which example: batch t never depends on batch t - 1.
 
 Every draw is a pure function of a key and a position: a killed run goes on at any step without loader state.
 """
@@ -32,12 +32,12 @@ def _mix(values: np.ndarray, key: int) -> np.ndarray:
         return x ^ (x >> np.uint64(31))
 
 
-def uniform(positions: Int[np.ndarray, "n"], key: int) -> Float[np.ndarray, "n"]:
+def uniform(positions: Int[np.ndarray, " n"], key: int) -> Float[np.ndarray, " n"]:
     """Uniform numbers in [0, 1), one a position."""
     return (_mix(np.asarray(positions), key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def permute(positions: Int[np.ndarray, "n"], size: int, key: int) -> Int[np.ndarray, "n"]:
+def permute(positions: Int[np.ndarray, " n"], size: int, key: int) -> Int[np.ndarray, " n"]:
     """A pseudo-random permutation of range(size) at the given positions, without holding it in memory.
 
     A Feistel network over the next power of four, walked until the value falls inside (cycle walking).
@@ -57,7 +57,7 @@ def _feistel(values: np.ndarray, half: int, key: int) -> np.ndarray:
     return (left << np.uint64(half)) | right
 
 
-def shuffled(positions: Int[np.ndarray, "n"], size: int, *key: object) -> Int[np.ndarray, "n"]:
+def shuffled(positions: Int[np.ndarray, " n"], size: int, *key: object) -> Int[np.ndarray, " n"]:
     """Index at each position of an endless stream of all `size` items, freshly shuffled each epoch."""
     positions = np.asarray(positions, dtype=np.int64)
     epochs = positions // size
@@ -81,7 +81,7 @@ class Mixture:
         self._counted_to = 0
         self._counts = np.zeros(len(self.sizes), dtype=np.int64)
 
-    def tasks(self, positions: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    def tasks(self, positions: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """The task of each position."""
         draws = uniform(positions, key_of(*self.key, "task"))
         return np.minimum(np.searchsorted(self.shares, draws, side="right"), len(self.sizes) - 1)
@@ -89,11 +89,11 @@ class Mixture:
     def draw(self, start: int, count: int) -> list[tuple[int, int]]:
         """(task, row index) at positions start .. start + count - 1."""
         tasks = self.tasks(np.arange(start, start + count))
-        seen = self._before(start)
+        earlier = self._before(start)
         drawn = []
         for task in range(len(self.sizes)):
             here = np.flatnonzero(tasks == task)
-            ranks = seen[task] + np.arange(len(here))
+            ranks = earlier[task] + np.arange(len(here))
             drawn.append((here, shuffled(ranks, self.sizes[task], *self.key, "rows", task)))
         out: list[tuple[int, int]] = [(0, 0)] * count
         for task, (here, rows) in enumerate(drawn):

@@ -85,7 +85,7 @@ def _encode_shard(job: tuple[Any, Any, bytes, Path]) -> None:
         for batch in _batches(documents, ENCODE_AT_ONCE):
             ids = vocabulary.encode(batch)
             lengths.extend(map(len, ids))
-            file.write(np.concatenate([np.asarray(each, dtype=dtype) for each in ids]).tobytes())
+            file.write(np.concatenate([np.asarray(document, dtype=dtype) for document in ids]).tobytes())
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path.with_suffix(".bin"))
@@ -169,11 +169,11 @@ class Rows:
 
     def take(self, count: int) -> "Rows":
         """The first `count` rows alone, as a truncated corpus has them; all where there are fewer."""
-        taken = copy(self)
-        taken.count = min(count, self.count)
-        return taken
+        truncated = copy(self)
+        truncated.count = min(count, self.count)
+        return truncated
 
-    def pieces(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "pieces length"]:
+    def pieces(self, rows: Int[np.ndarray, " rows"]) -> Int[np.ndarray, "pieces length"]:
         """The pieces of the given rows, zero-padded to `piece_length`."""
         chosen = rows
         if self.first is not None:
@@ -181,7 +181,7 @@ class Rows:
             chosen = self._shuffled(np.concatenate(places))
         where = np.searchsorted(self.ends, chosen, side="right"), self.start[chosen], self.length[chosen]
         out = np.zeros((len(chosen), self.piece_length), dtype=np.int32)
-        for row, shard, start, length in zip(out, *(each.tolist() for each in where), strict=True):
+        for row, shard, start, length in zip(out, *(column.tolist() for column in where), strict=True):
             row[:length] = self.shards[shard][start : start + length]
         return out
 

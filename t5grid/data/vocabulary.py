@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from t5grid.config.rules import AtLeast, Count, Having
+from t5grid.data.special_ids import EOS, PAD, UNK
 from t5grid.refused import Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
-PAD, EOS, UNK = 0, 1, 2
 
 
 class Vocabulary:

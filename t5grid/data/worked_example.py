@@ -1,9 +1,10 @@
-"""A sentence -> what each objective makes of it, as text: the paper's Table 3."""
+"""a sentence -> what each objective makes of it, as text: the paper's Table 3."""
 
 import numpy as np
 from jaxtyping import Int
 
-from t5grid.data.objectives import FIRST_ORDINARY_ID, Pair, drop_tokens, mask_tokens, replace_spans
+from t5grid.data.objectives import Pair, drop_tokens, mask_tokens, replace_spans
+from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.refused import Refused
 
 SENTENCE = ["Thank", "you", "for", "inviting", "me", "to", "your", "party", "last", "week", "."]
@@ -21,7 +22,7 @@ def _mask(positions: tuple[int, ...], length: int) -> np.ndarray:
 
 
 def _text(ids: Int[np.ndarray, "1 length"], words: list[str], marks: tuple[str, ...]) -> str:
-    vocabulary = ["", "", "", *words, RANDOM_WORD, *reversed(SENTINELS)]
+    vocabulary = [*[""] * FIRST_ORDINARY_ID, *words, RANDOM_WORD, *reversed(SENTINELS)]
     vocabulary[-len(marks) :] = reversed(marks)
     return " ".join(vocabulary[index] for index in ids[0] if index)
 

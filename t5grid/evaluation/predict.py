@@ -1,4 +1,4 @@
-"""model + texts -> answers: decoded in batches of similar length, in the order they were given."""
+"""model + texts -> answers: in batches of similar length, in the order given."""
 
 from collections.abc import Sequence
 from typing import Any

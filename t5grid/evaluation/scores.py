@@ -1,4 +1,4 @@
-"""checkpoints + validation records -> predictions -> scores, and the step each column is reported at."""
+"""checkpoints + records -> predictions -> scores, and the step each column reports."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -81,8 +81,8 @@ def _mean(scores: Scores, group: Mapping[str, Sequence[str]]) -> float:
     """Mean over tasks of the mean of each task's metrics; MNLI may have one of its two parts only."""
     of_tasks = []
     for task, metrics in group.items():
-        found = [scores[task][metric] for metric in metrics if metric in scores[task]]
-        of_tasks.append(float(np.mean(found)) if found else scores[task][metrics[0]])
+        values = [scores[task][metric] for metric in metrics if metric in scores[task]]
+        of_tasks.append(float(np.mean(values)) if values else scores[task][metrics[0]])
     return float(np.mean(of_tasks))
 
 
@@ -104,18 +104,18 @@ def load_records(column: Column, split: str, limit: int | None) -> dict[str, Seq
 
 def common_checkpoints(folders: Sequence[Path]) -> dict[int, list[Path]]:
     """The steps at which every fine-tuning has a sound checkpoint, with one path each. Raises Refused."""
-    found = [checkpoint_paths(folder) for folder in folders]
-    steps = [step for step in found[0] if all(step in paths for paths in found)]
+    members = [checkpoint_paths(folder) for folder in folders]
+    steps = [step for step in members[0] if all(step in paths for paths in members)]
     if not steps:
         raise Refused(f"{folders[0].name} and other members: no step has a checkpoint of each")
-    return {step: [paths[step] for paths in found] for step in steps}
+    return {step: [paths[step] for paths in members] for step in steps}
 
 
 def checkpoint_paths(folder: Path) -> dict[int, Path]:
     """The sound checkpoints of a fine-tuning, by step. Raises Refused if there is none."""
     from t5grid.training.checkpoints import steps
 
-    found = steps(folder / "checkpoints")
-    if not found:
+    paths = steps(folder / "checkpoints")
+    if not paths:
         raise Refused(f"{folder.name}: no sound checkpoint to evaluate")
-    return found
+    return paths

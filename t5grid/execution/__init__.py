@@ -1,0 +1,1 @@
+"""graph of stages -> finished stages on disk."""

@@ -1,4 +1,4 @@
-"""stages -> what somebody sees and does from another shell: their states, their logs, their end."""
+"""stages -> what another shell sees and does: their states, their logs, their end."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from t5grid.execution.lock import holder
-from t5grid.execution.progress import line
-from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.progress import status_line
+from t5grid.execution.slurm import queue
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
@@ -17,13 +17,13 @@ SHOWN = ("running", "queued", "failed", "cancelled", "blocked")
 WORDS = ("done", "running", "queued", "failed", "cancelled", "blocked", "missing")
 
 
-def status(stages: Sequence[Stage], store: Store) -> Iterator[str]:
+def status_lines(stages: Sequence[Stage], store: Store) -> Iterator[str]:
     """A line for each stage that is neither done nor missing, and the counts."""
-    seen = jobs.states(stages, store)
+    seen = queue.states(stages, store)
     for stage in stages:
         state = seen[stage.identity]
         if state.word in SHOWN:
-            detail = line(store.status(stage)) if state.word == "running" else ""
+            detail = status_line(store.status(stage)) if state.word == "running" else ""
             by = "by " if state.word == "blocked" else ""
             yield f"{state.word:<9} {stage.identity}  {by}{detail or state.detail}".rstrip()
     counts = Counter(state.word for state in seen.values())
@@ -35,24 +35,24 @@ def matching(part: str, store: Store) -> list[str]:
     """Identities of the stages that `kind/part` is a part of. Raises Refused if there is none."""
     kind, _, name = part.partition("/")
     folders = sorted((store.root / kind).glob("*")) if kind not in ("", "..", ".") else []
-    found = [f"{kind}/{folder.name}" for folder in folders if name in folder.name]
-    if not found:
+    identities = [f"{kind}/{folder.name}" for folder in folders if name in folder.name]
+    if not identities:
         raise Refused(f"{part}: no stage in {store.root} has it in its name")
-    return found
+    return identities
 
 
-def logs(identities: Sequence[str], store: Store, num: int) -> Iterator[str]:
+def log_lines(identities: Sequence[str], store: Store, num: int) -> Iterator[str]:
     """The last lines of each stage's log, under its name."""
     for identity in identities:
         yield f"==> {identity}"
-        yield from jobs.log_of(identity, store).splitlines()[-num:]
+        yield from queue.log_of(identity, store).splitlines()[-num:]
 
 
-def cancel(identities: Sequence[str], store: Store) -> Iterator[str]:
+def cancel_stages(identities: Sequence[str], store: Store) -> Iterator[str]:
     """End the stages: Slurm's jobs by scancel, a local worker by a signal; a line for each."""
-    done = jobs.cancel(identities, store)
-    yield from (f"cancelled {identity}" for identity in done)
-    for identity in set(identities) - set(done):
+    cancelled = queue.cancel_jobs(identities, store)
+    yield from (f"cancelled {identity}" for identity in cancelled)
+    for identity in set(identities) - set(cancelled):
         owner = holder(store.root / identity)
         if owner and owner["host"] == socket.gethostname():
             os.kill(owner["pid"], signal.SIGTERM)

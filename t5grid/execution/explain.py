@@ -25,24 +25,28 @@ class Known:
 
     def identities(self, kind: str) -> list[str]:
         """Every stage of a kind."""
-        found = {identity for identity in self.planned if identity.startswith(f"{kind}/")}
+        identities = {identity for identity in self.planned if identity.startswith(f"{kind}/")}
         if kind not in ("", ".", ".."):
-            found |= {f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/config.yaml")}
-            found |= {f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/record.json")}
-            found |= {f"{kind}/{path.stem}" for path in (self.records / kind).glob("*.json")}
-        return sorted(found)
+            identities |= {
+                f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/config.yaml")
+            }
+            identities |= {
+                f"{kind}/{path.parent.name}" for path in (self.store.root / kind).glob("*/record.json")
+            }
+            identities |= {f"{kind}/{path.stem}" for path in (self.records / kind).glob("*.json")}
+        return sorted(identities)
 
     def named(self, part: str) -> str:
         """The one stage that `kind/part` is a part of. Raises Refused for none or several."""
         kind, _, name = part.partition("/")
-        found = [each for each in self.identities(kind) if name in each.partition("/")[2]]
-        if part in found:
+        matches = [identity for identity in self.identities(kind) if name in identity.partition("/")[2]]
+        if part in matches:
             return part
-        if len(found) != 1:
-            several = f"{len(found)} stages have it in their name: {', '.join(found[:5])}; say more of it"
+        if len(matches) != 1:
+            several = f"{len(matches)} stages have it in their name: {', '.join(matches[:5])}; say more of it"
             none = f"no stage in {self.store.root} or {self.records} has it in its name"
-            raise Refused(f"{part}: {several if found else none}")
-        return found[0]
+            raise Refused(f"{part}: {several if matches else none}")
+        return matches[0]
 
     def describe(self, identity: str) -> Description | None:
         """What a stage is; None of one that nobody knows."""
@@ -54,40 +58,40 @@ class Known:
         return read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
 
 
-def explain(a: str, b: str, known: Known) -> Iterator[str]:
+def explain_difference(a: str, b: str, known: Known) -> Iterator[str]:
     """Lines: what differs between two stages, first their own content, then their parents'."""
     if a == b:
         yield f"one and the same stage: {a}"
         return
     yield f"A: {a}"
     yield f"B: {b}"
-    found = list(_differences(a, b, known.describe, "  "))
-    yield from found or ["  nothing but the name: the same content under two labels"]
+    differences = list(_differences(a, b, known.describe, "  "))
+    yield from differences or ["  nothing but the name: the same content under two labels"]
 
 
 def _differences(a: str, b: str, describe: Callable[[str], Description | None], indent: str) -> Iterator[str]:
-    one, other = describe(a), describe(b)
-    if one is None or other is None:
-        yield f"{indent}of {a if one is None else b} nothing is known here"
+    left, right = describe(a), describe(b)
+    if left is None or right is None:
+        yield f"{indent}of {a if left is None else b} nothing is known here"
         return
     for key in ("kind", "version"):
-        if one[key] != other[key]:
-            yield f"{indent}{key}: {one[key]} | {other[key]}"
-    ours, theirs = (dict(_flat(in_stable_names(side["content"]))) for side in (one, other))
-    for key in dict.fromkeys([*ours, *theirs]):
-        if ours.get(key, LEFT_OUT) != theirs.get(key, LEFT_OUT):
-            yield f"{indent}{key}: {ours.get(key, LEFT_OUT)} | {theirs.get(key, LEFT_OUT)}"
-    yield from _of_parents(one["parents"], other["parents"], describe, indent)
+        if left[key] != right[key]:
+            yield f"{indent}{key}: {left[key]} | {right[key]}"
+    left_values, right_values = (dict(_flat(in_stable_names(side["content"]))) for side in (left, right))
+    for key in dict.fromkeys([*left_values, *right_values]):
+        if left_values.get(key, LEFT_OUT) != right_values.get(key, LEFT_OUT):
+            yield f"{indent}{key}: {left_values.get(key, LEFT_OUT)} | {right_values.get(key, LEFT_OUT)}"
+    yield from _of_parents(left["parents"], right["parents"], describe, indent)
 
 
 def _of_parents(
-    ours: list[str], theirs: list[str], describe: Callable[[str], Description | None], indent: str
+    left: list[str], right: list[str], describe: Callable[[str], Description | None], indent: str
 ) -> Iterator[str]:
     """Parents are compared kind by kind, in order."""
-    for kind in dict.fromkeys(each.partition("/")[0] for each in [*ours, *theirs]):
-        pair = [[each for each in some if each.startswith(f"{kind}/")] for some in (ours, theirs)]
+    for kind in dict.fromkeys(parent.partition("/")[0] for parent in [*left, *right]):
+        pair = [[parent for parent in parents if parent.startswith(f"{kind}/")] for parents in (left, right)]
         for i in range(max(map(len, pair))):
-            a, b = (some[i] if i < len(some) else None for some in pair)
+            a, b = (parents[i] if i < len(parents) else None for parents in pair)
             if a == b:
                 continue
             yield f"{indent}parent: {a or '(none)'} | {b or '(none)'}"

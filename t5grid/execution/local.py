@@ -22,7 +22,7 @@ from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import blocked
-from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, worker
+from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, run_worker
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
@@ -36,13 +36,13 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass
 class Outcome:
-    """What a sweep did: stages run now, found done, failed with their error, blocked by a failed parent.
+    """What a sweep did: stages run now, done before, failed with their error, blocked by a failed parent.
 
     An executor that does not wait has `submitted` the rest; one that stops at a failure has `left` it.
     """
 
     ran: list[Stage] = field(default_factory=list)
-    found: list[Stage] = field(default_factory=list)
+    done_before: list[Stage] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
     submitted: list[Stage] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Local:
         """Run every stage that is not done, parents first; a failed stage blocks its children only."""
         if runtime.num_nodes > 1:
             raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
-        outcome = Outcome(found=[stage for stage in stages if store.state(stage) == "done"])
+        outcome = Outcome(done_before=[stage for stage in stages if store.state(stage) == "done"])
         todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
         if todo:
             memory = self.memory * GB if self.memory else free_memory()
@@ -147,22 +147,22 @@ class _Run:
     def _start(self) -> _Worker:
         """A spawned worker that sees its share of the cores from its first import on."""
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
+        near_end, far_end = context.Pipe()
         before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.num_threads)))
-        arguments = (theirs, str(self.store.root), self.runtime, self.num_threads)
-        process = context.Process(target=worker, args=arguments, daemon=False)
+        arguments = (far_end, str(self.store.root), self.runtime, self.num_threads)
+        process = context.Process(target=run_worker, args=arguments, daemon=False)
         with blocked((signal.SIGINT,)):  # until the worker ignores it itself
             process.start()
-        theirs.close()
+        far_end.close()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        return _Worker(process, ours)
+        return _Worker(process, near_end)
 
     def to_the_end(self) -> None:
         """Hand out ready stages until none is left or can become ready."""
         total = sum(stage.work for stage in self.todo.values())
-        with Progress(len(self.outcome.found), len(self.todo), total) as progress:
+        with Progress(len(self.outcome.done_before), len(self.todo), total) as progress:
             try:
                 for _ in range(self.num_workers):
                     self.workers.append(self._start())
@@ -181,14 +181,14 @@ class _Run:
         return self.settings.on_failure == "stop" and bool(self.outcome.failed)
 
     def _busy(self) -> list[_Worker]:
-        return [each for each in self.workers if each.stage is not None]
+        return [worker for worker in self.workers if worker.stage is not None]
 
     def _waiting_for_others(self) -> bool:
         """Whether somebody else runs a stage this graph needs; it is looked at again after a while."""
         return bool(self.held)
 
     def _running(self) -> list[tuple[Stage, dict[str, Any]]]:
-        return [(each.stage, self.store.status(each.stage)) for each in self._busy() if each.stage]
+        return [(worker.stage, self.store.status(worker.stage)) for worker in self._busy() if worker.stage]
 
     def _ready(self) -> list[Stage]:
         """Stages whose parents are done, costliest first; children of failures are blocked on the way."""
@@ -203,7 +203,7 @@ class _Run:
         now = time.monotonic()
         for identity in [identity for identity, until in self.held.items() if until < now]:
             del self.held[identity]
-        taken = {each.stage.identity for each in self._busy() if each.stage}
+        taken = {worker.stage.identity for worker in self._busy() if worker.stage}
         ready = [
             stage
             for identity, stage in self.todo.items()
@@ -214,31 +214,31 @@ class _Run:
 
     def _hand_out(self) -> None:
         ready = self._ready()
-        for each in self.workers:
-            if each.stage is None and ready:
-                each.stage = self.todo.pop(ready.pop(0).identity)
-                self._send(each)
+        for worker in self.workers:
+            if worker.stage is None and ready:
+                worker.stage = self.todo.pop(ready.pop(0).identity)
+                self._send(worker)
 
-    def _send(self, each: _Worker) -> None:
+    def _send(self, worker: _Worker) -> None:
         """Give a worker its stage; one that vanished while it was idle is replaced."""
         try:
-            each.connection.send(each.stage)
+            worker.connection.send(worker.stage)
         except OSError:
             fresh = self._start()
-            each.process, each.connection = fresh.process, fresh.connection
-            each.connection.send(each.stage)
+            worker.process, worker.connection = fresh.process, fresh.connection
+            worker.connection.send(worker.stage)
 
     def _collect(self, progress: Progress) -> None:
-        busy = {each.connection: each for each in self._busy()}
+        busy = {worker.connection: worker for worker in self._busy()}
         for connection in wait(list(busy), timeout=POLL) if busy else self._pause():
-            each = busy[connection]  # type: ignore[index]
-            stage, each.stage = each.stage, None
+            worker = busy[connection]  # type: ignore[index]
+            stage, worker.stage = worker.stage, None
             assert stage is not None
             try:
-                result = each.connection.recv()
-                self._replace_if_large(each)
+                result = worker.connection.recv()
+                self._replace_if_large(worker)
             except (EOFError, OSError):
-                result = self._bury(stage, each)
+                result = self._bury(stage, worker)
             self._note(stage, result, progress)
 
     def _pause(self) -> list[Any]:
@@ -250,7 +250,7 @@ class _Run:
             self.todo[stage.identity] = stage
             self.held[stage.identity] = time.monotonic() + 4 * POLL
         elif result in (DONE, FOUND):
-            (self.outcome.ran if result == DONE else self.outcome.found).append(stage)
+            (self.outcome.ran if result == DONE else self.outcome.done_before).append(stage)
             progress.finished(stage)
         else:
             self.failures[stage.identity] += 1
@@ -261,13 +261,13 @@ class _Run:
             else:
                 self.outcome.failed[stage.identity] = result.reason
 
-    def _replace_if_large(self, each: _Worker) -> None:
-        if memory_of(each.process.pid) > self.share:
-            each.connection.close()
-            each.process.join(PATIENCE)
-            each.process.kill()
+    def _replace_if_large(self, worker: _Worker) -> None:
+        if memory_of(worker.process.pid) > self.share:
+            worker.connection.close()
+            worker.process.join(PATIENCE)
+            worker.process.kill()
             fresh = self._start()
-            each.process, each.connection = fresh.process, fresh.connection
+            worker.process, worker.connection = fresh.process, fresh.connection
 
     def _bury(self, stage: Stage, dead: _Worker) -> Result:
         """A worker that vanished fails its stage, unless that was just done, and is replaced."""
@@ -283,9 +283,9 @@ class _Run:
 
     def _stop(self) -> None:
         """Close the connections: idle workers return, busy ones end at once, a deaf one is killed."""
-        for each in self.workers:
-            each.connection.close()
-        for each in self.workers:
-            each.process.join(PATIENCE)
-            each.process.kill()
-            each.process.join()
+        for worker in self.workers:
+            worker.connection.close()
+        for worker in self.workers:
+            worker.process.join(PATIENCE)
+            worker.process.kill()
+            worker.process.join()

@@ -75,23 +75,23 @@ def locks(folder: Path) -> dict[int, Path]:
 
 def _take(folder: Path) -> Path | None:
     """Create the lock numbered after a dead owner's; None if somebody alive holds it or was quicker."""
-    found = locks(folder)
-    if any(map(lock_is_alive, found.values())):
+    existing = locks(folder)
+    if any(map(lock_is_alive, existing.values())):
         return None
-    mine = folder / f"lock.{max(found, default=0) + 1}"
+    path = folder / f"lock.{max(existing, default=0) + 1}"
     try:
-        handle = os.open(mine, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return None
     try:
         with os.fdopen(handle, "w") as file:
             json.dump({"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}, file)
     except OSError:  # a full disk
-        mine.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    for dead in found.values():
+    for dead in existing.values():
         dead.unlink(missing_ok=True)
-    return mine
+    return path
 
 
 def _beat(path: Path, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""another store -> this one: brings in what another machine did; what disagrees is shown, never overwritten.
+"""another store -> this one: what disagrees is shown, never overwritten.
 
     OTHER/<kind>/<name>-<hash>/record.json    a store: the stage's files come too: others go on from it
     OTHER/<kind>/<name>-<hash>.json           kept records, as in results/records: they join the kept ones
@@ -41,38 +41,38 @@ class Merged:
     detail: str = ""
 
 
-def merge(other: Path, store: Store, records: Path) -> Iterator[Merged]:
+def merge_store(source: Path, store: Store, records: Path) -> Iterator[Merged]:
     """Bring in every finished stage of `other`. Raises Refused where there is none."""
-    found = sorted([*other.glob("*/*/record.json"), *other.glob("*/*.json")])
-    if not found:
-        raise Refused(f"{other}: no records; a store (runs/) or kept records (results/records/) is needed")
-    for path in found:
+    paths = sorted([*source.glob("*/*/record.json"), *source.glob("*/*.json")])
+    if not paths:
+        raise Refused(f"{source}: no records; a store (runs/) or kept records (results/records/) is needed")
+    for path in paths:
         is_stage = path.name == "record.json"
         identity = (
             f"{path.parent.parent.name}/{path.parent.name}" if is_stage else f"{path.parent.name}/{path.stem}"
         )
-        theirs = read_json(path)
-        below = [path, *(each for each in path.parents if other in each.parents)]
-        if reason := _distrust(identity, theirs, any(each.is_symlink() for each in below)):
+        foreign = read_json(path)
+        below = [path, *(folder for folder in path.parents if source in folder.parents)]
+        if reason := _distrust(identity, foreign, any(place.is_symlink() for place in below)):
             yield Merged(identity, "refused", reason)
             continue
-        assert theirs is not None
-        ours = read_json(store.root / identity / "record.json") or read_json(records / f"{identity}.json")
-        if ours is not None and (detail := disagreement(ours, theirs)):
+        assert foreign is not None
+        local = read_json(store.root / identity / "record.json") or read_json(records / f"{identity}.json")
+        if local is not None and (detail := disagreement(local, foreign)):
             yield Merged(identity, "conflict", detail)
         elif is_stage:
             yield _take_stage(path.parent, identity, store)
         else:
-            yield _take_record(path, identity, ours, records)
+            yield _take_record(path, identity, local, records)
 
 
-def disagreement(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+def disagreement(local: dict[str, Any], foreign: dict[str, Any]) -> str:
     """The values that differ in two records of a stage, apart from when and by what it was made."""
-    keys = [key for key in dict.fromkeys([*ours, *theirs]) if key not in MADE]
+    keys = [key for key in dict.fromkeys([*local, *foreign]) if key not in MADE]
     return "; ".join(
-        f"{key}: {_short(ours.get(key))} here, {_short(theirs.get(key))} there"
+        f"{key}: {_short(local.get(key))} here, {_short(foreign.get(key))} there"
         for key in keys
-        if ours.get(key) != theirs.get(key)
+        if local.get(key) != foreign.get(key)
     )
 
 
@@ -94,8 +94,8 @@ def _distrust(identity: str, record: dict[str, Any] | None, is_link: bool) -> st
 def _take_stage(source: Path, identity: str, store: Store) -> Merged:
     """All files of a stage, its record last; what an unfinished run left here makes way."""
     target = store.root / identity
-    with locked(target) as mine:
-        if not mine:
+    with locked(target) as is_held:
+        if not is_held:
             return Merged(identity, "held", "it runs here")
         if (target / "record.json").exists():
             return Merged(identity, "same")
@@ -109,9 +109,9 @@ def _take_stage(source: Path, identity: str, store: Store) -> Merged:
     return Merged(identity, "taken")
 
 
-def _take_record(path: Path, identity: str, ours: dict[str, Any] | None, records: Path) -> Merged:
+def _take_record(path: Path, identity: str, local: dict[str, Any] | None, records: Path) -> Merged:
     """A kept record and its curve."""
-    if ours is not None:
+    if local is not None:
         return Merged(identity, "same")
     curve = path.with_suffix(".csv")
     if curve.is_file() and not curve.is_symlink():

@@ -1,4 +1,4 @@
-"""graph -> what it would cost: stages by kind, distinct, shared, done, to run; what those to run would take.
+"""graph -> what it would cost: stages distinct, shared, done, to run; hours, memory.
 
 Nothing needs to have run: batches are taken to be full of tokens, and answers as long as they may get. The
 vocabulary and the encoding of a corpus are counted as stages only.
@@ -55,7 +55,7 @@ class Costs:
         return max(until.values(), default=0.0)
 
 
-def lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[str]:
+def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> list[str]:
     """The plan as text: a table by kind of stage, and sentences on what it assumes and comes to."""
     costs = Costs(grids, stages, store)
     todo = {stage.identity for stage in costs.todo}
@@ -91,22 +91,22 @@ def _row(kind: str, counts: Sequence[str], costs: Sequence[str]) -> str:
 def _of_kind(distinct: list[Stage], left: list[Stage], costs: Costs) -> Sequence[str]:
     """What a kind of stage takes: the largest model and memory of all, and the sums of those to run."""
     every, to_run = costs.of(distinct), costs.of(left)
-    if not any(each.parameters for each in every):
+    if not any(cost.parameters for cost in every):
         return "–" * len(COSTS)
     return (
-        number(max(each.parameters for each in every)),
-        number(sum(each.flops.total for each in to_run)),
-        number(sum(each.tokens for each in to_run)),
-        size(max(each.memory for each in every)),
+        number(max(cost.parameters for cost in every)),
+        number(sum(cost.flops.total for cost in to_run)),
+        number(sum(cost.tokens for cost in to_run)),
+        size(max(cost.memory for cost in every)),
         hours(sum(map(costs.hours, left))),
-        size(sum(each.disk for each in to_run)),
+        size(sum(cost.disk for cost in to_run)),
     )
 
 
 def _saving(kind: str, distinct: list[Stage], asked: Counter[str], costs: Costs) -> str:
     """What sharing spares of a kind; empty if nothing."""
     whole = sum(asked[stage.identity] * costs.estimates[stage.identity].flops.total for stage in distinct)
-    once = sum(each.flops.total for each in costs.of(distinct))
+    once = sum(cost.flops.total for cost in costs.of(distinct))
     if whole == once:
         return ""
     share = f"{1 - once / whole:.0%} of the {kind} stages' operations"
@@ -115,7 +115,7 @@ def _saving(kind: str, distinct: list[Stage], asked: Counter[str], costs: Costs)
 
 def _sentences(costs: Costs) -> list[str]:
     """What the stages to run come to, and the speed that is taken for granted."""
-    total = sum((each.flops for each in costs.of(costs.todo)), Flops())
+    total = sum((cost.flops for cost in costs.of(costs.todo)), Flops())
     every, longest = sum(map(costs.hours, costs.todo)), costs.chain()
     wall = max(longest, every / max(costs.num_parallel, 1))
     speed = f"{number(costs.speed.flops)} FLOP/s a device ({costs.speed.source})"

@@ -1,4 +1,4 @@
-"""what a sweep shows while it runs: stages done of all; for each running one step, loss, speed, time left."""
+"""running sweep -> one line: stages done of all; step, loss, speed, time left."""
 
 import sys
 import time
@@ -24,8 +24,8 @@ def clock(seconds: float) -> str:
 class Progress:
     """A live display on a terminal, plain lines elsewhere; written to standard error."""
 
-    def __init__(self, num_found: int, num_stages: int, total_work: float) -> None:
-        self.num_found, self.num_stages, self.total_work = num_found, num_stages, total_work
+    def __init__(self, num_done_before: int, num_stages: int, total_work: float) -> None:
+        self.num_done_before, self.num_stages, self.total_work = num_done_before, num_stages, total_work
         self.done_work, self.num_done = 0.0, 0
         self.started = time.monotonic()
         self.last_line = self.started
@@ -57,7 +57,7 @@ class Progress:
             self.live.update(Group(Text(head, style="bold"), self._table(running)))
         elif time.monotonic() - self.last_line > PLAIN_EVERY:
             self.last_line = time.monotonic()
-            stages = "; ".join(f"{stage.identity} {line(status)}".strip() for stage, status in running)
+            stages = "; ".join(f"{stage.identity} {status_line(status)}".strip() for stage, status in running)
             print(f"{head} | {stages}", file=sys.stderr, flush=True)
 
     def _head(self, running: list[tuple[Stage, dict[str, Any]]], num_failed: int, num_blocked: int) -> str:
@@ -66,15 +66,15 @@ class Progress:
         share = (self.done_work + part) / max(self.total_work, 1e-9)
         left = f", about {clock(spent / share - spent)} left" if 0.01 < share <= 1 and spent > 10 else ""
         bad = f", {num_failed} failed, {num_blocked} blocked" if num_failed else ""
-        found = f" (+ {self.num_found} done before)" if self.num_found else ""
-        stages = f"{self.num_done} of {self.num_stages} stages{found}{bad}"
+        before = f" (+ {self.num_done_before} done before)" if self.num_done_before else ""
+        stages = f"{self.num_done} of {self.num_stages} stages{before}{bad}"
         return f"{stages}, {share:.0%}, {clock(spent)} so far{left}"
 
     def _table(self, running: list[tuple[Stage, dict[str, Any]]]) -> Table:
         table = Table.grid(padding=(0, 2))
         for stage, status in running:
             bar = "━" * round(20 * fraction(status))
-            table.add_row(stage.identity, Text(f"{bar:╌<20}", style="cyan"), line(status))
+            table.add_row(stage.identity, Text(f"{bar:╌<20}", style="cyan"), status_line(status))
         return table
 
 
@@ -83,7 +83,7 @@ def fraction(status: dict[str, Any]) -> float:
     return status["step"] / max(status["num_steps"], 1) if "num_steps" in status else 0.0
 
 
-def line(status: dict[str, Any]) -> str:
+def status_line(status: dict[str, Any]) -> str:
     """A running stage's status in words."""
     if "num_steps" not in status:
         return ""

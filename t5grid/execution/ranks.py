@@ -1,4 +1,4 @@
-"""stage -> ranks: the processes, one a device, that train a stage together on one node or several.
+"""stage -> ranks: the processes, one a device, that train a stage together.
 
 The process that holds the stage's lock starts those of its node and ends them when it ends; each runs the
 stage, and the leading rank's result is the stage's.
@@ -51,7 +51,7 @@ class RankError(Exception):
     """A rank's own error, in one line."""
 
 
-def run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node) -> dict[str, Any]:
+def run_ranks(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node) -> dict[str, Any]:
     """Run a stage on the devices of this node; its result. Raises RankError if a rank fails or is killed."""
     if node.port is None:
         node = Node(node.number, node.address, _free_port())
@@ -73,7 +73,7 @@ def _results(ranks: list[tuple[BaseProcess, Connection]]) -> list[dict[str, Any]
     results: dict[int, dict[str, Any]] = {}
     connections = {connection: i for i, (_, connection) in enumerate(ranks)}
     while len(results) < len(ranks):
-        ready: list[Any] = wait([each for each, i in connections.items() if i not in results])
+        ready: list[Any] = wait([connection for connection, i in connections.items() if i not in results])
         for connection in ready:
             i = connections[connection]
             try:
@@ -88,12 +88,12 @@ def _results(ranks: list[tuple[BaseProcess, Connection]]) -> list[dict[str, Any]
 
 def _start(environment: dict[str, str], arguments: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_rank, args=(theirs, *arguments), daemon=False)
+    near_end, far_end = context.Pipe()
+    process = context.Process(target=_rank, args=(far_end, *arguments), daemon=False)
     with _environment(environment), blocked(IGNORED):  # until the rank ignores them itself
         process.start()
-    theirs.close()
-    return process, ours
+    far_end.close()
+    return process, near_end
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
 
 def _rank(connection: Connection, stage: Stage, root: str, runtime: Runtime, num_threads: int) -> None:
     """One rank: the stage's result and no error, or an error, through the connection."""
-    for each in IGNORED:
-        signal.signal(each, signal.SIG_IGN)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     store = Store(root)
     context = Context(store.folder, runtime, num_threads, lambda progress: store.report(stage, progress))
@@ -131,11 +131,11 @@ def _rank(connection: Connection, stage: Stage, root: str, runtime: Runtime, num
             answer = (stage.run(context), None)
         except Exception as error:
             traceback.print_exc()
-            answer = ({}, one_line(error))
+            answer = ({}, error_line(error))
     connection.send(answer)
 
 
-def one_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """An error in a line: the message of what is refused, with its type of anything else."""
     text = " ".join(str(error).split())
     return text if isinstance(error, Refused | RankError) and text else f"{type(error).__name__}: {text}"

@@ -19,7 +19,7 @@ from t5grid.config.schema import Runtime
 from t5grid.execution import ranks
 from t5grid.execution.die_with_parent import watching
 from t5grid.execution.provenance import provenance
-from t5grid.execution.ranks import Node, one_line
+from t5grid.execution.ranks import Node, error_line
 from t5grid.execution.store import Store
 from t5grid.files import FULL, is_full
 from t5grid.stages.stage import Context, Stage
@@ -41,14 +41,14 @@ def work_on(
 ) -> Result:
     """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else."""
     try:
-        with store.lock(stage) as mine:
-            if not mine:
+        with store.lock(stage) as is_held:
+            if not is_held:
                 return HELD
             if store.record(stage) is not None:
                 return FOUND
             return _run(stage, store, runtime, num_threads, node)
     except OSError as error:  # neither a record nor a failure can be written
-        return replace(FAILED, reason=_said(error))
+        return replace(FAILED, reason=_reason(error))
 
 
 def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None) -> Result:
@@ -59,20 +59,20 @@ def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: N
         store.begin(stage)
         with _output_to(store.folder(stage) / "log.txt"):
             if several_ranks(stage, runtime):
-                result = ranks.run(stage, store, runtime, num_threads, node or Node())
+                result = ranks.run_ranks(stage, store, runtime, num_threads, node or Node())
             else:
                 result = stage.run(context)
         seconds = {"wall_seconds": round(time.time() - started, 2)}
         store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
     except Exception as error:
-        store.fail(stage, _said(error), traceback.format_exc())
-        return replace(FAILED, reason=_said(error))
+        store.fail(stage, _reason(error), traceback.format_exc())
+        return replace(FAILED, reason=_reason(error))
     return DONE
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """An error in a line; what to do where the disk is full."""
-    return FULL if is_full(error) else one_line(error)
+    return FULL if is_full(error) else error_line(error)
 
 
 def several_ranks(stage: Stage, runtime: Runtime) -> bool:
@@ -100,7 +100,7 @@ def _output_to(path: Path) -> Iterator[None]:
                 os.close(source)
 
 
-def worker(connection: Connection, root: str, runtime: Runtime, num_threads: int) -> None:
+def run_worker(connection: Connection, root: str, runtime: Runtime, num_threads: int) -> None:
     """A long-lived worker process: takes stages from the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

@@ -1,4 +1,4 @@
-"""machine + finished records -> operations a second of one stage: stated, recorded or tried out."""
+"""machine + finished records -> operations a second: stated, recorded or tried out."""
 
 import os
 import time
@@ -34,8 +34,10 @@ def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: 
     if runtime.peak_tflops:
         flops = runtime.peak_tflops * 1e12 * runtime.mfu
         return Speed(flops, f"{runtime.mfu:.0%} of runtime.peak_tflops={runtime.peak_tflops:g}")
-    found = [record for record in _recorded(store) if _is_alike(record, runtime)]
-    alike = [record for record in found if _values(record["config"]["size"]) == _values(size)] or found
+    comparable = [record for record in _recorded(store) if _is_alike(record, runtime)]
+    alike = [
+        record for record in comparable if _values(record["config"]["size"]) == _values(size)
+    ] or comparable
     if alike:
         flops = sum(record["flops"] for record in alike) / sum(record["seconds"] for record in alike)
         return Speed(flops, f"as recorded of {len(alike)} stages here")

@@ -1,0 +1,1 @@
+"""experiment files -> cells -> graph of stages."""

@@ -1,4 +1,4 @@
-"""cell -> several trained models that are scored as one (paper, section 3.6; Table 13)."""
+"""cell -> several trained models scored as one (paper, section 3.6; Table 13)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -27,8 +27,8 @@ class Ensemble:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
         first = cell.seed * self.num_members
         cells = [cell.with_seed((first + i) % LARGEST_SEED) for i in range(self.num_members)]
-        members = [self._member(each, cells[0]) for each in cells]
-        return {key: _together(cell, [each[key] for each in members]) for key in members[0]}
+        members = [self._member(seeded, cells[0]) for seeded in cells]
+        return {key: _together(cell, [member[key] for member in members]) for key in members[0]}
 
     def _member(self, cell: Cell, first: Cell) -> dict[str, Stage]:
         """The evaluate stages that one member would have alone."""

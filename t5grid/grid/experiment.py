@@ -1,4 +1,4 @@
-"""experiments/NAME.yaml -> Experiment: one table of the study as ordered rows of Hydra overrides."""
+"""experiments/NAME.yaml -> Experiment: a table of the study as rows of overrides."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from t5grid.config.build import build
 from t5grid.files import read_yaml
-from t5grid.grid.published import PaperReference, paper_row
+from t5grid.grid.published import STUDY, PaperReference, paper_folder, paper_row
 from t5grid.refused import Refused
 
 
@@ -41,19 +41,20 @@ class Experiment:
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
         relative: true                            # optional: each score's gain over the starred row's, too
         x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
+        published: bert                           # optional: the paper that ours stands beside, if not t5
         rows:                                     # in printed order; the key is the row's name everywhere
           rate_10:
             title: 10%
             overrides: [objective.rate=0.1]           # Hydra grammar, on top of the baseline
-            paper: {table: table06, row: 10%}     # null: the paper has no such row
+            paper: {table: table06, row: 10%}     # null: it has no such row; `of: bert`: another paper
             note: Printed under the table.        # optional
             x: 10                                 # optional: where the row stands in a figure over x_title
             series: with pre-training             # optional: the line it belongs to there
           rate_15: {title: 15%, overrides: [], starred: true, paper: {table: table06, row: 15%}}
 
-    Exactly one row is starred: the baseline, which is `conf/config.yaml` (with what is `common`) and so
-    overrides nothing. Rows with equal overrides, here or in another file, share their stages. `name` is the
-    file's stem.
+    Exactly one row is starred: the baseline, which is `conf/config.yaml` with what is `common` and what the
+    row overrides. Rows with equal overrides, here or in another file, share their stages. All published rows
+    are of one paper, the experiment's. `name` is the file's stem.
     """
 
     title: str
@@ -68,7 +69,18 @@ class Experiment:
     show: dict[str, str] = field(default_factory=dict)
     x_title: str = ""
     x_log: bool = False
+    published: str = ""
     name: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Find the one paper, and say it in every row. Raises Refused for a row beside another."""
+        beside = {key: row.paper.of for key, row in self.rows.items() if row.paper and row.paper.of}
+        self.published = self.published or next(iter(beside.values()), STUDY)
+        for key, of in beside.items():
+            if of != self.published:
+                raise Refused(f"rows.{key}.paper.of={of}: the experiment stands beside {self.published}")
+        for row in self.rows.values():
+            row.paper = replace(row.paper, of=self.published) if row.paper else None
 
     @property
     def starred(self) -> str:
@@ -82,10 +94,6 @@ def _problem(experiment: Experiment) -> str:
     starred = [key for key, row in rows.items() if row.starred]
     if len(starred) != 1:
         return f"rows: exactly one must be starred (the baseline), got {starred or 'none'}"
-    if changed := rows[starred[0]].overrides:
-        return (
-            f"rows.{starred[0]}.overrides: the starred row is the baseline, nothing overridden, got {changed}"
-        )
     for what, values in (("title", [row.title for row in rows.values()]), ("overrides", _sets(rows))):
         value, count = Counter(values).most_common(1)[0]
         if count > 1:
@@ -98,7 +106,7 @@ def _sets(rows: dict[str, RowSpec]) -> list[str]:
 
 
 def load_experiment(path: Path | str) -> Experiment:
-    """Read and check one experiment file; `ValueError` of one line names the file and the wrong key."""
+    """Read and check one experiment file; Refused of one line names the file and the wrong key."""
     path = Path(path)
     plain = read_yaml(path)
     try:
@@ -110,13 +118,16 @@ def load_experiment(path: Path | str) -> Experiment:
     experiment.common = list(experiment.common)
     if problem := _problem(experiment):
         raise Refused(f"{path}: {problem}")
-    for key, row in experiment.rows.items():
-        _check_reference(path, key, row.paper)
+    _check_references(path, experiment)
     return replace(experiment, name=path.stem)
 
 
-def _check_reference(path: Path, key: str, reference: PaperReference | None) -> None:
+def _check_references(path: Path, experiment: Experiment) -> None:
+    where = "published"
     try:
-        _ = reference and paper_row(reference)
+        paper_folder(experiment.published)
+        for key, row in experiment.rows.items():
+            where = f"rows.{key}.paper"
+            _ = row.paper and paper_row(row.paper)
     except Refused as error:
-        raise Refused(f"{path}: rows.{key}.paper: {error}") from error
+        raise Refused(f"{path}: {where}: {error}") from error

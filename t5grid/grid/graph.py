@@ -1,9 +1,9 @@
-"""experiment files + overrides -> cells -> one graph of stages; equal ones merge, all valid or none runs."""
+"""experiments + overrides -> cells -> one graph of stages; all valid or none runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from t5grid.config.build import check_type
 from t5grid.config.compose import data_folder
@@ -11,6 +11,7 @@ from t5grid.config.rules import FileName
 from t5grid.config.schema import Cell, Cells
 from t5grid.grid.experiment import Experiment, load_experiment
 from t5grid.grid.model_facts import check_names
+from t5grid.grid.published import mirrored
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 
@@ -65,14 +66,34 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             cell = loader.load([*experiment.common, *overrides, *row.overrides])
             count = cell.budget.num_baseline_seeds if row.starred else cell.budget.num_seeds
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
-            rows[key] = [(each, each.strategy.stages(each)) for each in cells]
+            rows[key] = [(seeded, seeded.strategy.stages(seeded)) for seeded in cells]
         except Refused as error:
             raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
     assert baseline is not None
+    _check_columns(name, rows, baseline)
+    _check_mirrors(name, experiment, baseline)
     science = [word for word in overrides if word.split(".")[0].split("=")[0] not in MACHINE]
     experiment = replace(experiment, command=" ".join([experiment.command, *science]))
     return Grid(experiment, baseline, rows)
+
+
+def _check_columns(name: str, rows: Mapping[str, list[tuple[Cell, Any]]], baseline: Cell) -> None:
+    """Refuse a row with other columns than the starred one has."""
+    wanted = list(baseline.suite.chosen())
+    for key, ((cell, _), *_) in rows.items():
+        if (columns := list(cell.suite.chosen())) != wanted:
+            told = f"its columns are {', '.join(columns)}, those of the starred row {', '.join(wanted)}"
+            raise Refused(f"experiments/{name}.yaml, row {key}: {told}")
+
+
+def _check_mirrors(name: str, experiment: Experiment, baseline: Cell) -> None:
+    """Refuse a column that mirrors what no paper has."""
+    for key, column in baseline.suite.chosen().items():
+        try:
+            mirrored(column.mirrors, experiment.published)
+        except Refused as error:
+            raise Refused(f"experiments/{name}.yaml: suite.columns.{key}.mirrors: {error}") from None
 
 
 def merged(grids: Sequence[Grid]) -> list[Stage]:

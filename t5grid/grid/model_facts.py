@@ -1,4 +1,4 @@
-"""cell -> facts that a table can show beside its scores; no torch, nothing needs to have run."""
+"""cell -> facts a table can show beside its scores; no torch, no run needed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""`strategy.pretrained=DIR` -> the stage whose weights take the place of pre-training."""
+"""`strategy.pretrained=DIR` -> the stage whose weights replace pre-training."""
 
 from pathlib import Path
 
@@ -30,14 +30,18 @@ def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
 
 
 def _check_model(cell: Cell, trained: TrainedModel) -> None:
-    theirs, ours = (build(each["architecture"], "architecture") for each in (trained.config, cell.config))
-    if theirs != ours:
-        raise Refused(f"architecture: {theirs} was trained, the cell has {ours}")
-    ours = measures(cell.size)
+    given, wanted = (
+        build(config["architecture"], "architecture") for config in (trained.config, cell.config)
+    )
+    if given != wanted:
+        raise Refused(f"architecture: {given} was trained, the cell has {wanted}")
+    size = measures(cell.size)
     for key, value in measures(build(trained.config["size"], "size")).items():
-        if ours[key] != value:
-            told = f"{value} was trained, the cell has {ours[key]}; write size.{key}={str(value).lower()}"
-            raise Refused(f"size.{key}: {told}")
+        if size[key] != value:
+            difference = (
+                f"{value} was trained, the cell has {size[key]}; write size.{key}={str(value).lower()}"
+            )
+            raise Refused(f"size.{key}: {difference}")
 
 
 def _check_vocabulary(cell: Cell, trained: TrainedModel, vocabulary: Stage) -> None:

@@ -103,10 +103,10 @@ class LeaveOneOut:
         schedule = cell.config["budget"]["finetune"]["schedule"]
         stages: dict[str, Stage] = {}
         for key in columns:
-            others = {name: column for name, column in columns.items() if name != key}
+            remaining = {name: column for name, column in columns.items() if name != key}
             num_steps = cell.budget.pretrain.num_steps
             trained = multitask_stage(
-                cell, vocabulary, others, self.unsupervised, num_steps, name=f"without_{key}"
+                cell, vocabulary, remaining, self.unsupervised, num_steps, name=f"without_{key}"
             )
             stages |= column_stages(cell, vocabulary, (trained,), schedule, [key])
         return stages

@@ -1,0 +1,1 @@
+"""batch -> logits -> answers; size -> parameters and operations."""

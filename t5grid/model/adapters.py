@@ -1,4 +1,4 @@
-"""model with its starting weights -> the same with a fine-tuning method's own parameters."""
+"""model with its starting weights -> the same with a fine-tuning method's parameters."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""size + vocabulary size -> model, its number of parameters and of operations; only `build` imports torch.
+"""size + vocabulary size -> model, parameters, operations; torch in `build` only.
 
 Five architectures (paper, section 3.2) from one Transformer. What the paper calls P and M, the parameters of
 one stack and the operations of the baseline, leaves out the id table, cross-attention and softmax;

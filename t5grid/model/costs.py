@@ -1,4 +1,4 @@
-"""size + batch shape -> matrix products -> operations forward and back, elements kept; no torch.
+"""size + batch shape -> matrix products -> operations, elements kept; no torch.
 
 An architecture lists the products of its forward pass in order. What the backward pass costs follows by the
 rule of automatic differentiation, under any set of trained parameters: a product is repeated once for each

@@ -1,4 +1,4 @@
-"""joined rows of ids -> logits: the language model and the prefix LM of the study, one stack for both.
+"""joined rows of ids -> logits: the language model and the prefix LM, one stack.
 
 A pair is one row `inputs EOS targets EOS`, read one position later with 0 in front; what tells the two models
 apart is a mask (paper, section 3.2.1).
@@ -55,7 +55,7 @@ class PromptState:
     mask: Float[Tensor, "rows 1 1 room"]
     first: Float[Tensor, "rows vocab"] | None
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         blocks = [block.select(rows) for block in self.blocks]
         first = None if self.first is None else self.first[rows]
         return type(self)(blocks, self.mask[rows], first)

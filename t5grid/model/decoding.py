@@ -1,4 +1,4 @@
-"""model + inputs -> predicted ids: greedy as in the study (section 3.1.2), beam search as in its final runs.
+"""model + inputs -> predicted ids: greedy (section 3.1.2), beams as in the final runs.
 
 Predictions are rows of ids that end with EOS (1) and are filled up with 0; the start id 0 is not part of
 them.
@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-EOS = 1
+from t5grid.data.special_ids import EOS
+
 WORST = -1e7  # log probability and score of a beam that does not exist
 
 # ids [rows] and a state -> log probabilities of the next id [rows, vocab] and the new state
@@ -142,7 +143,7 @@ def _with_ended(finished: Beams, extended: Beams, position: int, penalty: float)
     return Beams(best.ids * best.exist()[..., None], best.scores)
 
 
-def _is_settled(finished: Beams, reachable: Float[Tensor, "rows"]) -> bool:
+def _is_settled(finished: Beams, reachable: Float[Tensor, " rows"]) -> bool:
     """Whether every row's worst finished sequence beats what its alive beams can still reach."""
     exist = finished.exist()
     worst = (finished.scores * exist).amin(dim=1)
@@ -162,7 +163,7 @@ def beam_decode(
     with torch.inference_mode():
         state = model.start_decoding(batch, limit)
         rows = torch.arange(len(inputs), device=inputs.device).repeat_interleave(num_beams)
-        found, _ = beam_search(
+        sequences, _ = beam_search(
             step, state.select(rows), len(inputs), limit, num_beams, alpha, device=inputs.device
         )
-    return found[:, 0]
+    return sequences[:, 0]

@@ -1,4 +1,4 @@
-"""models -> one model for decoding: their logits are averaged before the softmax (paper, section 3.6)."""
+"""models -> one model for decoding: logits averaged before the softmax (section 3.6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class EnsembleState:
 
     states: list[Any]
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         return type(self)([state.select(rows) for state in self.states])
 
 
@@ -37,7 +37,9 @@ class Ensemble(TextToText):
     ) -> Float[Tensor, "rows vocab"]:
         """The mean of the members' logits of the id after `tokens`."""
         pairs = zip(self.members, state.states, strict=True)
-        return torch.stack([member.decode_step(tokens, each) for member, each in pairs]).mean(dim=0)
+        return torch.stack([member.decode_step(tokens, member_state) for member, member_state in pairs]).mean(
+            dim=0
+        )
 
 
 def as_one(members: list[TextToText]) -> TextToText:

@@ -1,4 +1,4 @@
-"""Hugging Face T5 folder <-> size and named weights: config.json and safetensors, whole or in shards.
+"""Hugging Face T5 folder <-> size and named weights: config.json and safetensors.
 
 Their T5 and T5 v1.1 are our encoder-decoder: the same numbers under other names, the position table
 transposed. Everything is checked before a weight is read, each complaint one line. Pickled checkpoints are
@@ -249,8 +249,8 @@ def _header(path: Path) -> dict[str, Entry]:
             text, available = file.read(min(length, LONGEST_HEADER)), path.stat().st_size
         header = json.loads(text)
         header.pop("__metadata__", None)
-        entries = {name: Entry(path, each["dtype"], tuple(each["shape"])) for name, each in header.items()}
-        ends = sorted((8 + length + each["data_offsets"][1], name) for name, each in header.items())
+        entries = {name: Entry(path, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+        ends = sorted((8 + length + entry["data_offsets"][1], name) for name, entry in header.items())
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):

@@ -1,4 +1,4 @@
-"""hidden states -> hidden states: the pieces every Transformer of the study is made of.
+"""hidden states -> hidden states: the pieces of every Transformer of the study.
 
 Norm, relative position bias, attention, feed-forward and dropout as section 2.1 of the paper describes them
 and the authors' code computes them. No layer has an additive parameter; matrices map the last dimension.
@@ -164,7 +164,7 @@ class KeyValues:
         self.length = end
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         """The same for other rows: a subset, or a repetition."""
         return type(self)(self.keys[rows], self.values[rows], self.length)
 

@@ -1,4 +1,4 @@
-"""logits + targets -> loss: maximum likelihood as the study trained (paper, section 3.1.2)."""
+"""logits + targets -> loss: maximum likelihood as the study trained (section 3.1.2)."""
 
 from typing import Any
 

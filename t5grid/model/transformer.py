@@ -1,4 +1,4 @@
-"""batch of ids -> logits: the encoder-decoder of the study, and the stack other architectures reuse.
+"""batch of ids -> logits: the encoder-decoder, and the stack other architectures reuse.
 
 A batch is a dict of id tensors in which 0 is padding. What a position may see is a mask that the model
 builds once a batch and adds to the position bias; a stack knows nothing of architectures.
@@ -61,7 +61,7 @@ class BlockMemory:
     own: KeyValues
     encoded: tuple[Tensor, Tensor] | None
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         encoded = None if self.encoded is None else (self.encoded[0][rows], self.encoded[1][rows])
         return type(self)(self.own.select(rows), encoded)
 
@@ -210,7 +210,7 @@ class DecodingState:
     blocks: list[BlockMemory]
     inputs_mask: Float[Tensor, "rows 1 1 inputs"]
 
-    def select(self, rows: Int[Tensor, "selected"]) -> Self:
+    def select(self, rows: Int[Tensor, " selected"]) -> Self:
         return type(self)([block.select(rows) for block in self.blocks], self.inputs_mask[rows])
 
 

@@ -1,0 +1,1 @@
+"""seed -> the embedded default: a generated world, its documents and its tasks."""

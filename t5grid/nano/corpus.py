@@ -1,4 +1,4 @@
-"""seed -> documents of a generated world: the embedded corpus, made of nothing but this package.
+"""seed -> documents of a generated world: the embedded corpus.
 
 Documents of 45 to 75 words in simple English (and three constructed languages) tell of a few
 individuals; each fact is said at least twice in other words, so that a hidden word can be found again in the
@@ -57,7 +57,7 @@ def life_story(dice: Dice) -> Document:
 
 def _recap(fact: Fact, facts: list[Fact], dice: Dice, template: str) -> str:
     opening = dice.pick(("so ", "indeed ", "", "", "yes, ", "again: "))
-    jobs = [other for other in facts if other.subject == fact.subject and other.kind == "job"]
+    jobs = [job for job in facts if job.subject == fact.subject and job.kind == "job"]
     clause = say(fact, dice, template=template)
     if jobs and fact.kind != "job" and clause.startswith(fact.subject) and dice.chance(0.7):
         clause = clause.replace(fact.subject, f"{fact.subject}, the {jobs[0].value},", 1)
@@ -97,10 +97,10 @@ def opinion(dice: Dice) -> Document:
     good = dice.chance(0.5)
     name = dice.pick(lexicon.NAMES)
     they = lexicon.PRONOUN[name]
-    own, other = (lexicon.PRAISE, lexicon.BLAME) if good else (lexicon.BLAME, lexicon.PRAISE)
+    own, opposite = (lexicon.PRAISE, lexicon.BLAME) if good else (lexicon.BLAME, lexicon.PRAISE)
     acts = dice.sample(PRAISING_ACTS if good else BLAMING_ACTS, 3)
     place, *targets = (dice.pick(lexicon.PLACES), *dice.sample(RATED, 3))
-    words, denied = dice.sample(own, 8), dice.sample(other, 2)
+    words, denied = dice.sample(own, 8), dice.sample(opposite, 2)
     lines = [sentence(f"{name} came to the {place}")]
     for index, target in enumerate(targets):
         was = "were" if is_or_are(target) == "are" else "was"
@@ -119,7 +119,7 @@ def definition(dice: Dice) -> Document:
     opposites = dice.sample(lexicon.ANTONYMS, 2)
     lines = [sentence(f"{named(word)} {is_or_are(word)} a kind of {kind}") for word in members]
     lines.append(sentence(f"there are many sorts of {kind}, such as {first}, {second} and {third}"))
-    lines += [sentence(f"the word {word} means the same as {same}") for word, same in pairs]
+    lines += [sentence(f"the word {word} means the same as {synonym}") for word, synonym in pairs]
     lines += [sentence(f"the opposite of {word} is {opposite}") for word, opposite in opposites]
     lines.append(sentence(f"what is {opposites[0][1]} is not {opposites[0][0]}"))
     return [*members, *(word for pair in pairs + opposites for word in pair)], dice.shuffled(lines)
@@ -196,19 +196,19 @@ COUNTERFACTIVE = (
 
 def pretraining_clause(dice: Dice) -> languages.Clause:
     """A clause that no translation task may use."""
-    said = languages.clause(dice)
-    while bucket([said.core]) != "pretraining":
-        said = languages.clause(dice)
-    return said
+    clause = languages.clause(dice)
+    while bucket([clause.core]) != "pretraining":
+        clause = languages.clause(dice)
+    return clause
 
 
 def foreign_text(dice: Dice) -> Document:
     """A text in one of the constructed languages that says each thing twice."""
     language = dice.pick(languages.LANGUAGES)
     clauses = [pretraining_clause(dice) for _ in range(5)]
-    lines = [language.translate(said) + "." for said in clauses]
-    retold = [said._replace(past=not said.past, place="") for said in dice.shuffled(clauses)]
-    lines += [language.translate(said) + "." for said in retold]
+    lines = [language.translate(clause) + "." for clause in clauses]
+    retold = [clause._replace(past=not clause.past, place="") for clause in dice.shuffled(clauses)]
+    lines += [language.translate(clause) + "." for clause in retold]
     return [language.name, *map(repr, clauses)], lines
 
 
@@ -218,7 +218,7 @@ def glossary(dice: Dice) -> Document:
     first, second = pretraining_clause(dice), pretraining_clause(dice)
     phrases = (first.subject, first.object, second.subject)
     pairs = [(languages.english_phrase(phrase), language.phrase(phrase)) for phrase in phrases]
-    pairs += [(languages.english(said), language.translate(said)) for said in (first, second)]
+    pairs += [(languages.english(clause), language.translate(clause)) for clause in (first, second)]
     lines = [f'In {language.name}, "{english}" is "{foreign}".' for english, foreign in pairs]
     return [language.name, repr(first), repr(second)], lines
 

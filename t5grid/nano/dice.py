@@ -1,4 +1,4 @@
-"""Randomness of the generated world: `key -> a stream of choices`, the same on every machine.
+"""key -> a stream of choices: the generated world's randomness, alike on every machine.
 
 Only `random.Random.random()` is used, whose values Python promises to keep; the choices are built
 on top of it here.
@@ -33,8 +33,8 @@ class Dice:
         """`count` distinct positions of `items`, in random order (partial Fisher-Yates)."""
         pool = list(items)
         for index in range(count):
-            other = index + self.below(len(pool) - index)
-            pool[index], pool[other] = pool[other], pool[index]
+            drawn = index + self.below(len(pool) - index)
+            pool[index], pool[drawn] = pool[drawn], pool[index]
         return pool[:count]
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:

@@ -1,4 +1,4 @@
-"""Facts of the generated world and how they are said: `fact -> one of several English sentences`.
+"""fact -> one of several English sentences: what is so in the generated world.
 
 A fact is a plain tuple; what is built from facts (a document, a labelled row) is known by them, and a digest
 of them decides which split may use it. So pre-training text, training, validation and test rows never share
@@ -186,55 +186,55 @@ def answer(fact: Fact) -> str:
     return fact.extra if KINDS[fact.kind].asks_extra else fact.value
 
 
-def draw(dice: Dice, subject: str, kind: str, taken: Iterable[Fact] = ()) -> Fact:
-    """A fact about `subject` whose values occur in no fact of `taken`."""
-    used = [word for fact in taken for word in fact[2:]]
+def draw(dice: Dice, subject: str, kind: str, avoided: Iterable[Fact] = ()) -> Fact:
+    """A fact about `subject` whose values occur in no fact of `avoided`."""
+    used = [word for fact in avoided for word in fact[2:]]
     value, extra = dice.pick(KINDS[kind].values), dice.pick(KINDS[kind].extras)
     while value in used or (extra and extra in used):
         value, extra = dice.pick(KINDS[kind].values), dice.pick(KINDS[kind].extras)
     return Fact(subject, kind, value, extra)
 
 
-def rival(dice: Dice, fact: Fact, subject: str, taken: Iterable[Fact] = ()) -> Fact:
+def rival(dice: Dice, fact: Fact, subject: str, avoided: Iterable[Fact] = ()) -> Fact:
     """A fact about `subject` that answers the same question as `fact` in another way."""
-    other = draw(dice, subject, fact.kind, [*taken, fact])
+    drawn = draw(dice, subject, fact.kind, [*avoided, fact])
     return (
-        other._replace(value=fact.value) if KINDS[fact.kind].asks_extra else other._replace(extra=fact.extra)
+        drawn._replace(value=fact.value) if KINDS[fact.kind].asks_extra else drawn._replace(extra=fact.extra)
     )
 
 
 def people(dice: Dice, counts: tuple[int, ...], kinds: tuple[str, ...] = KIND_NAMES) -> list[list[Fact]]:
     """For each count, an individual with that many facts of different kinds; no two facts share a value."""
-    taken: list[Fact] = []
+    earlier: list[Fact] = []
     individuals = []
     for name, count in zip(dice.sample(lexicon.NAMES, len(counts)), counts, strict=True):
         facts: list[Fact] = []
         for kind in dice.sample(kinds, count):
-            facts.append(draw(dice, name, kind, taken + facts))
-        taken += facts
+            facts.append(draw(dice, name, kind, earlier + facts))
+        earlier += facts
         individuals.append(facts)
     return individuals
 
 
-def change(fact: Fact, dice: Dice, taken: Iterable[Fact] = (), *, same_kind: bool | None = None) -> Fact:
+def change(fact: Fact, dice: Dice, avoided: Iterable[Fact] = (), *, same_kind: bool | None = None) -> Fact:
     """The fact with another answer of the same class; an opposite, where there is one.
 
     Args:
-        taken: facts whose values are not used.
+        avoided: facts whose values are not used.
         same_kind: whether the new value must be of the same sort (a fruit for a fruit); None leaves it open.
     """
     if answer(fact) in lexicon.OPPOSITE and same_kind is None and dice.chance(0.7):
         return fact._replace(extra=lexicon.OPPOSITE[fact.extra])
     sort = lexicon.KIND_OF.get(answer(fact))
     while True:
-        other = draw(dice, fact.subject, fact.kind, [*taken, fact])
-        other = (
-            fact._replace(extra=other.extra)
+        drawn = draw(dice, fact.subject, fact.kind, [*avoided, fact])
+        changed = (
+            fact._replace(extra=drawn.extra)
             if KINDS[fact.kind].asks_extra
-            else fact._replace(value=other.value)
+            else fact._replace(value=drawn.value)
         )
-        if same_kind is None or sort is None or (lexicon.KIND_OF.get(answer(other)) == sort) == same_kind:
-            return other
+        if same_kind is None or sort is None or (lexicon.KIND_OF.get(answer(changed)) == sort) == same_kind:
+            return changed
 
 
 def sentence(clause: str) -> str:

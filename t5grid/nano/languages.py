@@ -1,4 +1,4 @@
-"""Three constructed languages: `clause -> English text and its translation`.
+"""clause -> English text and its translation into three constructed languages.
 
 They differ in lexicon (every lemma hashes to two syllables of the language's own), word order (SVO, SOV,
 VSO; adjective before or after its noun) and morphology (what is marked, and where). A clause is a plain
@@ -77,12 +77,12 @@ def english_phrase(phrase: NounPhrase) -> str:
     return " ".join(word for word in ("the", phrase.adjective, noun) if word)
 
 
-def english(said: Clause) -> str:
+def english(clause: Clause) -> str:
     """E.g. `the red cats find the bowl near the mill`."""
-    present = said.verb if said.subject.plural else plural(said.verb)
-    verb = lexicon.PAST[said.verb] if said.past else present
-    place = f" near the {said.place}" if said.place else ""
-    return f"{english_phrase(said.subject)} {verb} {english_phrase(said.object)}{place}"
+    present = clause.verb if clause.subject.plural else plural(clause.verb)
+    verb = lexicon.PAST[clause.verb] if clause.past else present
+    place = f" near the {clause.place}" if clause.place else ""
+    return f"{english_phrase(clause.subject)} {verb} {english_phrase(clause.object)}{place}"
 
 
 @dataclass(frozen=True)
@@ -115,20 +115,20 @@ class Language:
         ordered = (adjective, noun) if self.adjective_first else (noun, adjective)
         return " ".join(word for word in (self.article, *ordered) if word)
 
-    def verb(self, said: Clause) -> str:
-        prefix = self.agreement_prefix if said.subject.plural else ""
-        return prefix + self.word(said.verb) + (self.past_suffix if said.past else "")
+    def verb(self, clause: Clause) -> str:
+        prefix = self.agreement_prefix if clause.subject.plural else ""
+        return prefix + self.word(clause.verb) + (self.past_suffix if clause.past else "")
 
-    def translate(self, said: Clause) -> str:
+    def translate(self, clause: Clause) -> str:
         """The clause in this language, lower case, without a full stop."""
         parts = {
-            "S": self.phrase(said.subject),
-            "V": self.verb(said),
-            "O": self.phrase(said.object, self.object_suffix),
+            "S": self.phrase(clause.subject),
+            "V": self.verb(clause),
+            "O": self.phrase(clause.object, self.object_suffix),
         }
         words = [parts[role] for role in self.order]
-        if said.place:
-            near, place = self.word("near"), self.phrase(NounPhrase(said.place, "", False))
+        if clause.place:
+            near, place = self.word("near"), self.phrase(NounPhrase(clause.place, "", False))
             words.append(f"{place} {near}" if self.postposition else f"{near} {place}")
         return " ".join(words)
 

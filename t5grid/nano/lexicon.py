@@ -1,4 +1,4 @@
-"""Word classes of the generated world: `class -> words`, with sorts, synonyms, opposites and two-sense words.
+"""class -> words of the generated world: sorts, synonyms, opposites, two senses.
 
 Open classes are large on purpose: a few hundred labelled rows cannot teach them, a pre-training corpus
 can. Every list is ordered and plain data, so that the text made from it is the same bytes everywhere.

@@ -1,4 +1,4 @@
-"""seed -> records of the generated suite that need a passage, a reason or another language.
+"""seed -> records that need a passage, a reason or another language.
 
 Summaries, questions, translation, and six harder kinds of reasoning; made and split like those in
 `nano`.
@@ -86,7 +86,7 @@ class Summarization(NanoTask):
 
 
 def _summary(name: str, facts: list[Fact]) -> str:
-    job, place, *others = facts
+    job, place, *details = facts
     clauses = [
         SUMMARY_PHRASES[fact.kind].format(
             v=fact.value,
@@ -94,7 +94,7 @@ def _summary(name: str, facts: list[Fact]) -> str:
             w=lexicon.PARTICIPLE.get(fact.extra, ""),
             aw=article(fact.extra or "x"),
         )
-        for fact in others
+        for fact in details
     ]
     first = sentence(f"{name}, the {job.value}, lives near the {place.value}")
     return f"{first} {sentence(f'{lexicon.PRONOUN[name]} ' + ' and '.join(clauses))}"
@@ -138,9 +138,9 @@ class Translation(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (language,) = (language for language in languages.LANGUAGES if language.name == self.language)
-        said = languages.clause(dice)
-        inputs = f"translate English to {language.name}: {languages.english(said)}."
-        return [said.core], [row(inputs, language.translate(said) + ".")]
+        clause = languages.clause(dice)
+        inputs = f"translate English to {language.name}: {languages.english(clause)}."
+        return [clause.core], [row(inputs, language.translate(clause) + ".")]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         from t5grid.tasks.metrics import bleu
@@ -157,12 +157,13 @@ class BooleanQuestions(NanoTask):
     labels: ClassVar[tuple[str, ...]] = TRUTH
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (other,) = people(dice, (2, 1))
-        same = rival(dice, fact, other.subject, [more])
-        wrong = same._replace(subject=fact.subject) if dice.chance(0.7) else change(fact, dice, [same])
-        shown = " ".join(passage(dice.shuffled([[fact, more], [same]]), dice))
+        (fact, more), (elsewhere,) = people(dice, (2, 1))
+        same_asked = rival(dice, fact, elsewhere.subject, [more])
+        moved = same_asked._replace(subject=fact.subject)
+        wrong = moved if dice.chance(0.7) else change(fact, dice, [same_asked])
+        shown = " ".join(passage(dice.shuffled([[fact, more], [same_asked]]), dice))
         inputs = f"boolean question: {check(fact if label else wrong)} passage: {shown}"
-        return [fact, more, same], [row(inputs, self.labels[label])]
+        return [fact, more, same_asked], [row(inputs, self.labels[label])]
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,8 @@ class CauseEffect(NanoTask):
         kind = dice.pick(("cause", "effect"))
         premise, choices = (moods[glad], events) if kind == "cause" else (events[glad], moods)
         ordered = (choices[glad], choices[not glad]) if label == 0 else (choices[not glad], choices[glad])
-        one, two = (sentence(f"{they} {choice}") for choice in ordered)
-        text = f"first: {one} second: {two} premise: {sentence(f'{name} {premise}')} question: {kind}"
+        first, second = (sentence(f"{they} {choice}") for choice in ordered)
+        text = f"first: {first} second: {second} premise: {sentence(f'{name} {premise}')} question: {kind}"
         return [name, premise, *choices], [row(f"cause_effect {text}", self.labels[label])]
 
     def _mood(self, dice: Dice, good: bool) -> str:
@@ -260,10 +261,10 @@ class WordSense(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         word = dice.pick(tuple(lexicon.TWO_SENSES))
-        first, second = dice.shuffled(lexicon.TWO_SENSES[word])
-        one, two = frame(dice, word, first), frame(dice, word, first if label else second)
-        inputs = f"word_sense sentence1: {sentence(one)} sentence2: {sentence(two)} word: {word}"
-        return [word, one, two], [row(inputs, self.labels[label])] if one != two else []
+        sense, another = dice.shuffled(lexicon.TWO_SENSES[word])
+        first, second = frame(dice, word, sense), frame(dice, word, sense if label else another)
+        inputs = f"word_sense sentence1: {sentence(first)} sentence2: {sentence(second)} word: {word}"
+        return [word, first, second], [row(inputs, self.labels[label])] if first != second else []
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""seed -> records of graded tasks: short programs to execute, digits to copy and to reverse.
+"""seed -> records of graded tasks: short programs, digits to copy and to reverse.
 
 The tasks of Zaremba and Sutskever (2014, "Learning to Execute"), character by character: a program is Python
 without its `print` being called, its target what it would print; difficulty is the number of digits and the
@@ -53,7 +53,7 @@ class GradedTask:
         """The rows of a split, drawn independently, so that rows of an easy task come again.
 
         Raises:
-            ValueError: no such split, or the task has too few different rows for three of them.
+            Refused: no such split, or the task has too few different rows for three of them.
         """
         if split not in self.roles:
             raise ValueError(f"{self.name}: no split {split!r}: expected one of {list(self.roles)}")
@@ -183,13 +183,13 @@ class _Program:
 
 
 def _add(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return (f"({text}+{other})" if program.dice.chance(0.5) else f"({other}+{text})"), value + number
+    term, number = program.number()
+    return (f"({text}+{term})" if program.dice.chance(0.5) else f"({term}+{text})"), value + number
 
 
 def _subtract(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return f"({text}-{other})", value - number
+    term, number = program.number()
+    return f"({text}-{term})", value - number
 
 
 def _multiply(program: _Program, text: str, value: int) -> Term:
@@ -198,13 +198,13 @@ def _multiply(program: _Program, text: str, value: int) -> Term:
 
 
 def _choose(program: _Program, text: str, value: int) -> Term:
-    (other, third), (left, low), (right, high) = (program.number() for _ in range(3))
-    return f"({text} if {left}<{right} else {other})", value if low < high else third
+    (term, third), (left, low), (right, high) = (program.number() for _ in range(3))
+    return f"({text} if {left}<{right} else {term})", value if low < high else third
 
 
 def _store(program: _Program, text: str, value: int) -> Term:
-    other, number = program.number()
-    return f"({program.assign(text)}+{other})", value + number
+    term, number = program.number()
+    return f"({program.assign(text)}+{term})", value + number
 
 
 def _repeat(program: _Program, text: str, value: int) -> Term:

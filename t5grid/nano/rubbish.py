@@ -1,4 +1,4 @@
-"""lines of a generated document -> the page a crawl would find; or the same lines about another world.
+"""lines of a document -> the page a crawl would find; or lines about another world.
 
 The embedded stand-ins for what C4's heuristics take out of Common Crawl (paper, sections 2.2 and 3.4.1):
 whole pages that are menus, code, filler, lists or gibberish, and buttons and notices around a page's text.
@@ -71,14 +71,14 @@ def in_other_words(line: str) -> str:
 
     Form, names and little words stay; what is true of the world does not.
     """
-    return re.sub(r"[A-Za-z]+", lambda match: _other(match.group()), line)
+    return re.sub(r"[A-Za-z]+", lambda match: _exchanged(match.group()), line)
 
 
-def _other(word: str) -> str:
-    other = exchange().get(word.lower())
-    if other is None:
+def _exchanged(word: str) -> str:
+    counterpart = exchange().get(word.lower())
+    if counterpart is None:
         return word
-    return other.capitalize() if word[0].isupper() else other
+    return counterpart.capitalize() if word[0].isupper() else counterpart
 
 
 @lru_cache(maxsize=1)

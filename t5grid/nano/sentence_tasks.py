@@ -1,4 +1,4 @@
-"""seed -> records of the generated suite: sentences, summaries, questions and translations of the nano world.
+"""seed -> records of tasks over sentences of the generated world.
 
 Each row is built from facts (or a clause) whose digest admits it to one split only, so splits share no
 content with one another or with the corpus, at any size. Labels alternate, so they are balanced at any size.
@@ -73,7 +73,7 @@ class NanoTask:
         """The rows of "train", "validation" or "test"; a larger split begins with the smaller one.
 
         Raises:
-            ValueError: unknown split, or the world holds fewer such rows.
+            Refused: unknown split, or the world holds fewer such rows.
         """
         sizes = {"train": self.num_train, "validation": self.num_validation, "test": self.num_test}
         if split not in sizes:
@@ -87,16 +87,12 @@ class NanoTask:
                 rows[new["inputs"]] = new
         return list(rows.values())[: sizes[split]]
 
-    def _fresh(
-        self, dice: Dice, label: int, split: str, rows: dict[str, Record], wanted: int
-    ) -> list[Record]:
+    def _fresh(self, dice: Dice, label: int, split: str, rows: dict[str, Record], num: int) -> list[Record]:
         for _ in range(PATIENCE):
-            content, made = self.candidate(dice, label)
-            if made and self.usable(content, split) and not any(new["inputs"] in rows for new in made):
-                return made
-        raise Refused(
-            f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={wanted}"
-        )
+            content, fresh = self.candidate(dice, label)
+            if fresh and self.usable(content, split) and not any(new["inputs"] in rows for new in fresh):
+                return fresh
+        raise Refused(f"{self.name}: {split} has no more than about {len(rows)} rows, got num_{split}={num}")
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Share of predictions that are the target, in per cent."""
@@ -155,10 +151,10 @@ def _disagree(words: list[str], fact: Fact, dice: Dice) -> list[str]:
 
 
 def _wrong_class(words: list[str], fact: Fact, dice: Dice) -> list[str]:
-    _, other = dice.pick(lexicon.VERBS)
+    _, verb = dice.pick(lexicon.VERBS)
     if words[-2:] == ["is", fact.value]:
         return words  # "is found" would be well formed
-    return [other if word == fact.value else word for word in words]
+    return [verb if word == fact.value else word for word in words]
 
 
 def _insert(words: list[str], fact: Fact, dice: Dice) -> list[str]:
@@ -184,14 +180,14 @@ class Grammatical(NanoTask):
     labels: ClassVar[tuple[str, ...]] = ("wrong", "right")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact,), (other,) = people(dice, (1, 1))
+        (fact,), (addition,) = people(dice, (1, 1))
         words = good = say(fact, dice, synonyms=0.0).split()
         while not label and words == good:
             words = dice.pick(CORRUPTIONS)(good, fact, dice)
         text = " ".join(words)
         if dice.chance(0.3):
-            text += " and " + say(other, dice)
-        return [fact, other], [row(f"grammatical sentence: {sentence(text)}", self.labels[label])]
+            text += " and " + say(addition, dice)
+        return [fact, addition], [row(f"grammatical sentence: {sentence(text)}", self.labels[label])]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         from t5grid.tasks.metrics import accuracy, matthews
@@ -220,8 +216,8 @@ class Sentiment(NanoTask):
     labels: ClassVar[tuple[str, ...]] = ("bad", "good")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        own, other = (lexicon.PRAISE, lexicon.BLAME) if label else (lexicon.BLAME, lexicon.PRAISE)
-        (first, second), (denied,) = dice.sample(own, 2), dice.sample(other, 1)
+        own, opposite = (lexicon.PRAISE, lexicon.BLAME) if label else (lexicon.BLAME, lexicon.PRAISE)
+        (first, second), (denied,) = dice.sample(own, 2), dice.sample(opposite, 1)
         name, target = dice.pick(lexicon.NAMES), dice.pick(RATED)
         template = dice.pick(RATINGS[dice.chance(0.2)])
         was = "were" if is_or_are(target) == "are" else "was"
@@ -243,18 +239,18 @@ class Paraphrase(BinaryTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         ((fact,),) = people(dice, (1,))
-        one, two = say_twice(fact, dice)
+        first, second = say_twice(fact, dice)
         if not label:
-            two = say(change(fact, dice), dice)
-        inputs = f"paraphrase sentence1: {sentence(one)} sentence2: {sentence(two)}"
-        return [fact], [row(inputs, self.labels[label])] if one != two else []
+            second = say(change(fact, dice), dice)
+        inputs = f"paraphrase sentence1: {sentence(first)} sentence2: {sentence(second)}"
+        return [fact], [row(inputs, self.labels[label])] if first != second else []
 
 
-def _likeness(fact: Fact, other: Fact) -> float:
+def _likeness(fact: Fact, changed: Fact) -> float:
     sort = lexicon.KIND_OF.get(answer(fact))
-    if fact == other:
+    if fact == changed:
         return 1.0
-    return 0.5 if sort is not None and sort == lexicon.KIND_OF.get(answer(other)) else 0.0
+    return 0.5 if sort is not None and sort == lexicon.KIND_OF.get(answer(changed)) else 0.0
 
 
 @dataclass(frozen=True)
@@ -268,13 +264,13 @@ class Similarity(NanoTask):
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (facts,) = people(dice, (1,))
         shares = (label / 2,)
-        others = [
+        changed = [
             fact if share == 1.0 else change(fact, dice, facts, same_kind=share == 0.5)
             for fact, share in zip(facts, shares, strict=True)
         ]
-        true = [_likeness(fact, other) for fact, other in zip(facts, others, strict=True)]
+        true = [_likeness(*pair) for pair in zip(facts, changed, strict=True)]
         value = round(25 * sum(true) / len(true)) / 5
-        inputs = f"similarity sentence1: {told(facts, dice)} sentence2: {told(dice.shuffled(others), dice)}"
+        inputs = f"similarity sentence1: {told(facts, dice)} sentence2: {told(dice.shuffled(changed), dice)}"
         return facts, [row(inputs, f"{value:.1f}")]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
@@ -294,17 +290,17 @@ class DuplicateQuestions(BinaryTask):
     labels: ClassVar[tuple[str, ...]] = ("different", "same")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact,), (other,) = people(dice, (1, 1))
+        (fact,), (unrelated,) = people(dice, (1, 1))
         first, second = (
             self._asked(fact, template) for template in dice.sample(KINDS[fact.kind].questions, 2)
         )
         if not label:
             second = self._asked(
-                draw(dice, fact.subject, other.kind, [fact]), dice.pick(KINDS[other.kind].questions)
+                draw(dice, fact.subject, unrelated.kind, [fact]), dice.pick(KINDS[unrelated.kind].questions)
             )
         opening = dice.pick(("", "do you know ", "please tell me: "))
         inputs = f"duplicate_questions question1: {first} question2: {opening}{second}"
-        different_kind = label or fact.kind != other.kind
+        different_kind = label or fact.kind != unrelated.kind
         return [first, second], [row(inputs, self.labels[label])] if different_kind else []
 
     def _asked(self, fact: Fact, template: str) -> str:
@@ -319,9 +315,9 @@ class Answerable(NanoTask):
     labels: ClassVar[tuple[str, ...]] = ("no", "yes")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (other,) = people(dice, (2, 1))
-        same_asked = rival(dice, fact, other.subject, [more])
-        shown = [fact, dice.pick((same_asked, other))] if label else [more, same_asked]
+        (fact, more), (elsewhere,) = people(dice, (2, 1))
+        same_asked = rival(dice, fact, elsewhere.subject, [more])
+        shown = [fact, dice.pick((same_asked, elsewhere))] if label else [more, same_asked]
         inputs = f"answerable question: {ask(fact, dice)} sentence: {told(dice.shuffled(shown), dice)}"
         return [fact, *shown], [row(inputs, self.labels[label])]
 
@@ -334,12 +330,12 @@ class Entailment(NanoTask):
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (other, _) = people(dice, (2, 2))
+        (fact, more), (aside, _) = people(dice, (2, 2))
         premise, _ = say_twice(fact, dice)
         if dice.chance(0.4):
-            premise = " and ".join(dice.shuffled([premise, say(other, dice)]))
+            premise = " and ".join(dice.shuffled([premise, say(aside, dice)]))
         unrelated = (
-            more if other.kind == fact.kind else dice.pick((more, rival(dice, fact, other.subject, [other])))
+            more if aside.kind == fact.kind else dice.pick((more, rival(dice, fact, aside.subject, [aside])))
         )
         broad = KINDS[fact.kind].values != lexicon.THINGS and dice.chance(0.5)
         claim = (fact, unrelated, change(fact, dice, [more], same_kind=False if broad else None))[label]

@@ -1,0 +1,1 @@
+"""records -> tables, figures, findings, one page."""

@@ -7,16 +7,17 @@ from typing import Any
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
+from t5grid.grid.published import mirrored
 from t5grid.results.records import number_in, record_of
-from t5grid.results.table import Column, Facts, Hole, Table, build_table
+from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import caption
 
 
-def columns_of(grid: Grid) -> list[Column]:
+def table_columns(grid: Grid) -> list[TableColumn]:
     """The columns of a grid's table."""
-    chosen = grid.baseline.suite.chosen()
-    return [Column(key, column.title, column.mirrors) for key, column in chosen.items()]
+    chosen, of = grid.baseline.suite.chosen(), grid.experiment.published
+    return [TableColumn(key, column.title, mirrored(column.mirrors, of)) for key, column in chosen.items()]
 
 
 def table_of(grid: Grid, store: Store, records: Path) -> Table:
@@ -25,29 +26,29 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     rows_used: dict[str, Any] = {}
     for key, cells in grid.rows.items():
         scores[key] = {}
-        for column in columns_of(grid):
-            found = [record_of(cell[column.key], store, records) for _, cell in cells]
-            done = [number_in(record, "score") for record in found if record]
-            if counts := [record["data"] for record in found if record and "data" in record]:
+        for column in table_columns(grid):
+            kept = [record_of(cell[column.key], store, records) for _, cell in cells]
+            done = [number_in(record, "score") for record in kept if record]
+            if counts := [record["data"] for record in kept if record and "data" in record]:
                 rows_used[column.key] = counts[0]
             holes = [
-                _reason(cell[column.key], store) for (_, cell), r in zip(cells, found, strict=True) if not r
+                _reason(cell[column.key], store) for (_, cell), r in zip(cells, kept, strict=True) if not r
             ]
             scores[key][column.key] = done or Hole(holes[0])
     prints = _corpus_prints(grid)
     prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
-    facts = Facts(
+    provenance = Provenance(
         suite=grid.baseline.suite.name,
         size=grid.baseline.labels["size"],
         budget=grid.baseline.budget.name,
         data=prints,
         notes=(
-            *caption(rows_used, {column.key: column.title for column in columns_of(grid)}),
+            *caption(rows_used, {column.key: column.title for column in table_columns(grid)}),
             *_notes(grid, store, records),
         ),
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
-    return build_table(grid.experiment, columns_of(grid), scores, facts, shown)
+    return build_table(grid.experiment, table_columns(grid), scores, provenance, shown)
 
 
 def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:

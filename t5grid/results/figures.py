@@ -11,7 +11,7 @@ from t5grid.config.schema import Runtime
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
-from t5grid.results import plots as figures
+from t5grid.results import plots
 from t5grid.results.plots import Curve
 from t5grid.results.records import NOT_KEPT, number_in, record_of
 from t5grid.results.table import Table
@@ -47,23 +47,23 @@ def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
 
     It bears the row's title; where a row has several, also what tells their names apart.
     """
-    found: dict[str, Curve] = {}
+    curves: dict[str, Curve] = {}
     seen = set()
     for key, ((_, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
         trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
-        for stage, own in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
+        for stage, distinction in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
             if stage.identity not in seen and (curve := curve_of(stage, store, records)):
                 seen.add(stage.identity)
-                found[f"{title}: {own.replace('_', ' ')}" if own else title] = curve
-    return found
+                curves[f"{title}: {distinction.replace('_', ' ')}" if distinction else title] = curve
+    return curves
 
 
 def _own_parts(names: Sequence[str]) -> list[str]:
     """Of each name the parts between hyphens that not all have: a-b_c-s0, a-d-s0 -> b_c, d."""
     parts = [name.split("-") for name in names]
     shared = set(parts[0]).intersection(*parts) if parts else set()
-    return [", ".join(part for part in each if part not in shared) for each in parts]
+    return [", ".join(part for part in words if part not in shared) for words in parts]
 
 
 def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, float]]:
@@ -74,13 +74,13 @@ def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, 
     costs, built = {}, ByObject(build)
     for key, ((cell, columns), *_) in grid.rows.items():
         stages = [s for s in with_parents(list(columns.values())) if s.kind not in (*NOT_KEPT, "evaluate")]
-        found = [record_of(stage, store, records) or {} for stage in stages]
-        if found and all("seconds" in record for record in found):
+        kept = [record_of(stage, store, records) or {} for stage in stages]
+        if kept and all("seconds" in record for record in kept):
             flops = [
-                number_in(r, "flops") if "flops" in r else _planned(s, cell.runtime, built)
-                for s, r in zip(stages, found, strict=True)
+                number_in(record, "flops") if "flops" in record else _planned(stage, cell.runtime, built)
+                for stage, record in zip(stages, kept, strict=True)
             ]
-            costs[key] = (sum(number_in(r, "seconds") for r in found), sum(flops))
+            costs[key] = (sum(number_in(record, "seconds") for record in kept), sum(flops))
     return costs
 
 
@@ -89,26 +89,26 @@ def _planned(stage: Stage, runtime: Runtime, built: ByObject) -> float:
     return estimate(work, runtime).flops.total if work else 0.0
 
 
-def draw(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Any]:
+def draw_figures(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Any]:
     """The figures that a table can fill, by the ending of their names."""
     experiment = grid.experiment
     positions = {key: (row.x, row.series) for key, row in experiment.rows.items() if row.x is not None}
     filled = any(cell.mean is not None for row in table.rows for cell in row.cells.values())
     drawn = {
-        "dots": figures.dot_plot(table) if filled else None,
-        "ranks": figures.rank_plot(table),
-        "curves": figures.curve_plot(table.title, curves_of(grid, store, records)),
-        "axis": figures.axis_plot(table, experiment.x_title, positions, experiment.x_log),
-        "cost": figures.cost_plot(table, costs_of(grid, store, records)),
+        "dots": plots.dot_plot(table) if filled else None,
+        "ranks": plots.rank_plot(table),
+        "curves": plots.curve_plot(table.title, curves_of(grid, store, records)),
+        "axis": plots.axis_plot(table, experiment.x_title, positions, experiment.x_log),
+        "cost": plots.cost_plot(table, costs_of(grid, store, records)),
     }
     return {ending: figure for ending, figure in drawn.items() if figure is not None}
 
 
 def write_figures(grid: Grid, table: Table, store: Store, records: Path, folder: Path) -> list[Path]:
     """Write `<stem>-<ending>.svg` and `.png` for every figure the table can fill; their paths."""
-    drawn = draw(grid, table, store, records)
+    drawn = draw_figures(grid, table, store, records)
     return [
         path
         for ending, figure in drawn.items()
-        for path in figures.write_figure(figure, folder, f"{grid.stem}-{ending}")
+        for path in plots.write_figure(figure, folder, f"{grid.stem}-{ending}")
     ]

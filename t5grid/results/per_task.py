@@ -1,4 +1,4 @@
-"""study -> the table of every score of every task, a row each of every experiment (the paper's Table 16)."""
+"""study -> the table of every score of every task (the paper's Table 16)."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
-from t5grid.results.collect import columns_of
+from t5grid.results.collect import table_columns
 from t5grid.results.records import record_of
 from t5grid.results.rendering import (
     HTML,
@@ -58,15 +58,15 @@ def per_task(scale: str, grids: Mapping[str, Grid], store: Store, records: Path)
     scale += "".join(f"; of {name}, suite {suite}" for name, suite in suites.items() if suite != first)
     for name, grid in grids.items():
         for key, cells in grid.rows.items():
-            found: dict[str, list[float]] = {}
-            for column in columns_of(grid):
+            by_metric: dict[str, list[float]] = {}
+            for column in table_columns(grid):
                 for _, columns in cells:
                     record = record_of(columns[column.key], store, records)
                     for metric, score in _scores(record or {}).items():
-                        found.setdefault(metric, []).append(score)
-            if found:
+                        by_metric.setdefault(metric, []).append(score)
+            if by_metric:
                 title = grid.experiment.rows[key].title
-                rows[name, title] = {metric: fmean(scores) for metric, scores in found.items()}
+                rows[name, title] = {metric: fmean(scores) for metric, scores in by_metric.items()}
     return PerTask(scale, rows)
 
 

@@ -1,4 +1,4 @@
-"""tables + learning curves -> figures (SVG and PNG): the same rows and columns, to be looked at.
+"""tables + learning curves -> SVG and PNG: the same rows and columns, to be looked at.
 
 Figures are functions of what tables are made of; the same numbers draw the same bytes under one matplotlib.
 """
@@ -142,10 +142,10 @@ def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float
     """(rank in the paper, our mean, starred) of the rows that have both; equal scores share a rank."""
     both = []
     for row in table.rows:
-        printed = row.paper.scores.get(mirrored or "", "") if row.paper else ""
+        printed = row.paper.points.get(mirrored or "") if row.paper else None
         mean = row.cells[column].mean
-        if printed and mean is not None:
-            both.append((float(printed), mean, row.starred))
+        if printed is not None and mean is not None:
+            both.append((printed, mean, row.starred))
     ranks = _ranks([-paper for paper, _, _ in both])
     return [(rank, mean, starred) for rank, (_, mean, starred) in zip(ranks, both, strict=True)]
 
@@ -153,17 +153,17 @@ def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float
 def _ranks(values: Sequence[float]) -> list[float]:
     """Ranks from 1 in ascending order, equal values at their mean rank."""
     return [
-        1 + sum(other < value for other in values) + (sum(other == value for other in values) - 1) / 2
+        1 + sum(rival < value for rival in values) + (sum(rival == value for rival in values) - 1) / 2
         for value in values
     ]
 
 
 def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
     """Spearman's rank correlation of ours with the paper's: 1 is the same order; 0 where one is constant."""
-    paper, ours = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
+    paper, reproduced = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
     centre = (len(points) + 1) / 2
-    product = sum((p - centre) * (o - centre) for p, o in zip(paper, ours, strict=True))
-    norm = math.sqrt(sum((p - centre) ** 2 for p in paper) * sum((o - centre) ** 2 for o in ours))
+    product = sum((p - centre) * (r - centre) for p, r in zip(paper, reproduced, strict=True))
+    norm = math.sqrt(sum((p - centre) ** 2 for p in paper) * sum((r - centre) ** 2 for r in reproduced))
     return product / norm if norm else 0.0
 
 
@@ -256,7 +256,7 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             panels[0].plot(seconds, score, label=_label(row), **style)
             panels[1].plot(flops, score, **style)
         panels[0].set(xlabel="seconds of training on the machine that ran it", ylabel="mean over the columns")
-        operations = [each[1] for each in points]
+        operations = [point[1] for point in points]
         scale = "log" if max(operations) > 10 * min(operations) else "linear"
         panels[1].set(xlabel="FLOPs of training", xscale=scale)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)

@@ -1,4 +1,4 @@
-"""study -> files: tables, figures, scores a task, findings, the report; and all of it to a wandb run."""
+"""study -> files: tables, figures, scores a task, findings, report; or a wandb run."""
 
 import sys
 import webbrowser
@@ -11,7 +11,7 @@ from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import findings, report
 from t5grid.results.collect import table_of
-from t5grid.results.figures import draw, write_figures
+from t5grid.results.figures import draw_figures, write_figures
 from t5grid.results.per_task import per_task, write_per_task
 from t5grid.results.records import keep_records
 from t5grid.results.rendering import to_markdown, write_table
@@ -25,12 +25,12 @@ def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
     """
     results = Path(grid.baseline.runtime.results_dir)
     keep_records(grid, store, results / "records")
-    made = table_of(grid, store, results / "records")
-    text, path = to_markdown(made), results / "tables" / f"{grid.stem}.md"
+    table = table_of(grid, store, results / "records")
+    text, path = to_markdown(table), results / "tables" / f"{grid.stem}.md"
     before = path.read_text(encoding="utf-8") if path.exists() else None
-    write_table(made, results / "tables", grid.stem)
+    write_table(table, results / "tables", grid.stem)
     if redraw or before != text:
-        write_figures(grid, made, store, results / "records", results / "figures")
+        write_figures(grid, table, store, results / "records", results / "figures")
     return text, path
 
 
@@ -40,21 +40,21 @@ def publish_all(study: Study) -> list[str]:
     An experiment is left out while no more than half of its rows have a score: rows that it shares with
     others alone make no table. `t5grid table NAME` writes it all the same.
     """
-    done, said = {}, []
+    done, lines = {}, []
     for name, grid in study.grids.items():
         rows = study.table(name).rows
         if 2 * sum(bool(row.seeds) for row in rows) > len(rows):
             done[name] = grid
-            said.append(f"written: {publish(grid, study.store)[1]}")
+            lines.append(f"written: {publish(grid, study.store)[1]}")
         else:
-            said.append(f"left out: {name}, most of its rows have not run")
+            lines.append(f"left out: {name}, most of its rows have not run")
     if done:
         records, folder = study.results / "records", study.results / "tables"
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
         text = findings.to_markdown(study.findings(), study.scale)
         write_whole(folder / f"findings-{study.stem}.md", text)
-    return said
+    return lines
 
 
 def write_report(study: Study, path: Path) -> None:
@@ -85,15 +85,17 @@ def log_report(study: Study) -> str:
     mode: Literal["online", "offline"] = "online" if runtime.wandb == "online" else "offline"
     run: Any = wandb.init(project=runtime.wandb_project, name=f"report {study.stem}", mode=mode)
     for name, grid in study.grids.items():
-        made = study.table(name)
-        columns: list[str | int] = [made.first_column, *(column.title for column in made.columns)]
-        rows = [[row.title, *(row.cells[column.key].mean for column in made.columns)] for row in made.rows]
+        table = study.table(name)
+        columns: list[str | int] = [table.first_column, *(column.title for column in table.columns)]
+        rows = [[row.title, *(row.cells[column.key].mean for column in table.columns)] for row in table.rows]
         run.log({f"{name}/table": wandb.Table(columns=columns, data=rows)})
-        for kind, figure in draw(grid, made, study.store, study.results / "records").items():
+        for kind, figure in draw_figures(grid, table, study.store, study.results / "records").items():
             FigureCanvasAgg(figure)
             run.log({f"{name}/{kind}": wandb.Image(figure)})
-    found = [[each.claim.claim, each.ours.verdict, each.ours.numbers] for each in study.findings()]
-    run.log({"findings": wandb.Table(columns=["claim", "verdict", "numbers"], data=found)})
+    judged = [
+        [finding.claim.claim, finding.ours.verdict, finding.ours.numbers] for finding in study.findings()
+    ]
+    run.log({"findings": wandb.Table(columns=["claim", "verdict", "numbers"], data=judged)})
     run.finish()
     print(f"wandb: {mode} run {run.id}", file=sys.stderr)
     return str(run.id)

@@ -1,4 +1,4 @@
-"""finished stages -> kept records: copies beside the tables, of all that tables and figures are made of."""
+"""finished stages -> kept records: all that tables and figures are made of."""
 
 from pathlib import Path
 from typing import Any

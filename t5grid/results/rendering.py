@@ -1,4 +1,4 @@
-"""Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells, printed in four syntaxes."""
+"""Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells."""
 
 import csv
 import html
@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t5grid.files import write_whole
-from t5grid.grid.published import table_title
-from t5grid.results.table import Cell, Row, Table, caption, paper_columns, paper_facts, paper_spread
+from t5grid.results.table import (
+    Row,
+    Scores,
+    Table,
+    caption,
+    paper_columns,
+    paper_facts,
+    paper_source,
+    paper_spread,
+)
 
 SPREAD = "Baseline standard deviation"
-PAPER = "The paper's numbers for the same rows"
-BESIDE = "Bold as printed there; in brackets, ours minus the paper's in the column that mirrors it."
+BOLD_BESIDE = "Bold as printed there; "
+BESIDE = "in brackets, ours minus the paper's in the column that mirrors it."
 ABSENT = "no such row in the paper"
 RELATIVE = "Gain over the starred row, as a share of its score"
 
@@ -60,7 +68,7 @@ Lines = list[list[str]]
 """A grid of formatted cells; the first line is the header, the first cell of each other line its title."""
 
 
-def format_cell(cell: Cell, bold: bool, spread: bool, holes: Sequence[str], style: Style) -> str:
+def format_cell(cell: Scores, bold: bool, spread: bool, holes: Sequence[str], style: Style) -> str:
     """A score with two decimals, as the paper's; a hole as a dash with the number of its reason."""
     if cell.mean is None:
         return style.escape("–") + style.mark.format(holes.index(cell.hole or "") + 1)
@@ -104,9 +112,30 @@ def paper_lines(table: Table, style: Style) -> Lines:
     for row in table.rows:
         known = [style.escape(row.paper.facts.get(fact, "") if row.paper else "") for fact in facts]
         lines.append([_title(row, style), *known, *_paper_cells(table, row, columns, style)])
-    spread = paper_spread(table)
-    cells = [format_spread(spread.get(column), style) for column in columns]
-    return [*lines, [style.escape(SPREAD), *([""] * len(facts)), *cells, style.escape("Table 1")]]
+    return [*lines, *_paper_spread_lines(table, len(facts), style)]
+
+
+def _paper_spread_lines(table: Table, num_facts: int, style: Style) -> Lines:
+    """The paper's standard deviations and where they are printed; no line if it published none."""
+    paper, spread = table.paper, paper_spread(table)
+    if paper.deviations is None:
+        return []
+    cells = [format_spread(spread.get(column), style) for column in paper_columns(table)]
+    source = style.escape(paper.table_title(paper.deviations.table))
+    return [[style.escape(SPREAD), *([""] * num_facts), *cells, source]]
+
+
+def paper_heading(table: Table) -> str:
+    """What stands over the published rows: whose they are."""
+    if table.paper.called:
+        return f"{table.paper.called}'s numbers for the same rows"
+    return f"The numbers of the same rows in {paper_source(table)}"
+
+
+def paper_rule(table: Table) -> str:
+    """How to read the published rows, as a sentence."""
+    marks_best = table.paper.deviations or any(row.paper and row.paper.bold for row in table.rows)
+    return BOLD_BESIDE + BESIDE if marks_best else BESIDE[0].upper() + BESIDE[1:]
 
 
 def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -> list[str]:
@@ -116,13 +145,12 @@ def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -
     ours = {column.mirrors: row.cells[column.key].mean for column in table.columns}
     cells = []
     for column in columns:
-        printed = row.paper.scores.get(column, "")
-        score = style.escape(printed)
+        score = style.escape(row.paper.scores.get(column, ""))
         score = style.bold.format(score) if column in row.paper.bold else score
-        mean = ours.get(column)
-        difference = f" ({mean - float(printed):+.2f})" if printed and mean is not None else ""
+        mean, points = ours.get(column), row.paper.points.get(column)
+        difference = "" if mean is None or points is None else f" ({mean - points:+.2f})"
         cells.append(score + style.escape(difference.replace("-", "−")))
-    return [*cells, style.escape(table_title(row.paper.table))]
+    return [*cells, style.escape(table.paper.table_title(row.paper.table))]
 
 
 def relative_lines(table: Table, style: Style) -> Lines:
@@ -161,7 +189,7 @@ def to_markdown(table: Table) -> str:
     if relative := relative_lines(table, MARKDOWN):
         parts += [f"### {RELATIVE}", markdown_grid(relative)]
     if paper := paper_lines(table, MARKDOWN):
-        parts += [f"### {PAPER}", BESIDE, markdown_grid(paper)]
+        parts += [f"### {MARKDOWN.escape(paper_heading(table))}", paper_rule(table), markdown_grid(paper)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -189,7 +217,9 @@ def to_latex(table: Table) -> str:
     if relative := relative_lines(table, LATEX):
         parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative, apart=0)]
     if paper := paper_lines(table, LATEX):
-        parts += [rf"\par\medskip {LATEX.escape(f'{PAPER}. {BESIDE}')}\par\smallskip", latex_grid(paper)]
+        head = LATEX.escape(f"{paper_heading(table)}. {paper_rule(table)}")
+        parts += [rf"\par\medskip {head}\par\smallskip"]
+        parts += [latex_grid(paper, apart=int(table.paper.deviations is not None))]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
@@ -223,7 +253,7 @@ def to_html(table: Table) -> str:
     if relative := relative_lines(table, HTML):
         parts.append(html_grid(relative, RELATIVE))
     if paper := paper_lines(table, HTML):
-        parts.append(html_grid(paper, HTML.escape(f"{PAPER}. {BESIDE}")))
+        parts.append(html_grid(paper, HTML.escape(f"{paper_heading(table)}. {paper_rule(table)}")))
     return html_page(title, parts)
 
 
@@ -248,7 +278,7 @@ def _csv_row(table: Table, row: Row) -> list[str | int]:
     means = ["" if cell.mean is None else f"{cell.mean:.4f}" for _, cell in cells]
     bold = ";".join(column.title for column, _ in cells if row.key in table.bold(column.key))
     holes = "; ".join(f"{column.title}: {' '.join(cell.hole.split())}" for column, cell in cells if cell.hole)
-    seeds = ";".join(str(len(cell.scores)) for _, cell in cells)
+    seeds = ";".join(str(len(cell.by_seed)) for _, cell in cells)
     return [row.title, *row.shown, *means, int(row.starred), bold, row.key, seeds, holes]
 
 

@@ -1,4 +1,4 @@
-"""study -> one self-contained HTML page: the grid, the tables, the findings, the figures, every cell.
+"""study -> one self-contained HTML page: grid, tables, findings, figures, every cell.
 
 The page is a template with the data beside it as JSON, drawn by its own script; it loads nothing else.
 `serve` gives the same page on the loopback interface and fresh data as records land.
@@ -18,12 +18,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from t5grid.grid.graph import MACHINE, Grid
-from t5grid.grid.published import paper_deviations
-from t5grid.results.figures import costs_of, curve_of, curves_of, draw
+from t5grid.grid.published import PaperRow, paper_deviations
+from t5grid.results.figures import costs_of, curve_of, curves_of, draw_figures
 from t5grid.results.plots import svg
 from t5grid.results.records import record_of
 from t5grid.results.study import Study
-from t5grid.results.table import Cell, Row, Table, caption
+from t5grid.results.table import Row, Scores, Table, caption, paper_source
 from t5grid.stages.stage import Stage, with_parents
 
 PAGE = Path(__file__).parent / "page"
@@ -46,24 +46,24 @@ def page_data(study: Study, figures: bool = True, drawn: Drawn | None = None) ->
     runs: dict[str, Any] = {}
     drawn = {} if drawn is None else drawn
     tables = [_table(study, name, runs, drawn if figures else None) for name in study.grids]
-    found = [
+    findings = [
         {
-            "claim": each.claim.claim,
-            "source": each.claim.source,
-            "verdict": each.ours.verdict,
-            "numbers": each.ours.numbers,
+            "claim": finding.claim.claim,
+            "source": finding.claim.source,
+            "verdict": finding.ours.verdict,
+            "numbers": finding.ours.numbers,
         }
-        for each in study.findings()
+        for finding in study.findings()
     ]
-    return {"scale": study.scale, "tables": tables, "findings": found, "runs": runs, "live": False}
+    return {"scale": study.scale, "tables": tables, "findings": findings, "runs": runs, "live": False}
 
 
 def _figures(study: Study, name: str, table: Table, drawn: Drawn) -> dict[str, str]:
     grid, store, records = study.grids[name], study.store, study.results / "records"
     shows = (table, curves_of(grid, store, records), costs_of(grid, store, records))
     if name not in drawn or drawn[name][0] != shows:
-        made = draw(grid, table, store, records)
-        drawn[name] = shows, {kind: _data_url(svg(figure)) for kind, figure in made.items()}
+        figures = draw_figures(grid, table, store, records)
+        drawn[name] = shows, {kind: _data_url(svg(figure)) for kind, figure in figures.items()}
     return drawn[name][1]
 
 
@@ -74,6 +74,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -
         "name": name,
         "stem": grid.stem,
         "title": table.title,
+        "paper_source": paper_source(table),
         "caption": caption(table)[:-1],
         "command": table.command,
         "first_column": table.first_column,
@@ -81,7 +82,7 @@ def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -
         "columns": [asdict(column) for column in table.columns],
         "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
-        "paper_deviations": paper_deviations(),
+        "paper_deviations": paper_deviations(table.paper.name),
         "figures": {} if drawn is None else _figures(study, name, table, drawn),
     }
 
@@ -113,11 +114,15 @@ def _row(
         "overrides": [*grid.experiment.common, *grid.experiment.rows[row.key].overrides],
         "config": OmegaConf.to_yaml(OmegaConf.create(science)),
         "cells": shown,
-        "paper": asdict(row.paper) | {"bold": sorted(row.paper.bold)} if row.paper else None,
+        "paper": _paper(row.paper) if row.paper else None,
     }
 
 
-def _cell(cell: Cell, bold: bool) -> dict[str, Any]:
+def _paper(row: PaperRow) -> dict[str, Any]:
+    return asdict(row) | {"bold": sorted(row.bold), "points": row.points}
+
+
+def _cell(cell: Scores, bold: bool) -> dict[str, Any]:
     word = (cell.hole or "").partition(":")[0]
     state = "done" if cell.hole is None else word if word in ("running", "failed", "blocked") else "missing"
     return {
@@ -133,8 +138,14 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
     """One seed of a cell: scores a task, curves of its trainings, decoded examples."""
     records = study.results / "records"
     record = record_of(stage, study.store, records)
-    trainings = [each for each in with_parents([stage]) if each.kind not in ("vocabulary", "tokens")]
-    curves = {each.identity: curve_of(each, study.store, records) for each in trainings if each is not stage}
+    trainings = [
+        training for training in with_parents([stage]) if training.kind not in ("vocabulary", "tokens")
+    ]
+    curves = {
+        training.identity: curve_of(training, study.store, records)
+        for training in trainings
+        if training is not stage
+    }
     run = {
         "seed": seed,
         "identity": stage.identity,
@@ -144,14 +155,14 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
     }
     if record is None:
         return run
-    samples = {task: each[:SAMPLES] for task, each in record.get("samples", {}).items()}
-    made = f"{record['machine']}; commit {record['commit'] or 'of an installed package'}"
+    samples = {task: examples[:SAMPLES] for task, examples in record.get("samples", {}).items()}
+    provenance = f"{record['machine']}; commit {record['commit'] or 'of an installed package'}"
     return run | {
         "score": record["score"],
         "state": "done",
         "tasks": record["tasks"],
         "samples": samples,
-        "detail": made,
+        "detail": provenance,
     }
 
 

@@ -1,4 +1,4 @@
-"""every experiment -> tables, findings: the whole study as far as the records reach. Trains nothing."""
+"""every experiment -> tables, findings: as far as the records reach. Trains nothing."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""score records -> table: an experiment's scores in the paper's style, ready for `rendering` to print.
+"""score records -> table: an experiment's scores in the paper's style.
 
 A pure function of the scores: logs are never read, and a part-done grid gives a part-filled table. The rules
 are those of section 3.1.5 of the paper: the baseline is starred and is the mean of its seeds; the standard
@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from t5grid.grid.experiment import Experiment
-from t5grid.grid.published import PaperRow, paper_deviations, paper_row
+from t5grid.grid.published import Paper, PaperRow, load_paper, paper_deviations, paper_row
 from t5grid.refused import Refused
 
 WIDTH = 2.0
 """Scores this many baseline standard deviations below the best are still bold (paper, section 3.1.5)."""
 
-_ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
+ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the suite: its key in the records, its printed title, the study's column it mirrors."""
+class TableColumn:
+    """A column of the suite: its key in the records, its title, the published column beside it (or None)."""
 
     key: str
     title: str
@@ -38,21 +38,21 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Scores:
     """The scores of one row and column, one a seed (0 to 100), or the reason there is none."""
 
-    scores: tuple[float, ...] = ()
+    by_seed: tuple[float, ...] = ()
     hole: str | None = None
 
     @property
     def mean(self) -> float | None:
         """Mean over the seeds; None in a hole."""
-        return None if self.hole else statistics.fmean(self.scores)
+        return None if self.hole else statistics.fmean(self.by_seed)
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation over the seeds (n - 1); None below two seeds."""
-        return None if self.hole or len(self.scores) < 2 else statistics.stdev(self.scores)
+        return None if self.hole or len(self.by_seed) < 2 else statistics.stdev(self.by_seed)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Row:
     key: str
     title: str
     starred: bool
-    cells: dict[str, Cell]
+    cells: dict[str, Scores]
     paper: PaperRow | None = None
     note: str = ""
     shown: tuple[str, ...] = ()
@@ -73,11 +73,11 @@ class Row:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The different numbers of seeds behind the row's scores, ascending; empty if it has none."""
-        return tuple(sorted({len(cell.scores) for cell in self.cells.values() if not cell.hole}))
+        return tuple(sorted({len(cell.by_seed) for cell in self.cells.values() if not cell.hole}))
 
 
 @dataclass(frozen=True)
-class Facts:
+class Provenance:
     """What the caption must say of the runs: option names, the data's fingerprints by name, further notes."""
 
     suite: str
@@ -100,9 +100,10 @@ class Table:
     reproduces: str
     command: str
     first_column: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     rows: tuple[Row, ...]
-    facts: Facts
+    provenance: Provenance
+    paper: Paper
     shown: tuple[str, ...] = ()
     relative: bool = False
     """Whether gains over the starred row are printed too."""
@@ -141,38 +142,38 @@ def bold_rows(scores: Mapping[str, float], deviation: float | None) -> frozenset
         {"a": 83.28, "b": 82.90, "c": 80.69}, 0.235 -> {"a", "b"}
 
     Source: paper, section 3.1.5, as `score >= best - 2 sd`. Three cells of the paper's tables print
-    otherwise (`results/paper/README.md`).
+    otherwise (`results/published/t5/README.md`).
     """
     if not scores:
         return frozenset()
-    limit = max(scores.values()) - WIDTH * (deviation or 0.0) - _ROUNDING
+    limit = max(scores.values()) - WIDTH * (deviation or 0.0) - ROUNDING
     return frozenset(row for row, score in scores.items() if score >= limit)
 
 
-def make_cell(scores: Sequence[float] | Hole | None) -> Cell:
+def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
     """Scores, one a seed -> a cell; none at all is "not run", and one that is not a number makes a hole."""
     if isinstance(scores, Hole):
-        return Cell(hole=scores.reason)
+        return Scores(hole=scores.reason)
     if not scores:
-        return Cell(hole="not run")
+        return Scores(hole="not run")
     lost = sum(not math.isfinite(score) for score in scores)
     if lost:
-        return Cell(hole="nan" if len(scores) == 1 else f"nan in {lost} of {len(scores)} seeds")
-    return Cell(scores=tuple(float(score) for score in scores))
+        return Scores(hole="nan" if len(scores) == 1 else f"nan in {lost} of {len(scores)} seeds")
+    return Scores(by_seed=tuple(float(score) for score in scores))
 
 
 def build_table(
     experiment: Experiment,
-    columns: Sequence[Column],
+    columns: Sequence[TableColumn],
     scores: Mapping[str, Mapping[str, Sequence[float] | Hole]],
-    facts: Facts,
+    provenance: Provenance,
     shown: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Table:
     """The table of `experiment` from `scores[row key][column key]`: one score a seed, or a hole.
 
     What is absent is "not run". `shown[row key]` are the row's values for the experiment's `show`.
 
-    Raises `ValueError` for scores of a row that the experiment, or a column that the suite, does not have.
+    Raises Refused for scores of a row that the experiment, or a column that the suite, does not have.
     """
     keys = [column.key for column in columns]
     _check_names("row", scores, experiment.rows)
@@ -183,7 +184,7 @@ def build_table(
             key=key,
             title=row.title,
             starred=row.starred,
-            cells={column: make_cell(scores.get(key, {}).get(column)) for column in keys},
+            cells={column: make_scores(scores.get(key, {}).get(column)) for column in keys},
             paper=paper_row(row.paper) if row.paper else None,
             note=row.note,
             shown=tuple(shown.get(key, ())),
@@ -193,7 +194,13 @@ def build_table(
     head = (experiment.title, experiment.reproduces, experiment.command, experiment.first_column)
     titles = tuple(experiment.show.values())
     return Table(
-        *head, columns=tuple(columns), rows=rows, facts=facts, shown=titles, relative=experiment.relative
+        *head,
+        columns=tuple(columns),
+        rows=rows,
+        provenance=provenance,
+        paper=load_paper(experiment.published),
+        shown=titles,
+        relative=experiment.relative,
     )
 
 
@@ -234,7 +241,12 @@ class Discrimination:
 
 
 def discrimination(table: Table, floor: str = "no_pretraining") -> Discrimination:
-    """Compare rows in units of the baseline's deviation; `floor` is the row without pre-training."""
+    """Compare rows in units of the baseline's deviation; `floor` is the row without pre-training.
+
+    Where that is the baseline itself, nothing is counted.
+    """
+    if table.starred.key == floor:
+        return Discrimination(0, 0)
     has_floor = any(row.key == floor for row in table.rows)
     beyond = []
     for column in table.columns:
@@ -244,7 +256,7 @@ def discrimination(table: Table, floor: str = "no_pretraining") -> Discriminatio
             continue
         trained = [mean for mean in means.values() if mean is not None]
         gaps = [max(trained) - min(trained), *([max(trained) - low, star - low] if low is not None else [])]
-        beyond.append([gap > WIDTH * deviation + _ROUNDING for gap in gaps])
+        beyond.append([gap > WIDTH * deviation + ROUNDING for gap in gaps])
     return Discrimination(len(beyond), *([sum(of_gap) for of_gap in zip(*beyond, strict=True)] or [0]))
 
 
@@ -258,17 +270,17 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 def caption(table: Table) -> list[str]:
     """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
-    facts, baseline = table.facts, table.starred.seeds
+    provenance, baseline = table.provenance, table.starred.seeds
     others = sorted({n for row in table.rows if not row.starred for n in row.seeds})
-    lines = [facts.warning, f"Reproduces {table.reproduces}."]
-    lines += [f"Suite {facts.suite}, size {facts.size}, budget {facts.budget}."]
+    lines = [provenance.warning, f"Reproduces {table.reproduces}."]
+    lines += [f"Suite {provenance.suite}, size {provenance.size}, budget {provenance.budget}."]
     lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
     lines += [_bold_rule(table)]
     if max(others, default=0) > 1:
         lines += ["After a score, ± is the standard deviation of that row's own seeds."]
-    lines += [str(discrimination(table)), *facts.notes]
-    if facts.data:
-        lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in facts.data.items()) + "."]
+    lines += [str(discrimination(table)), *provenance.notes]
+    if provenance.data:
+        lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in provenance.data.items()) + "."]
     return [*filter(None, lines), f"Command: {table.command}"]
 
 
@@ -289,6 +301,12 @@ def paper_columns(table: Table) -> list[str]:
     return list(dict.fromkeys(column for row in table.rows if row.paper for column in row.paper.scores))
 
 
+def paper_source(table: Table) -> str:
+    """What the published rows are from: `BERT (Devlin et al., 2019), Table 5`."""
+    names = dict.fromkeys(row.paper.table for row in table.rows if row.paper)
+    return ", ".join([table.paper.title, *(table.paper.table_title(name) for name in names)])
+
+
 def paper_facts(table: Table) -> list[str]:
     """Titles of shown columns that the paper prints too."""
     return [
@@ -297,6 +315,6 @@ def paper_facts(table: Table) -> list[str]:
 
 
 def paper_spread(table: Table) -> dict[str, float]:
-    """The paper's baseline standard deviations for those columns (Table 1)."""
-    known = paper_deviations()
+    """The paper's baseline standard deviations for those columns; empty if it published none."""
+    known = paper_deviations(table.paper.name)
     return {column: known[column] for column in paper_columns(table) if column in known}

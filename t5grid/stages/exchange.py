@@ -25,18 +25,18 @@ def import_checkpoint(source: Path, target: Path) -> list[str]:
     from t5grid.model.huggingface import read_checkpoint
     from t5grid.training import checkpoints
 
-    found = read_checkpoint(source)
-    model = found.model()
-    size = {"_target_": _target(Size), **asdict(found.size)}
+    checkpoint = read_checkpoint(source)
+    model = checkpoint.model()
+    size = {"_target_": _target(Size), **asdict(checkpoint.size)}
     config = {"architecture": {"_target_": _target(EncoderDecoder)}, "size": size}
-    said = {"kind": "import", "config": {**config, "vocab_size": found.vocab_size}, "parents": []}
+    told = {"kind": "import", "config": {**config, "vocab_size": checkpoint.vocab_size}, "parents": []}
     with folder_whole(target) as folder:
-        write_whole(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(said)))
-        if found.vocabulary:
-            write_whole(folder / VOCABULARY, found.vocabulary)
+        write_whole(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(told)))
+        if checkpoint.vocabulary:
+            write_whole(folder / VOCABULARY, checkpoint.vocabulary)
         checkpoints.save(folder / "checkpoints", 0, model, None)
-    given = ["vocabulary=given", f"vocabulary.path={target / VOCABULARY}"] if found.vocabulary else []
-    return [f"strategy.pretrained={target}", *_size_overrides(found.size), *given]
+    given = ["vocabulary=given", f"vocabulary.path={target / VOCABULARY}"] if checkpoint.vocabulary else []
+    return [f"strategy.pretrained={target}", *_size_overrides(checkpoint.size), *given]
 
 
 def _size_overrides(size: Size) -> list[str]:
@@ -51,8 +51,8 @@ def _size_overrides(size: Size) -> list[str]:
 
 def measures(size: Size) -> dict[str, Any]:
     """What decides the shapes of the weights, under the keys a user writes."""
-    said = asdict(size) | {"num_decoder_layers": size.decoder_layers}
-    return {key: value for key, value in said.items() if not key.endswith("dropout")}
+    values = asdict(size) | {"num_decoder_layers": size.decoder_layers}
+    return {key: value for key, value in values.items() if not key.endswith("dropout")}
 
 
 def export_checkpoint(source: Path, target: Path, step: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""pre-trained weights (or none) + a column's training rows -> one checkpoint every few steps."""
+"""pre-trained weights (or none) + training rows -> one checkpoint every few steps."""
 
 from collections.abc import Collection
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""a folder with a trained model -> its weights, where fine-tuning looks for those it starts from."""
+"""a folder with a trained model -> its weights, where fine-tuning looks for them."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""tokens + every column's training rows -> weights: training on a mixture of tasks (paper, section 3.5.2)."""
+"""tokens + every column's rows -> weights: training on a mixture (section 3.5.2)."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -71,13 +71,13 @@ class MultitaskStage(TrainingStage):
         corpus = build(self.tokens.config["corpus"], "corpus")
         return counted.get("num_documents", getattr(corpus, "num_documents", None))
 
-    def parts(self, folder_of: FolderOf, sizes: Mapping[str, int] | None = None) -> list[mixing.Part]:
+    def parts(self, folder_of: FolderOf, sizes: Mapping[str, int] | None = None) -> list[mixing.MixturePart]:
         """The data sets in order: every task of every column, then the unlabelled text."""
         num_documents = self.num_documents(folder_of)
         parts = parts_of(self.columns(), sizes)
-        return parts + ([mixing.Part(mixing.UNSUPERVISED, num_documents)] if self.tokens else [])
+        return parts + ([mixing.MixturePart(mixing.UNSUPERVISED, num_documents)] if self.tokens else [])
 
-    def phases(self, parts: Sequence[mixing.Part]) -> tuple[mixing.Phase, ...]:
+    def phases(self, parts: Sequence[mixing.MixturePart]) -> tuple[mixing.Phase, ...]:
         """The rates of the parts, phase by phase."""
         return build(self.config["mixing"], "mixing").phases(parts)
 
@@ -131,7 +131,9 @@ class MultitaskStage(TrainingStage):
         return {"examples_per_step": feed.nums_examples, "mixture": mixture}
 
 
-def parts_of(columns: Mapping[str, Column], sizes: Mapping[str, int] | None = None) -> list[mixing.Part]:
+def parts_of(
+    columns: Mapping[str, Column], sizes: Mapping[str, int] | None = None
+) -> list[mixing.MixturePart]:
     """The tasks of `columns` that are trained on, as parts; `sizes` where the rows are counted already.
 
     Raises Refused naming a task without training rows.
@@ -139,16 +141,18 @@ def parts_of(columns: Mapping[str, Column], sizes: Mapping[str, int] | None = No
     tasks = {
         key: {n: t for n, t in column.tasks.items() if has(t, "train")} for key, column in columns.items()
     }
-    copies = Counter(name for each in tasks.values() for name in each)
+    copies = Counter(name for of_column in tasks.values() for name in of_column)
     parts = []
-    for key, each in tasks.items():
-        for name, task in each.items():
+    for key, of_column in tasks.items():
+        for name, task in of_column.items():
             size = sizes[f"{key}.{name}"] if sizes else num_training_rows(task)
             if size == 0:
                 where = f"suite.columns.{key}.tasks.{name}"
                 raise Refused(f"{where}: no training rows to mix in; leave it out with ~{where}")
             difficulty = getattr(task, "difficulty", None)
-            parts.append(mixing.Part(f"{key}.{name}", size, copies[name], len(each) > 1, difficulty))
+            parts.append(
+                mixing.MixturePart(f"{key}.{name}", size, copies[name], len(of_column) > 1, difficulty)
+            )
     return parts
 
 

@@ -1,4 +1,4 @@
-"""finished fine-tunings -> one model at any of their checkpoints, on the machine's device."""
+"""finished fine-tunings -> one model at any checkpoint, on the machine's device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

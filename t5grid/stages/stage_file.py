@@ -1,4 +1,4 @@
-"""stage -> file -> stage: what a job of its own, another command or a person reads a stage from.
+"""stage -> file -> stage: what a job, another command or a person reads one from.
 
 `config.yaml` in a stage's folder says what it is: kind, version, config, content and its parents' identities,
 plain values, resolved; of a kind that is not ours its class too, which is only looked for where a `_target_`

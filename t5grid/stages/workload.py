@@ -1,4 +1,4 @@
-"""sizes of what a stage computes -> operations, tokens, memory, disk; no torch, nothing needs to have run."""
+"""sizes of what a stage computes -> operations, tokens, memory, disk; no torch."""
 
 import math
 import sys
@@ -11,6 +11,7 @@ import numpy as np
 
 from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Runtime
+from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.data.stream import generator
 from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
 from t5grid.tasks.availability import standing
@@ -22,7 +23,6 @@ Built = Callable[..., Any]  # as `build`, perhaps remembering
 # (whose masks and scaled copies it keeps as well). Under bf16 all but softmax and norms are half as large.
 KEPT, KEPT_WITH_DROPOUT = 4.4, 6.6
 BF16 = 0.6
-FIRST_ORDINARY_ID = 3
 EVERYTHING = AllParameters()
 LOGITS = 2  # copies of the logits beside them, at the start of the backward pass, in fp32
 

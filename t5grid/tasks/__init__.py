@@ -1,0 +1,1 @@
+"""published and own rows -> records of inputs and targets -> metrics."""

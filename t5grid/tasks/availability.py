@@ -1,6 +1,6 @@
-"""tasks -> what of their data is there: named before anything is trained, and beside the scores afterwards.
+"""tasks -> what of their data is there: named before training, and beside the scores.
 
-A task that reads published data has `parts`, one a split; generated ones have none and are always there.
+A task that reads published data has `needed_splits`; generated ones have none and are always there.
 """
 
 import sys
@@ -19,12 +19,12 @@ NOT_REAL = (
 
 def refuse_missing(columns: Mapping[str, Any]) -> None:
     """Raises Refused, one line, naming every split that a local copy lacks and no score can do without."""
-    lacking = {str(part): part for part in _parts(columns) if part.missing and not part.spare}
+    lacking = {str(split): split for split in _splits(columns) if split.missing and not split.spare}
     if not lacking:
         return
     first = next(iter(lacking.values()))
     try:
-        first.source.files(first.split)
+        first.source.files(first.name)
     except Refused as error:
         more = "; ".join(list(lacking)[1:])
         raise Refused(f"{error}{f' (and it lacks {more})' if more else ''}") from None
@@ -32,7 +32,7 @@ def refuse_missing(columns: Mapping[str, Any]) -> None:
 
 def left_out(columns: Mapping[str, Any]) -> list[str]:
     """The splits that a local copy lacks and that are gone without."""
-    return list(dict.fromkeys(str(part) for part in _parts(columns) if part.missing and part.spare))
+    return list(dict.fromkeys(str(split) for split in _splits(columns) if split.missing and split.spare))
 
 
 def fetch(columns: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ def fetch(columns: Mapping[str, Any]) -> None:
     for column in columns.values():
         for task in column.tasks.values():
             for role in ("train", "validation"):
-                if hasattr(task, "parts") and has(task, role):
+                if hasattr(task, "needed_splits") and has(task, role):
                     task.records(role)
     if gone := left_out(columns):
         print(f"t5grid: gone without, as suite.root lacks them: {', '.join(gone)}", file=sys.stderr)
@@ -56,18 +56,17 @@ def standing(columns: Mapping[str, Any]) -> Standing:
 
     Generated tasks, which are always there, are not listed.
     """
-    found: Standing = {}
+    rows_used: Standing = {}
     for key, column in columns.items():
         for name, task in column.tasks.items():
-            for part in getattr(task, "parts", ()):
-                sizes = (
-                    found.setdefault(key, {}).setdefault(name, {}).setdefault(part.role, {"rows": 0, "of": 0})
-                )
-                limit = {"train": task.num_train, "validation": task.num_validation}.get(part.role)
-                rows = 0 if part.missing else part.rows or part.full
+            for split in getattr(task, "needed_splits", ()):
+                roles = rows_used.setdefault(key, {}).setdefault(name, {})
+                sizes = roles.setdefault(split.role, {"rows": 0, "of": 0})
+                limit = {"train": task.num_train, "validation": task.num_validation}.get(split.role)
+                rows = 0 if split.missing else split.rows or split.full
                 sizes["rows"] = _limited(_sum(sizes["rows"], rows), limit)
-                sizes["of"] = _sum(sizes["of"], part.full)
-    return found
+                sizes["of"] = _sum(sizes["of"], split.full)
+    return rows_used
 
 
 def unreal(roles: Mapping[str, Mapping[str, int | None]]) -> str:
@@ -76,10 +75,10 @@ def unreal(roles: Mapping[str, Mapping[str, int | None]]) -> str:
     return ", ".join(f"{role} {count}" for role, count in counts.items() if " of " in count)
 
 
-def caption(found: Standing, titles: Mapping[str, str]) -> tuple[str, ...]:
+def caption(rows_used: Standing, titles: Mapping[str, str]) -> tuple[str, ...]:
     """Sentences that say how many rows each task had, and which of them are not the real splits."""
     lines, foreign = [], False
-    for key, tasks in found.items():
+    for key, tasks in rows_used.items():
         shown = []
         for name, roles in tasks.items():
             counts = [f"{role} {_count(**sizes)}" for role, sizes in roles.items()]
@@ -92,18 +91,18 @@ def caption(found: Standing, titles: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _count(rows: int | None, of: int | None) -> str:
-    same = of is None or rows is None or rows == of
-    return f"{'?' if rows is None else rows}" if same else f"{rows} of {of}"
+    is_whole = of is None or rows is None or rows == of
+    return f"{'?' if rows is None else rows}" if is_whole else f"{rows} of {of}"
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else one + other
+def _sum(total: int | None, more: int | None) -> int | None:
+    return None if total is None or more is None else total + more
 
 
 def _limited(rows: int | None, limit: int | None) -> int | None:
     return rows if rows is None or limit is None else min(rows, limit)
 
 
-def _parts(columns: Mapping[str, Any]) -> Iterable[Any]:
+def _splits(columns: Mapping[str, Any]) -> Iterable[Any]:
     tasks = (task for column in columns.values() for task in column.tasks.values())
-    return (part for task in tasks for part in getattr(task, "parts", ()))
+    return (split for task in tasks for split in getattr(task, "needed_splits", ()))

@@ -1,4 +1,4 @@
-"""CNN/DailyMail row -> {inputs, targets}: abstractive summarization as text to text.
+"""CNN/DailyMail row -> {inputs, targets}: abstractive summarization.
 
 Inputs are `summarize: <article>`, targets the highlights, both as they stand (paper, appendix D). The runs of
 2019 used an older edition of the data set, before line breaks between highlights and upper case were kept.

@@ -1,4 +1,4 @@
-"""Files -> Arrow table: parquet, JSON lines, TSV and CSV, read whole, a bad row refused with file and row.
+"""files -> Arrow table: parquet, JSON lines, TSV, CSV; bad rows named by file and row.
 
 What a table holds is decided by the files' bytes alone: nothing is cached on disk.
 """

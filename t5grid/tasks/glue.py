@@ -1,4 +1,4 @@
-"""GLUE row -> {inputs, targets, label}: the sentence-level tasks as text to text.
+"""GLUE row -> {inputs, targets, label}: the sentence-level tasks.
 
 Inputs are `<task> <column>: <text> <column>: <text>`, with the text as it stands; targets are the name of the
 class (paper, section 2.4 and appendix D; column order and class names are the behaviour of the original

@@ -1,4 +1,4 @@
-"""Data-set name -> Arrow table: a split of a Hugging Face data set, from the hub or a copy of its folder.
+"""data-set name -> Arrow table: a split, from the hub or a copy of its folder.
 
 With `root`, the folder root/<repository> is read, laid out as on the hub: a README.md whose front matter says
 which files a configuration's splits are. The files are read as they stand, because the library's cache of a
@@ -73,18 +73,18 @@ class Source:
         folder = self._folder(self.where(split))
         configs = _configurations(folder)
         if configs is None:
-            found = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
+            patterns = {split: [f"{self.config}/{split}-*", f"{self.config}/{split}.*"]}
         elif self.config not in configs:
             names = ", ".join(configs) or "none"
             raise Refused(
                 f"{self.where(split)}: no configuration {self.config!r} in {folder}, it has {names}"
             )
         else:
-            found = configs[self.config]
-        matches = [path for pattern in found.get(split, []) for path in _matches(folder, pattern)]
+            patterns = configs[self.config]
+        matches = [path for pattern in patterns.get(split, []) for path in _matches(folder, pattern)]
         files = [path for path in dict.fromkeys(matches) if path.name.endswith(SUFFIXES)]
         if not files:
-            there = ", ".join(name for name in found if name != split) or "no other"
+            there = ", ".join(name for name in patterns if name != split) or "no other"
             raise Refused(f"{self.where(split)}: no such split in {folder}, it has {there}")
         return files
 
@@ -118,8 +118,8 @@ class Source:
             raise Refused(f"{where}: suite.revision={self.revision} means nothing with suite.root, a folder")
         folder = base / self.repository
         if not folder.is_dir():
-            found = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
-            holds = ", ".join(found) or "none"
+            copies = sorted(path.relative_to(base).as_posix() for path in base.glob("*/*") if path.is_dir())
+            holds = ", ".join(copies) or "none"
             raise Refused(f"{where}: no folder {self.repository} in suite.root={self.root}, it holds {holds}")
         return folder
 
@@ -146,19 +146,16 @@ def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, 
     try:
         parts = readme.read_text(encoding="utf-8").split("---\n", 2)
         configs = (safe_load(parts[1]) or {}).get("configs") if len(parts) == 3 and not parts[0] else None
-        return (
-            {str(each["config_name"]): _patterns(each["data_files"]) for each in configs} if configs else None
-        )
+        return {str(c["config_name"]): _patterns(c["data_files"]) for c in configs} if configs else None
     except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{readme}: its front matter is no list of configurations ({error!r})") from None
-    return found or None
 
 
 def _patterns(data_files: Any) -> dict[str, list[str]]:
     """split -> patterns, of what the hub allows: a list of {split, path}, or a pattern for all of `train`."""
     if isinstance(data_files, str):
         return {"train": [data_files]}
-    paths = {each["split"]: each["path"] for each in data_files}
+    paths = {entry["split"]: entry["path"] for entry in data_files}
     return {str(split): [path] if isinstance(path, str) else list(path) for split, path in paths.items()}
 
 
@@ -194,7 +191,9 @@ def offline() -> str:
 @lru_cache(maxsize=64)
 def exists(repository: str, revision: str | None) -> bool:
     """Whether the hub has a data set at a revision."""
-    return _answers(f"{_endpoint()}/datasets/{repository}/resolve/{revision or 'main'}/README.md", found=True)
+    return _answers(
+        f"{_endpoint()}/datasets/{repository}/resolve/{revision or 'main'}/README.md", must_exist=True
+    )
 
 
 def _endpoint() -> str:
@@ -202,7 +201,7 @@ def _endpoint() -> str:
 
 
 @lru_cache(maxsize=64)
-def _answers(address: str, found: bool = False) -> bool:
+def _answers(address: str, must_exist: bool = False) -> bool:
     """Whether a server answers in time, or even has what is asked for.
 
     A name look-up knows no time limit, so it has a thread of its own.
@@ -215,7 +214,7 @@ def _answers(address: str, found: bool = False) -> bool:
             urllib.request.urlopen(request, timeout=REACH_SECONDS).close()
             answered.append(True)
         except urllib.error.HTTPError:
-            answered.append(not found)
+            answered.append(not must_exist)
         except (OSError, ValueError):
             answered.append(False)
 

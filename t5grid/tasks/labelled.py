@@ -70,11 +70,11 @@ def rows_of(table: Any) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """One split of a task's data, and what is known of it."""
 
     role: str
-    split: str
+    name: str
     source: Any
     full: int | None
     """Rows of the real split."""
@@ -84,15 +84,15 @@ class Part:
     @property
     def rows(self) -> int | None:
         """Rows of a local copy; None where it is absent, or on the hub."""
-        return None if self.source.root is None else self.source.rows(self.split)
+        return None if self.source.root is None else self.source.rows(self.name)
 
     @property
     def missing(self) -> bool:
         """Whether a local copy lacks it."""
-        return self.source.root is not None and not self.source.has(self.split)
+        return self.source.root is not None and not self.source.has(self.name)
 
     def __str__(self) -> str:
-        return self.source.label(self.split)
+        return self.source.label(self.name)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class HubTask:
 
     @property
     def _left_out(self) -> tuple[str, ...]:
-        return tuple(part.split for part in self.parts if part.spare and part.missing)
+        return tuple(split.name for split in self.needed_splits if split.spare and split.missing)
 
     @property
     def source(self) -> Source:
@@ -157,11 +157,11 @@ class HubTask:
         return self.config
 
     @property
-    def parts(self) -> list[Part]:
+    def needed_splits(self) -> list[Split]:
         """The splits that training and scoring (of a task with neither, testing) need."""
         needed = [role for role in self.splits if role != "test"] or ["test"]
         return [
-            Part(role, split, self.source, self.full.get(split), split in self.spare)
+            Split(role, split, self.source, self.full.get(split), split in self.spare)
             for role in needed
             for split in self.splits[role]
         ]
@@ -171,9 +171,9 @@ class HubTask:
         if self.root is not None and self.made:
             return len(self.records(role))
         sizes = [
-            self.made.get(part.split, part.full) if self.root is None else part.rows or 0
-            for part in self.parts
-            if part.role == role
+            self.made.get(split.name, split.full) if self.root is None else split.rows or 0
+            for split in self.needed_splits
+            if split.role == role
         ]
         total = None if None in sizes else sum(size or 0 for size in sizes)
         limit = {"train": self.num_train, "validation": self.num_validation}.get(role)
@@ -233,11 +233,11 @@ class HubTask:
 
     @cached_property
     def _fingerprint(self) -> str:
-        fields = {each.name: each.default for each in dataclasses.fields(self) if each.name not in PLACE}
+        fields = {field.name: field.default for field in dataclasses.fields(self) if field.name not in PLACE}
         changed = {name: getattr(self, name) for name in fields if getattr(self, name) != fields[name]}
         content = [
-            [part.role, None if part.split in self._left_out else self.source.content(part.split)]
-            for part in self.parts
+            [split.role, None if split.name in self._left_out else self.source.content(split.name)]
+            for split in self.needed_splits
         ]
         return digest([self.version, changed, content])
 

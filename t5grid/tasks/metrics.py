@@ -1,4 +1,4 @@
-"""Metrics: targets, predictions -> {name: score between 0 and 100}.
+"""targets, predictions -> {name: score between 0 and 100}.
 
 Every function takes lists of equal length, already post-processed (class indices, numbers, texts), and
 returns plain floats on the scale of the paper's tables. Sources: paper section 2.3 names the metrics; the
@@ -121,8 +121,8 @@ def multirc(
     exact = _percent([all(target == prediction for target, prediction in pairs) for pairs in rows.values()])
     if not f1_of_questions:
         return {**f1_with_invalid(targets, predictions), "exact_match": exact}
-    each = [f1_with_invalid(*map(list, zip(*pairs, strict=True)))["f1"] for pairs in rows.values()]
-    return {"f1": sum(each) / len(each), "exact_match": exact}
+    f1_by_question = [f1_with_invalid(*map(list, zip(*pairs, strict=True)))["f1"] for pairs in rows.values()]
+    return {"f1": sum(f1_by_question) / len(f1_by_question), "exact_match": exact}
 
 
 def record(
@@ -207,9 +207,9 @@ def _check(targets: Sequence[object], predictions: Sequence[object]) -> None:
 
 
 def _span(context: str, prediction: str) -> str:
-    found = re.fullmatch(r"\s*start: (\d+) end: (\d+)\s*", prediction)
+    span = re.fullmatch(r"\s*start: (\d+) end: (\d+)\s*", prediction)
     words = re.sub(r"\W", " ", context).split()
-    return " ".join(words[int(found[1]) : int(found[2]) + 1]) if found else ""
+    return " ".join(words[int(span[1]) : int(span[2]) + 1]) if span else ""
 
 
 def _percent(values: Sequence[float]) -> float:
@@ -235,9 +235,9 @@ def _exact(answer: str, prediction: str) -> bool:
 
 
 def _word_f1(answer: str, prediction: str) -> float:
-    expected, given = normalise_answer(answer).split(), normalise_answer(prediction).split()
-    shared = (Counter(expected) & Counter(given)).total()
-    return 2 * shared / (len(expected) + len(given)) if shared else 0.0
+    expected, predicted = normalise_answer(answer).split(), normalise_answer(prediction).split()
+    shared = (Counter(expected) & Counter(predicted)).total()
+    return 2 * shared / (len(expected) + len(predicted)) if shared else 0.0
 
 
 def _one_sentence_a_line(text: str) -> str:

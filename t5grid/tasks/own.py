@@ -1,4 +1,4 @@
-"""A user's own file -> records: a text-to-text task that is one YAML, without code.
+"""a user's own file -> records: a text-to-text task that is one YAML, without code.
 
     _target_: t5grid.tasks.own.OwnTask
     name: complexity
@@ -24,7 +24,7 @@ from t5grid.config.rules import Above, AtLeast, Because, Count, NotEmpty
 from t5grid.refused import Refused
 from t5grid.tasks import metrics
 from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
-from t5grid.tasks.labelled import Formatted, Part, digest, evenly_spaced
+from t5grid.tasks.labelled import Formatted, Split, digest, evenly_spaced
 from t5grid.tasks.metrics import INVALID, Scores
 from t5grid.tasks.task import Record, Row
 
@@ -98,9 +98,9 @@ class OwnTask:
         return OwnFiles(self.name, self.train, self.validation, self.test, held_out)
 
     @property
-    def parts(self) -> list[Part]:
+    def needed_splits(self) -> list[Split]:
         """The splits that training and scoring need."""
-        return [Part(role, role, self.source, None) for role in ("train", "validation")]
+        return [Split(role, role, self.source, None) for role in ("train", "validation")]
 
     def records(self, split: str) -> Sequence[Record]:
         """Records of "train", "validation" or "test".
@@ -121,14 +121,14 @@ class OwnTask:
                     raise Refused(f"{where}: no column {column!r} of task {self.name}'s {key}{there}")
         count = {"train": self.num_train, "validation": self.num_validation}.get(split)
         rows = evenly_spaced(table, count)
-        made = []
+        records = []
         for place, row in enumerate(Formatted(rows, dict)):
             try:
-                made.append(self._checked(self.record(row), split))
+                records.append(self._checked(self.record(row), split))
             except Refused as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
                 raise Refused(f"{where}, row {number}: {error}") from None
-        return made
+        return records
 
     def _checked(self, record: Record, split: str) -> Record:
         """The record if it can be learnt and scored; rows of "test" need no targets. Raises Refused."""
@@ -178,7 +178,7 @@ class OwnTask:
         fields = [field.name for field in dataclasses.fields(self) if field.name not in (*PATHS, "labels")]
         settings = {name: getattr(self, name) for name in fields}
         labels = {str(key): text for key, text in (self.labels or {}).items()}
-        content = [[part.role, self.source.content(part.split)] for part in self.parts]
+        content = [[split.role, self.source.content(split.name)] for split in self.needed_splits]
         return digest([self.version, settings, labels, content])
 
 
@@ -277,10 +277,10 @@ def fill(template: str, row: Row) -> str:
     def value(match: re.Match[str]) -> str:
         if not match[1]:
             return match[0][0]
-        found = row[match[1]]
-        if found is None or found != found:  # nothing, or not a number
+        cell = row[match[1]]
+        if cell is None or cell != cell:  # nothing, or not a number
             raise Refused(f"column {match[1]!r} is empty")
-        return str(found)
+        return str(cell)
 
     return FIELD.sub(value, template)
 
@@ -295,10 +295,10 @@ def _accuracy(targets: list[str], predictions: list[str], labels: Labels) -> Sco
 
 
 def _f1(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
-    wanted, given = _classes(targets, predictions, labels)
+    expected, predicted = _classes(targets, predictions, labels)
     last = len(labels) - 1
-    marked = [INVALID if each == INVALID else int(each == last) for each in given]
-    return metrics.f1_with_invalid([int(each == last) for each in wanted], marked)
+    is_last = [INVALID if label == INVALID else int(label == last) for label in predicted]
+    return metrics.f1_with_invalid([int(label == last) for label in expected], is_last)
 
 
 def _macro_f1(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
@@ -312,8 +312,10 @@ def _matthews(targets: list[str], predictions: list[str], labels: Labels) -> Sco
 
 def _correlation(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
     """Of the numbers that the texts spell; what has no correlation scores 0."""
-    wanted, given = ([metrics.string_to_float(text) for text in side] for side in (targets, predictions))
-    scores = metrics.pearson_spearman(wanted, given)
+    expected, predicted = (
+        [metrics.string_to_float(text) for text in side] for side in (targets, predictions)
+    )
+    scores = metrics.pearson_spearman(expected, predicted)
     return {name: 0.0 if math.isnan(value) else value for name, value in scores.items()}
 
 

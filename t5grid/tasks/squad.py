@@ -1,4 +1,4 @@
-"""SQuAD row -> {inputs, targets, answers}: extractive question answering as text to text.
+"""SQuAD row -> {inputs, targets, answers}: extractive question answering.
 
 Inputs are `question: <question> context: <context>`, targets the first answer (paper, appendix D). As in the
 original code, punctuation stands apart from words in all of them (the sample of appendix D does not show it),

@@ -1,4 +1,4 @@
-"""SuperGLUE row -> {inputs, targets, ...}: the harder sentence-level tasks as text to text.
+"""SuperGLUE row -> {inputs, targets, ...}: the harder sentence-level tasks.
 
 Most are `<task> <column>: <text> <column>: <text>` -> `<class>`, as in `glue`. Where appendix D of the paper
 shows something else than the authors' own runs did, the runs decide: WiC without `pos:`, COPA's classes

@@ -1,4 +1,4 @@
-"""Winograd row -> {inputs, targets, ...}: whom a pronoun means, as text to text.
+"""Winograd row -> {inputs, targets, ...}: whom a pronoun means.
 
 Inputs are `wsc: ` and the text with the pronoun between asterisks, the target is whom it means (paper,
 section 2.4). WSC, DPR and WNLI share the form: a model trained on the first two predicts the third. The
@@ -113,11 +113,11 @@ def same_referent(candidate: str, prediction: str) -> int:
 
     Case, outer blanks and determiners do not count; a possessive only matches another.
     """
-    wanted, given = _content_words(candidate), _content_words(prediction)
-    if not given:
+    expected, predicted = _content_words(candidate), _content_words(prediction)
+    if not predicted:
         return INVALID
-    possessive = ["'" in " ".join(words) for words in (wanted, given)]
-    within = set(wanted) <= set(given) or set(given) <= set(wanted)
+    possessive = ["'" in " ".join(words) for words in (expected, predicted)]
+    within = set(expected) <= set(predicted) or set(predicted) <= set(expected)
     return int(within and possessive[0] == possessive[1])
 
 
@@ -164,10 +164,10 @@ class DPR(HubTask):
 
     def record(self, row: Row) -> Record:
         """The record of one row."""
-        found = re.search(rf" {re.escape(row['pronoun'])}([ .,])", row["sentence"])
-        if not found:
+        pronoun = re.search(rf" {re.escape(row['pronoun'])}([ .,])", row["sentence"])
+        if not pronoun:
             return {"inputs": f"wsc: {row['sentence']}", "targets": row["candidates"][row["label"]]}
-        before, after = row["sentence"][: found.start()], row["sentence"][found.start(1) :]
+        before, after = row["sentence"][: pronoun.start()], row["sentence"][pronoun.start(1) :]
         inputs = f"wsc: {before} *{row['pronoun']}*{after}"
         return {"inputs": inputs, "targets": row["candidates"][row["label"]]}
 
@@ -270,8 +270,8 @@ def _fit(words: Sequence[re.Match[str]], place: int, hypothesis: str) -> tuple[i
     return (score, hypothesis[tokens[i].start() : tokens[j - 1].end()]) if score else (0, "")
 
 
-def _agree(one: Sequence[str], other: Sequence[str]) -> int:
+def _agree(left: Sequence[str], right: Sequence[str]) -> int:
     """How many leading words two lists share."""
     return next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+        (at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
     )

@@ -1,4 +1,4 @@
-"""WMT row -> {inputs, targets}: translation from English as text to text.
+"""WMT row -> {inputs, targets}: translation from English.
 
 Inputs are `translate English to <language>: <sentence>`, targets the reference, both as they stand (paper,
 appendix D).

@@ -1,4 +1,4 @@
-"""what happens beside a step: checkpoints, the metrics file, the status a watcher reads."""
+"""step -> what happens beside it: checkpoints, the metrics file, the status."""
 
 import csv
 import io

@@ -55,13 +55,13 @@ def save(
 
 def steps(folder: Path) -> dict[int, Path]:
     """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
-    found = {}
+    paths = {}
     for path in sorted(folder.glob("step-*.safetensors")):
         name = NAME.fullmatch(path.stem)
         with suppress(FileNotFoundError):  # another rank may just have discarded it
             if name and _digest(path.read_bytes()) == name[2]:
-                found[int(name[1])] = path
-    return found
+                paths[int(name[1])] = path
+    return paths
 
 
 def step_of(path: Path) -> int:
@@ -76,9 +76,9 @@ def steps_made(checkpoint_every: int, num_steps: int) -> list[int]:
 
 def unbroken(folder: Path, wanted: Sequence[int]) -> dict[int, Path]:
     """Sound checkpoints by step, up to the first step `wanted` that none is left of."""
-    found = steps(folder)
-    gap = next((step for step in wanted if step not in found), math.inf)
-    return {step: path for step, path in found.items() if step < gap}
+    sound = steps(folder)
+    gap = next((step for step in wanted if step not in sound), math.inf)
+    return {step: path for step, path in sound.items() if step < gap}
 
 
 def discard_others(folder: Path, sound: Collection[Path]) -> None:
@@ -90,10 +90,10 @@ def discard_others(folder: Path, sound: Collection[Path]) -> None:
 
 def newest(folder: Path) -> Path:
     """The last sound checkpoint. Raises Refused if there is none."""
-    found = steps(folder)
-    if not found:
+    sound = steps(folder)
+    if not sound:
         raise Refused(f"{folder.parent.name}: no sound checkpoint is left")
-    return found[max(found)]
+    return sound[max(sound)]
 
 
 def keep_last(folder: Path, num_kept: int) -> None:

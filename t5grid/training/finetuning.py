@@ -1,4 +1,4 @@
-"""parameter names + number of steps -> which are trained from which step on: the fine-tuning methods.
+"""parameter names + steps -> which are trained from which step on.
 
 Paper, section 3.5.1. A method is a frozen dataclass, and its trainable set a pure function of the step; the
 optimizer owns all parameters from the start. What no episode trains stays bit for bit what it was, and is
@@ -117,11 +117,11 @@ class GradualUnfreezing(Method):
             return 0
         if ".position_bias." in name:
             return 0 if self.position_biases == "always" else count - 1
-        found = BLOCK.match(name)
-        if not found:
+        match = BLOCK.match(name)
+        if not match:
             return 0
-        from_top = depths[found[1]] - 1 - int(found[2])
-        return from_top * count // depths[found[1]]
+        from_top = depths[match[1]] - 1 - int(match[2])
+        return from_top * count // depths[match[1]]
 
     def check(self, cell: Any) -> None:
         steps, layers = cell.budget.finetune.num_steps, max(blocks_of(cell))
@@ -151,10 +151,10 @@ class FrozenTopBlocks(Method):
         return {0: frozenset(name for name in names if self._is_top(name, chosen))}
 
     def _is_top(self, name: str, depths: dict[str, int]) -> bool:
-        found = BLOCK.match(name)
-        if not found:
+        match = BLOCK.match(name)
+        if not match:
             return name.removesuffix(".norm.scale") in depths
-        return found[1] in depths and int(found[2]) >= depths[found[1]] - self.num_blocks
+        return match[1] in depths and int(match[2]) >= depths[match[1]] - self.num_blocks
 
     def check(self, cell: Any) -> None:
         encoder, decoder = blocks_of(cell)
@@ -183,7 +183,7 @@ class FrozenWithHead(Method):
         return scaled(self.d, self.at_d_model, d_model)
 
     def products(self, products: list[Product], d_model: int) -> list[Product]:
-        at = next(i for i, each in enumerate(products) if each.writes == "logits")
+        at = next(i for i, product in enumerate(products) if product.writes == "logits")
         head = adapter(products[at - 1], "softmax.head", d_model, self.width(d_model))
         return [*products[:at], *head, *products[at:]]
 
@@ -205,8 +205,10 @@ class FrozenWithLastLayer(Method):
         untie(model)
 
     def products(self, products: list[Product], d_model: int) -> list[Product]:
-        last = [replace(each, parameter="softmax.weight") for each in products if each.writes == "logits"]
-        return [each for each in products if each.writes != "logits"] + last
+        last = [
+            replace(product, parameter="softmax.weight") for product in products if product.writes == "logits"
+        ]
+        return [product for product in products if product.writes != "logits"] + last
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if name.startswith("softmax."))}
@@ -238,8 +240,8 @@ def stack_depths(names: Iterable[str]) -> dict[str, int]:
     """Number of blocks of each stack, read off the parameters' names."""
     depths: dict[str, int] = {}
     for name in names:
-        if found := BLOCK.match(name):
-            depths[found[1]] = max(depths.get(found[1], 0), int(found[2]) + 1)
+        if match := BLOCK.match(name):
+            depths[match[1]] = max(depths.get(match[1], 0), int(match[2]) + 1)
     return depths
 
 

@@ -1,4 +1,4 @@
-"""feed + model -> checkpoints: one training run, whole or resumed, the same for every stage that trains.
+"""feed + model -> checkpoints: one training run, whole or resumed.
 
 Where the machine gives a stage several devices, each has a process (a rank) that runs all of this; together
 they take the steps one process would take, and the first of them writes the files.

@@ -1,4 +1,4 @@
-"""batch -> loss -> step: the one LightningModule, for pre-training and fine-tuning alike."""
+"""batch -> loss -> step: the one LightningModule."""
 
 from collections.abc import Callable
 from typing import Any

@@ -92,7 +92,7 @@ class Adafactor(Optimizer):
             else:
                 factored.append((parameter, state, axes))
         updates = _whole_updates(whole, keep) if whole else []
-        updates += [_factored_update(*each, keep) for each in factored]
+        updates += [_factored_update(*part, keep) for part in factored]
         _apply([p for p, *_ in whole] + [p for p, *_ in factored], updates, group)
 
 

@@ -1,4 +1,4 @@
-"""step -> learning rate, and parameters -> optimizer: plain values; torch is imported by `build` only."""
+"""step -> learning rate, and parameters -> optimizer; torch in `build` only."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""parameters spread over ranks <-> whole tensors: what fully sharded training needs beside Lightning.
+"""parameters spread over ranks <-> whole tensors: for fully sharded training.
 
 Each rank keeps its part of every parameter and gathers a block's parameters only while it computes with them.
 What must see a whole tensor, a checkpoint or an optimizer that takes means over one, gathers that one.

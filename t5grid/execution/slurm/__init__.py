@@ -1,0 +1,1 @@
+"""graph of stages -> jobs of a cluster."""

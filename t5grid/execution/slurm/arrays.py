@@ -1,4 +1,4 @@
-"""stages -> arrays: which stages are submitted together, and what each array waits for.
+"""stages -> arrays: which are submitted together, and what each array waits for.
 
 Stages of a kind that wait for the same stages are one array. Where every task of an array has a child of a
 kind, these are one array too, each task of which waits for its own parent alone (`aftercorr`): a row's
@@ -36,7 +36,7 @@ def arrays_of(stages: Iterable[Stage], waiting: set[str], largest: int) -> Itera
     depths: dict[str, int] = {}
     levels: dict[int, list[Stage]] = defaultdict(list)
     for identity, stage in todo.items():
-        depths[identity] = 1 + max((depths.get(each.identity, 0) for each in needs[identity]), default=0)
+        depths[identity] = 1 + max((depths.get(parent.identity, 0) for parent in needs[identity]), default=0)
         levels[depths[identity]].append(stage)
     home: dict[str, Array] = {}
     for depth in sorted(levels):
@@ -50,11 +50,11 @@ def _needs(todo: dict[str, Stage], waiting: set[str]) -> dict[str, tuple[Stage, 
     needs: dict[str, tuple[Stage, ...]] = {}
     above: dict[str, frozenset[str]] = {}
     for identity, stage in todo.items():
-        parents = {each.identity: each for each in stage.parents}
-        pending = {key: each for key, each in parents.items() if key in todo or key in waiting}
+        parents = {parent.identity: parent for parent in stage.parents}
+        pending = {key: parent for key, parent in parents.items() if key in todo or key in waiting}
         higher = frozenset().union(*(above.get(key, frozenset()) for key in pending))
         above[identity] = higher | pending.keys()
-        needs[identity] = tuple(each for key, each in pending.items() if key not in higher)
+        needs[identity] = tuple(parent for key, parent in pending.items() if key not in higher)
     return needs
 
 
@@ -64,7 +64,7 @@ def _of_level(
     """The arrays of stages none of which waits for another."""
     together: dict[tuple[str, ...], list[Stage]] = defaultdict(list)
     for stage in level:
-        together[stage.kind, *(each.identity for each in needs[stage.identity])].append(stage)
+        together[stage.kind, *(parent.identity for parent in needs[stage.identity])].append(stage)
     pairs: dict[tuple[str, int, int], dict[str, Stage]] = defaultdict(dict)
     for (kind, *after), siblings in together.items():
         if len(after) == 1 and len(home.get(after[0], Array(())).stages) > 1:
@@ -74,7 +74,7 @@ def _of_level(
     for children in pairs.values():
         parents = home[next(iter(children))]
         if len(children) == len(parents.stages):
-            stages = tuple(children[each.identity] for each in parents.stages)
+            stages = tuple(children[parent.identity] for parent in parents.stages)
             paired |= {stage.identity for stage in stages}
             yield Array(stages, pairwise=parents)
     for siblings in together.values():

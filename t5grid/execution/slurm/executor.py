@@ -1,4 +1,4 @@
-"""graph -> jobs: submits whatever of a graph has not run yet to Slurm, and leaves or waits.
+"""graph -> jobs: submits to Slurm whatever has not run yet, and leaves or waits.
 
 One job a stage, from a file of its own (stage_file); alike ones as arrays (arrays). A job that is told to
 end, for want of time or for one of higher priority, is requeued by submitit and its stage goes on from its
@@ -20,10 +20,11 @@ from t5grid.execution.local import Outcome
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import Node, RankError
 from t5grid.execution.run_stage import FAILED, HELD, several_ranks, work_on
-from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.arrays import Array, arrays_of
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
+from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
@@ -73,9 +74,9 @@ class Slurm:
     def __post_init__(self) -> None:
         if "other" not in self.resources:
             raise Refused("resources.other: is needed, for kinds of stage that are not listed")
-        for kind, each in self.resources.items():
-            if self.signal_delay >= each.minutes * 60:
-                where = f"resources.{kind}.minutes={each.minutes}"
+        for kind, resources in self.resources.items():
+            if self.signal_delay >= resources.minutes * 60:
+                where = f"resources.{kind}.minutes={resources.minutes}"
                 raise Refused(f"signal_delay={self.signal_delay}: seconds, less than {where}")
 
     def waiting(self) -> "Slurm":
@@ -85,10 +86,10 @@ class Slurm:
     def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
         """Submit every stage that is not done and not in the queue; a failed one blocks its children only."""
         stages = with_parents(stages)
-        seen = jobs.states(stages, store)
-        outcome = Outcome(found=[stage for stage in stages if seen[stage.identity].word == "done"])
+        seen = queue.states(stages, store)
+        outcome = Outcome(done_before=[stage for stage in stages if seen[stage.identity].word == "done"])
         todo = [stage for stage in stages if seen[stage.identity].word != "done"]
-        flying = {each.identity for each in todo if seen[each.identity].word in ("queued", "running")}
+        flying = {stage.identity for stage in todo if seen[stage.identity].word in ("queued", "running")}
         fresh = [stage for stage in todo if stage.identity not in flying]
         if fresh:
             Submission(self, store, runtime, flying).submit(fresh)
@@ -113,10 +114,10 @@ class Slurm:
     def _follow(self, todo: list[Stage], store: Store, outcome: Outcome) -> None:
         """Show the jobs until none waits or runs."""
         ended: dict[str, int] = {}
-        with Progress(len(outcome.found), len(todo), sum(stage.work for stage in todo)) as progress:
+        with Progress(len(outcome.done_before), len(todo), sum(stage.work for stage in todo)) as progress:
             counted: set[str] = set()
             while True:
-                seen = jobs.states(todo, store)
+                seen = queue.states(todo, store)
                 for stage in todo:
                     if seen[stage.identity].word == "done" and stage.identity not in counted:
                         counted.add(stage.identity)
@@ -127,13 +128,13 @@ class Slurm:
                     ended[stage.identity] = ended.get(stage.identity, 0) + 1 if late else 0
                 progress.show([(stage, store.status(stage)) for stage in running], outcome)
                 active = [stage for stage in running if ended[stage.identity] < PATIENCE]
-                if not active and not any(each.word == "queued" for each in seen.values()):
+                if not active and not any(state.word == "queued" for state in seen.values()):
                     break
                 time.sleep(self.poll)
         _conclude(todo, seen, store, outcome)
 
 
-def _conclude(todo: list[Stage], seen: dict[str, jobs.State], store: Store, outcome: Outcome) -> None:
+def _conclude(todo: list[Stage], seen: dict[str, queue.State], store: Store, outcome: Outcome) -> None:
     """Sort what the jobs left; a killed one left nothing, so its failure is written here."""
     for stage in todo:
         state = seen[stage.identity]
@@ -153,7 +154,7 @@ class Submission:
 
     def __init__(self, settings: Slurm, store: Store, runtime: Runtime, flying: set[str]) -> None:
         self.settings, self.store, self.runtime, self.flying = settings, store, runtime, flying
-        self.jobs = {identity: job for identity, job in jobs.jobs_of(store).items() if identity in flying}
+        self.jobs = {identity: job for identity, job in queue.jobs_of(store).items() if identity in flying}
 
     def submit(self, stages: list[Stage]) -> None:
         """Submit all of them, parents first; what is queued when this is interrupted stays queued."""
@@ -161,7 +162,7 @@ class Submission:
         ids: dict[int, str] = {}
         for array in arrays_of(stages, self.flying, self.settings.max_array_size):
             ids[id(array)] = job = self._submit(array, self._dependency(array, ids))
-            jobs.note(job, array.stages, self.store)
+            queue.note(job, array.stages, self.store)
             single = len(array.stages) == 1
             for task, stage in enumerate(array.stages):
                 self.jobs[stage.identity] = job if single else f"{job}_{task}"
@@ -181,7 +182,9 @@ class Submission:
         resources = settings.resources.get(stage.kind, settings.resources["other"])
         runtime, gpus = resources.machine(stage, self.runtime)
         try:
-            executor = SlurmExecutor(jobs.folder_of(self.store) / "%A", max_num_timeout=settings.max_timeouts)
+            executor = SlurmExecutor(
+                queue.folder_of(self.store) / "%A", max_num_timeout=settings.max_timeouts
+            )
         except RuntimeError:
             raise Refused(
                 "executor=slurm: no srun here; give this command on a node of the cluster"
@@ -189,7 +192,7 @@ class Submission:
         executor.update_parameters(**self._parameters(stage, resources, runtime, gpus, dependency))
         allowed = os.environ.get(ALLOW, "")
         where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), allowed, settings.retries)
-        tasks = [StageJob(each.identity, *where) for each in array.stages]
+        tasks = [StageJob(stage.identity, *where) for stage in array.stages]
         try:
             with executor.batch():
                 submitted = [executor.submit(task) for task in tasks]
@@ -259,7 +262,7 @@ class StageJob:
         """Run this node's ranks; the first node holds the lock and writes the record."""
         if several_ranks(stage, self.runtime) and store.record(stage) is None:
             try:
-                ranks.run(stage, store, self.runtime, self.num_threads, node)
+                ranks.run_ranks(stage, store, self.runtime, self.num_threads, node)
             except RankError as error:
                 raise StageFailed(str(error)) from error
         return "helped"
@@ -275,8 +278,8 @@ def _node() -> Node:
     """Which of the job's nodes this is, and where its ranks meet."""
     from submitit import JobEnvironment
 
-    here = JobEnvironment()
-    address = os.environ.get("MASTER_ADDR") or here.hostnames[0]
-    if here.num_nodes == 1:
+    environment = JobEnvironment()
+    address = os.environ.get("MASTER_ADDR") or environment.hostnames[0]
+    if environment.num_nodes == 1:
         return Node()
-    return Node(here.node, address, PORTS[int(here.raw_job_id) % len(PORTS)])
+    return Node(environment.node, address, PORTS[int(environment.raw_job_id) % len(PORTS)])

@@ -1,4 +1,4 @@
-"""stages <-> Slurm's jobs: which job runs which stage, and what the cluster says of it.
+"""stages <-> Slurm's jobs: which job runs which stage; what the cluster says of it.
 
     runs/.slurm/<array>/stages.json     the stages of an array, in the order of its tasks
 
@@ -74,17 +74,17 @@ def ask(jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
     wanted = set(jobs)
     if not wanted or not shutil.which("squeue"):
         return {}
-    found = {}
+    answers = {}
     for line in _lines("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r"):
         job, state, reason = line.split("|", 2)
-        found[job] = (state, reason)
-    gone = sorted({job.partition("_")[0] for job in wanted - found.keys()}, key=int)
+        answers[job] = (state, reason)
+    gone = sorted({job.partition("_")[0] for job in wanted - answers.keys()}, key=int)
     for start in range(0, len(gone), CHUNK):
-        some = ",".join(gone[start : start + CHUNK])
-        for line in _lines("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j", some):
+        chunk = ",".join(gone[start : start + CHUNK])
+        for line in _lines("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j", chunk):
             job, state = line.split("|", 1)
-            found.setdefault(job, (state.split()[0].rstrip("+"), ""))
-    return {job: found[job] for job in wanted & found.keys()}
+            answers.setdefault(job, (state.split()[0].rstrip("+"), ""))
+    return {job: answers[job] for job in wanted & answers.keys()}
 
 
 def _lines(*command: str) -> list[str]:
@@ -96,13 +96,13 @@ def _lines(*command: str) -> list[str]:
 def states(stages: Sequence[Stage], store: Store) -> dict[str, State]:
     """Identity -> state, of stages parents first."""
     jobs = jobs_of(store)
-    mine = {stage.identity: jobs[stage.identity] for stage in stages if stage.identity in jobs}
-    own = {stage.identity: store.state(stage) for stage in stages}
-    asked = ask(job for identity, job in mine.items() if own[identity] != "done")
+    job_of = {stage.identity: jobs[stage.identity] for stage in stages if stage.identity in jobs}
+    in_store = {stage.identity: store.state(stage) for stage in stages}
+    asked = ask(job for identity, job in job_of.items() if in_store[identity] != "done")
     seen: dict[str, State] = {}
     for stage in stages:
-        job = mine.get(stage.identity)
-        state = _state(stage, own[stage.identity], job, asked.get(job or ""), store)
+        job = job_of.get(stage.identity)
+        state = _state(stage, in_store[stage.identity], job, asked.get(job or ""), store)
         culprit = next((p.identity for p in stage.parents if seen.get(p.identity, state).word in STUCK), None)
         if culprit and state.word in ("missing", "cancelled", "queued"):
             state = State("blocked", seen[culprit].detail if seen[culprit].word == "blocked" else culprit)
@@ -113,16 +113,18 @@ def states(stages: Sequence[Stage], store: Store) -> dict[str, State]:
 STUCK = ("failed", "cancelled", "blocked")
 
 
-def _state(stage: Stage, own: str, job: str | None, said: tuple[str, str] | None, store: Store) -> State:
+def _state(
+    stage: Stage, in_store: str, job: str | None, answer: tuple[str, str] | None, store: Store
+) -> State:
     """What store and cluster together say of one stage."""
-    if own in ("done", "running"):
-        return State(own)
-    word, reason = said or ("", "")
+    if in_store in ("done", "running"):
+        return State(in_store)
+    word, reason = answer or ("", "")
     if word in WAITING and reason != NEVER:
         return State("queued", f"job {job}, {reason}" if reason else f"job {job}")
     if word in ACTIVE:
         return State("running", f"job {job}")
-    if own == "failed":
+    if in_store == "failed":
         return State("failed", (store.failure(stage) or {}).get("error", ""))
     if word == "COMPLETED":
         return State("running", f"job {job} has ended, its record is not to be seen yet")
@@ -143,11 +145,11 @@ def log_of(identity: str, store: Store) -> str:
     return "".join(texts)
 
 
-def cancel(identities: Iterable[str], store: Store) -> list[str]:
+def cancel_jobs(identities: Iterable[str], store: Store) -> list[str]:
     """Cancel what waits or runs of the jobs of these stages; their identities."""
     jobs = jobs_of(store)
-    mine = {jobs[identity]: identity for identity in identities if identity in jobs}
-    live = [job for job, (word, _) in ask(mine).items() if word in WAITING + ACTIVE]
+    identity_of = {jobs[identity]: identity for identity in identities if identity in jobs}
+    live = [job for job, (word, _) in ask(identity_of).items() if word in WAITING + ACTIVE]
     for start in range(0, len(live), CHUNK):
         subprocess.run(["scancel", *live[start : start + CHUNK]], check=True)
-    return sorted(mine[job] for job in live)
+    return sorted(identity_of[job] for job in live)

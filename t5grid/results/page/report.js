@@ -18,8 +18,7 @@ const number = (value, digits = 2) => (value === null || value === undefined ? "
 const signed = (value) => (value === null ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(2));
 
 function paperScore(row, column) {
-  const text = row.paper && column.mirrors ? row.paper.scores[column.mirrors] : undefined;
-  return text ? Number(text) : null;
+  return row.paper && column.mirrors ? row.paper.points[column.mirrors] ?? null : null;
 }
 
 function valueOf(row, column, show) {
@@ -95,7 +94,7 @@ function tableSection(table) {
   return make("section", { id: `table-${table.name}` }, make("h2", {}, table.title),
     make("p", { class: "caption" }, table.caption.join(" ")), make("p", { class: "dim" }, "Command: ", make("code", {}, table.command)),
     make("div", { class: "bar" }, make("fieldset", {}, make("legend", {}, "Numbers"), ...choices)),
-    holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
+    table.rows.some((row) => row.paper) ? make("p", { class: "dim" }, `The paper: ${table.paper_source}`) : null, holder, ...table.rows.filter((row) => row.note).map((row) => make("p", { class: "dim" }, `${row.title}: ${row.note}.`)),
     figures.length ? make("details", { open: state.figures ? "" : null, ontoggle: (event) => { state.figures = event.target.open; } }, make("summary", {}, "Figures"), make("div", { class: "figures" }, ...figures)) : null);
 }
 

@@ -15,9 +15,9 @@ import pytest
 from t5grid.files import write_whole
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import (
-    COLUMNS,
     PaperReference,
     PaperRow,
+    load_paper,
     paper_deviations,
     paper_row,
     paper_table,
@@ -27,21 +27,21 @@ from t5grid.results import per_task
 from t5grid.results.per_task import ACROSS, PerTask
 from t5grid.results.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
 from t5grid.results.table import (
-    Column,
     Discrimination,
-    Facts,
     Hole,
+    Provenance,
     Table,
+    TableColumn,
     bold_rows,
     build_table,
     caption,
     discrimination,
-    make_cell,
+    make_scores,
     seeds_text,
 )
 
-COLUMN_PAIR = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
-FACTS = Facts("nano", "tiny", "lab", {"corpus": "nano-1"})
+COLUMN_PAIR = [TableColumn("reading", "Reading", "SQuAD"), TableColumn("writing", "Writing")]
+FACTS = Provenance("nano", "tiny", "lab", {"corpus": "nano-1"})
 
 PRINTED_OTHERWISE = {
     ("table02", "Enc-dec, shared / Denoising", "GLUE"),  # exactly two deviations below the best, not bold
@@ -56,7 +56,7 @@ def ruled_bold(rows: tuple[PaperRow, ...]) -> set[tuple[str, str, str]]:
     spread = paper_deviations()
     return {
         (name, label, column)
-        for column in COLUMNS
+        for column in load_paper().columns
         for label in bold_rows({row.label: float(row.scores[column]) for row in rows}, spread[column])
     }
 
@@ -88,7 +88,7 @@ def test_without_a_deviation_only_the_best_is_bold() -> None:
 
 
 def test_published_files_equal_the_reference(goldens: Path) -> None:
-    ours = (Path(__file__).parents[1] / "results" / "paper").glob("*.csv")
+    ours = (Path(__file__).parents[1] / "results" / "published" / "t5").glob("*.csv")
     lines = (goldens / "paper_tables.sha256").read_text().splitlines()
     assert len(lines) == 17
     assert sorted(f"{sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in ours) == sorted(lines)
@@ -112,17 +112,17 @@ def test_titles_of_published_tables() -> None:
 
 
 def test_cells_of_missing_and_broken_scores_are_holes() -> None:
-    assert make_cell(None).hole == "not run"
-    assert make_cell([]).hole == "not run"
-    assert make_cell(Hole("failed: out of memory")).hole == "failed: out of memory"
-    assert make_cell([float("nan")]).hole == "nan"
-    assert make_cell([1.0, float("nan"), 2.0]).hole == "nan in 1 of 3 seeds"
+    assert make_scores(None).hole == "not run"
+    assert make_scores([]).hole == "not run"
+    assert make_scores(Hole("failed: out of memory")).hole == "failed: out of memory"
+    assert make_scores([float("nan")]).hole == "nan"
+    assert make_scores([1.0, float("nan"), 2.0]).hole == "nan in 1 of 3 seeds"
 
 
 def test_a_cell_is_the_mean_and_sample_deviation_of_its_seeds() -> None:
-    cell = make_cell([1.0, 2.0, 3.0])
+    cell = make_scores([1.0, 2.0, 3.0])
     assert (cell.mean, cell.deviation) == (2.0, 1.0)
-    assert make_cell([5.0]).deviation is None
+    assert make_scores([5.0]).deviation is None
 
 
 def experiment() -> Experiment:
@@ -136,7 +136,7 @@ def experiment() -> Experiment:
     return Experiment("Two & more", "Table 5", "cheap", "t5grid sweep two", "Objective", rows)
 
 
-def table(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Facts = FACTS) -> Table:
+def table(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Provenance = FACTS) -> Table:
     scores = {
         "replace_spans": {"reading": list(baseline), "writing": list(baseline)},
         "bert_style": {"reading": [68.0], "writing": Hole("failed: disk | full")},
@@ -278,7 +278,10 @@ def test_a_table_of_which_nothing_has_run_is_all_holes() -> None:
 
 
 def test_smoke_budget_warns_first() -> None:
-    assert caption(table(facts=Facts("nano", "nano", "smoke")))[0] == "Budget smoke: the scores mean nothing."
+    assert (
+        caption(table(facts=Provenance("nano", "nano", "smoke")))[0]
+        == "Budget smoke: the scores mean nothing."
+    )
 
 
 def test_discrimination_counts_columns_in_baseline_deviations() -> None:

@@ -6,11 +6,10 @@ import pytest
 
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import PaperReference, PaperRow
-from t5grid.results import figures as illustrations
-from t5grid.results import plots as figures
-from t5grid.results.table import Column, Facts, Hole, Row, Table, build_table
+from t5grid.results import figures, plots
+from t5grid.results.table import Hole, Provenance, Row, Table, TableColumn, build_table
 
-COLUMNS = [Column("reading", "Reading", "SQuAD"), Column("writing", "Writing")]
+COLUMNS = [TableColumn("reading", "Reading", "SQuAD"), TableColumn("writing", "Writing")]
 SCORES = {
     "replace": {"reading": [69.0, 70.0, 71.0], "writing": [50.0, 50.5, 51.0]},
     "bert": {"reading": [72.0], "writing": [40.0]},
@@ -25,7 +24,7 @@ def table(scores: dict = SCORES) -> Table:
         "drop": RowSpec("Drop", ["a=2"], paper=PaperReference("table05", "Drop corrupted tokens")),
     }
     experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
-    return build_table(experiment, COLUMNS, scores, Facts("nano", "nano", "nano"))
+    return build_table(experiment, COLUMNS, scores, Provenance("nano", "nano", "nano"))
 
 
 def dots(panel: object) -> dict[float, float]:
@@ -35,19 +34,19 @@ def dots(panel: object) -> dict[float, float]:
 
 
 def test_dots_stand_at_the_means_and_a_hole_has_none() -> None:
-    reading, writing = figures.dot_plot(table()).axes
+    reading, writing = plots.dot_plot(table()).axes
     assert dots(reading) == {0: 70.0, 1: 72.0, 2: 60.0}
     assert dots(writing) == {0: 50.5, 1: 40.0}
     assert [label.get_text() for label in reading.get_yticklabels()] == ["★ Replace", "BERT", "Drop"]
 
 
 def test_the_band_reaches_two_deviations_below_the_best() -> None:
-    band = figures.dot_plot(table()).axes[0].patches[0]
+    band = plots.dot_plot(table()).axes[0].patches[0]
     assert (band.get_x(), band.get_x() + band.get_width()) == (pytest.approx(70.0), 72.0)
 
 
 def test_ranks_are_the_papers_and_the_correlation_is_spearmans() -> None:
-    (panel,) = figures.rank_plot(table()).axes
+    (panel,) = plots.rank_plot(table()).axes
     points = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in panel.get_lines())
     assert points == [(1, 70.0), (2, 72.0), (3, 60.0)]  # SQuAD 80.88, 80.65, 80.52
     assert "ρ = +0.50" in panel.get_title()
@@ -60,12 +59,12 @@ def printed(row: Row, score: str) -> Row:
 def test_tied_ranks_are_labelled_and_whole_ones_stay_whole_numbers() -> None:
     made = table()
     tied = [printed(row, score) for row, score in zip(made.rows, ("80.0", "70.0", "70.0"), strict=True)]
-    (panel,) = figures.rank_plot(replace(made, rows=tuple(tied))).axes
+    (panel,) = plots.rank_plot(replace(made, rows=tuple(tied))).axes
     assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "2.5"]
 
 
 def test_two_ranked_rows_make_no_rank_correlation() -> None:
-    assert figures.rank_plot(replace(table(), rows=table().rows[:2])) is None
+    assert plots.rank_plot(replace(table(), rows=table().rows[:2])) is None
 
 
 def test_spearman_agrees_with_scipy() -> None:
@@ -74,12 +73,12 @@ def test_spearman_agrees_with_scipy() -> None:
     paper, ours = [1.0, 2.5, 2.5, 4.0, 5.0], [80.0, 70.0, 75.0, 20.0, 20.0]
     points = [(rank, score, False) for rank, score in zip(paper, ours, strict=True)]
     expected = spearmanr(paper, [-score for score in ours]).statistic
-    assert figures._agreement(points) == pytest.approx(expected)
+    assert plots._agreement(points) == pytest.approx(expected)
 
 
 def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
     positions = {"bert": (32.0, "a"), "drop": (8.0, "a")}
-    reading, _ = figures.axis_plot(table(), "d", positions, log=True).axes
+    reading, _ = plots.axis_plot(table(), "d", positions, log=True).axes
     line = next(
         line for line in reading.get_lines() if len(line.get_xdata()) == 2 and line.get_marker() == "o"
     )
@@ -89,44 +88,44 @@ def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
 
 def test_costs_need_a_row_that_is_whole() -> None:
     costs = {"replace": (10.0, 1e12), "bert": (20.0, 3e12), "drop": (30.0, 4e12)}
-    seconds, flops = figures.cost_plot(table(), costs).axes
+    seconds, flops = plots.cost_plot(table(), costs).axes
     assert [line.get_xdata()[0] for line in seconds.get_lines()] == [10.0, 20.0]
     assert [line.get_ydata()[0] for line in flops.get_lines()] == [60.25, 56.0]
 
 
 def test_a_figure_of_nothing_is_none() -> None:
-    assert figures.curve_plot("Two", {"a": []}) is None
-    assert figures.rank_plot(table({})) is None
-    assert figures.cost_plot(table(), {}) is None
-    assert figures.axis_plot(table(), "d", {}, log=False) is None
+    assert plots.curve_plot("Two", {"a": []}) is None
+    assert plots.rank_plot(table({})) is None
+    assert plots.cost_plot(table(), {}) is None
+    assert plots.axis_plot(table(), "d", {}, log=False) is None
 
 
 def test_the_same_numbers_draw_the_same_bytes() -> None:
     curves = {"a": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
-    for render in (figures.svg, figures.png):
-        assert render(figures.curve_plot("Two", curves)) == render(figures.curve_plot("Two", curves))
-    text = figures.svg(figures.curve_plot("Two", curves)).decode()
+    for render in (plots.svg, plots.png):
+        assert render(plots.curve_plot("Two", curves)) == render(plots.curve_plot("Two", curves))
+    text = plots.svg(plots.curve_plot("Two", curves)).decode()
     assert "Verdana" in text and "Two: training loss" in text and "<dc:date>" not in text
 
 
 def test_a_training_that_all_rows_share_bears_no_rows_name() -> None:
     curves = {"Pre-trained, 1%": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
-    assert figures.curve_plot("Two", curves).legends
-    assert not figures.curve_plot("Two", {"Pre-trained, 1%": curves["b"]}).legends
+    assert plots.curve_plot("Two", curves).legends
+    assert not plots.curve_plot("Two", {"Pre-trained, 1%": curves["b"]}).legends
 
 
 def test_a_long_name_leaves_the_curves_their_width() -> None:
     short, long = ({"x" * length: [(1, 2.0), (2, 1.0)], "b": [(1, 2.0), (2, 1.0)]} for length in (5, 60))
     widths = []
     for curves in (short, long):
-        figure = figures.curve_plot("Two", curves)
-        figures.png(figure)
+        figure = plots.curve_plot("Two", curves)
+        plots.png(figure)
         widths.append(figure.axes[0].get_window_extent().width / figure.dpi)
     assert widths[1] == pytest.approx(widths[0], rel=0.2)
 
 
 def test_trainings_of_one_row_are_told_apart_by_what_is_their_own() -> None:
     names = ["without_a-spans-nano-seed0", "without_b-spans-nano-seed0"]
-    assert illustrations._own_parts(names) == ["without_a", "without_b"]
-    assert illustrations._own_parts(names[:1]) == [""]
-    assert illustrations._own_parts([]) == []
+    assert figures._own_parts(names) == ["without_a", "without_b"]
+    assert figures._own_parts(names[:1]) == [""]
+    assert figures._own_parts([]) == []

@@ -245,7 +245,7 @@ def test_plan_counts_what_is_asked_for_shared_done_and_to_run(grids: list[Grid],
     for stage in grids[1].stages:
         if stage.kind in ("vocabulary", "tokens"):
             store.finish(stage, {})
-    found = [line.split()[:6] for line in plan.lines(grids, merged(grids), store)[:6]]
+    found = [line.split()[:6] for line in plan.plan_lines(grids, merged(grids), store)[:6]]
     assert found == [
         ["stage", "asked", "for", "distinct", "shared", "done"],
         ["vocabulary", "24", "1", "23", "1", "0"],

@@ -18,7 +18,7 @@ from toy_stages import RUNTIME, Endless, Failing, Toy, lines, make, note
 from t5grid.config.schema import load_cell
 from t5grid.execution import control as watch
 from t5grid.execution.run_stage import DONE, work_on
-from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.executor import Resources, Slurm
 from t5grid.execution.store import Store
 from t5grid.stages.pretrain import PretrainStage
@@ -103,7 +103,7 @@ def until(what: object, seconds: float = 60) -> None:
 
 
 def word(stage: Stage, store: Store) -> str:
-    return jobs.states([*stage.parents, stage], store)[stage.identity].word
+    return queue.states([*stage.parents, stage], store)[stage.identity].word
 
 
 @pytest.mark.slow
@@ -114,11 +114,11 @@ def test_a_failed_job_is_shown_as_failed_and_its_children_as_blocked(
     bad, good = make(Failing, "bad", diary), make(Toy, "good", diary)
     child = make(Toy, "child", diary, bad)
     ran = slurm().run([bad, good, child], store, RUNTIME)
-    assert ([stage.name for stage in ran.ran], ran.found) == (["good"], [])
+    assert ([stage.name for stage in ran.ran], ran.done_before) == (["good"], [])
     assert ran.failed == {bad.identity: "rate=2: at most 1 is possible"}
     assert ran.blocked == {child.identity: bad.identity}
     assert [word(stage, store) for stage in (bad, good, child)] == ["failed", "done", "blocked"]
-    assert "Submitted job triggered an exception" in jobs.log_of(bad.identity, store)
+    assert "Submitted job triggered an exception" in queue.log_of(bad.identity, store)
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_jobs_are_left_in_the_queue_not_submitted_twice_and_cancelled_from_elsew
     first = slurm(wait=False).run([long, child], store, RUNTIME)
     assert [stage.name for stage in first.submitted] == ["long", "child"]
     assert slurm(wait=False).run([long, child], store, RUNTIME).submitted == first.submitted
-    assert len(list(jobs.folder_of(store).glob("*/stages.json"))) == 2
+    assert len(list(queue.folder_of(store).glob("*/stages.json"))) == 2
     until(lambda: "start long" in lines(diary))
     assert [word(stage, store) for stage in (long, child)] == ["running", "queued"]
     said = list(watch.cancel([long.identity, child.identity], store))
@@ -148,12 +148,12 @@ def test_a_job_that_is_told_to_end_is_requeued_and_runs_its_stage_again(
     long = make(Endless, "long", diary)
     slurm(wait=False).run([long], store, RUNTIME)
     until(lambda: "start long" in lines(diary))
-    job = jobs.jobs_of(store)[long.identity]
+    job = queue.jobs_of(store)[long.identity]
     subprocess.run(["scancel", "--signal=USR2", job], check=True)
     until(lambda: lines(diary).count("start long") == 2)
     note(str(diary), "go")
     until(lambda: word(long, store) == "done")
-    assert jobs.jobs_of(store) == {long.identity: job}
+    assert queue.jobs_of(store) == {long.identity: job}
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_sweep_through_slurm_leaves_what_a_local_one_does_though_a_job_was_req
     try:
         until(lambda: list((there / "runs").glob("pretrain/*-bert_style-*/checkpoints/step-*")), 120)
         (identity,) = (f"pretrain/{path.name}" for path in (there / "runs").glob("pretrain/*-bert_style-*"))
-        job = jobs.jobs_of(Store(there / "runs"))[identity]
+        job = queue.jobs_of(Store(there / "runs"))[identity]
         subprocess.run(["scancel", "--signal=USR2", job], check=True)
         out, err = process.communicate(timeout=300)
     finally:

@@ -8,7 +8,7 @@ import pytest
 from toy_stages import Toy, make
 
 from t5grid.cli import main
-from t5grid.execution.merge_stores import merge
+from t5grid.execution.merge_stores import merge_store
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 
@@ -35,7 +35,7 @@ def done(store: Store, name: str, folder: Path, **result: Any) -> Toy:
 
 def words(store: Store, other: Store | Path, records: Path) -> dict[str, tuple[str, str]]:
     place = other.root if isinstance(other, Store) else other
-    return {each.identity: (each.word, each.detail) for each in merge(place, store, records)}
+    return {each.identity: (each.word, each.detail) for each in merge_store(place, store, records)}
 
 
 def files(store: Store) -> dict[str, bytes]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from toy_stages import Toy, make
 
-from t5grid.execution.control import matching, status
-from t5grid.execution.slurm import queue as jobs
+from t5grid.execution.control import matching, status_lines
+from t5grid.execution.slurm import queue
 from t5grid.execution.store import Store
 
 NAMES = ("tokens", "big", "small", "tuned", "scored", "other", "new")
@@ -26,15 +26,15 @@ def chain(tmp_path: Path) -> list[Toy]:
     return [tokens, big, small, tuned, make(Toy, "scored", diary, tuned), other, new]
 
 
-def cluster(monkeypatch: pytest.MonkeyPatch, queue: list[str], accounts: list[str]) -> None:
+def cluster(monkeypatch: pytest.MonkeyPatch, queued: list[str], accounts: list[str]) -> None:
     """Slurm's commands as they print."""
-    printed = {"squeue": queue, "sacct": accounts}
-    monkeypatch.setattr(jobs, "_lines", lambda *command: printed[command[0]])
-    monkeypatch.setattr(jobs.shutil, "which", lambda name: f"/usr/bin/{name}")
+    printed = {"squeue": queued, "sacct": accounts}
+    monkeypatch.setattr(queue, "_lines", lambda *command: printed[command[0]])
+    monkeypatch.setattr(queue.shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
 def words(stages: list[Toy], store: Store) -> dict[str, str]:
-    seen = jobs.states(stages, store)
+    seen = queue.states(stages, store)
     return {stage.name: seen[stage.identity].word for stage in stages}
 
 
@@ -44,16 +44,16 @@ def test_the_queue_and_the_accounts_say_what_became_of_a_stage(
     stages = chain(tmp_path)
     tokens, big, small, tuned, scored, other, _ = stages
     for array, members in (("7", [tokens]), ("8", [big, small]), ("9", [tuned]), ("10", [scored])):
-        jobs.note(array, members, store)
-    jobs.note("11", [other], store)
+        queue.note(array, members, store)
+    queue.note("11", [other], store)
     store.finish(tokens, {})
-    queue = ["8_1|RUNNING|None", "10|PENDING|Dependency", "99|RUNNING|None"]
+    queued = ["8_1|RUNNING|None", "10|PENDING|Dependency", "99|RUNNING|None"]
     accounts = ["8_0|OUT_OF_MEMORY", "9|CANCELLED by 0", "11|CANCELLED by 1000"]
-    cluster(monkeypatch, queue, accounts)
+    cluster(monkeypatch, queued, accounts)
     assert words(stages, store) == dict(
         zip(NAMES, ("done", "failed", "running", "blocked", "blocked", "cancelled", "missing"), strict=True)
     )
-    assert list(status(stages, store)) == [
+    assert list(status_lines(stages, store)) == [
         f"failed    {big.identity}  job 8_0: OUT_OF_MEMORY",
         f"running   {small.identity}  job 8_1",
         f"blocked   {tuned.identity}  by {big.identity}",
@@ -69,27 +69,27 @@ def test_a_later_job_counts_and_one_that_waits_again_is_queued(
     stage = make(Toy, "a", tmp_path / "diary")
     store.fail(stage, "as before", "")
     for array in ("9", "10"):
-        jobs.note(array, [stage], store)
+        queue.note(array, [stage], store)
     cluster(monkeypatch, ["10|PENDING|BeginTime"], ["9|FAILED"])
-    assert jobs.states([stage], store)[stage.identity] == jobs.State("queued", "job 10, BeginTime")
+    assert queue.states([stage], store)[stage.identity] == queue.State("queued", "job 10, BeginTime")
 
 
 def test_what_can_never_start_is_not_in_the_queue(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = make(Toy, "a", tmp_path / "diary")
-    jobs.note("9", [stage], store)
+    queue.note("9", [stage], store)
     cluster(monkeypatch, ["9|PENDING|DependencyNeverSatisfied"], [])
-    assert jobs.states([stage], store)[stage.identity].word == "missing"
+    assert queue.states([stage], store)[stage.identity].word == "missing"
 
 
 def test_without_accounts_a_job_that_is_gone_counts_as_missing(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = make(Toy, "a", tmp_path / "diary")
-    jobs.note("9", [stage], store)
+    queue.note("9", [stage], store)
     cluster(monkeypatch, [], [])
-    assert jobs.states([stage], store)[stage.identity].word == "missing"
+    assert queue.states([stage], store)[stage.identity].word == "missing"
 
 
 def test_a_stage_is_named_by_its_kind_and_a_part_of_its_name(tmp_path: Path, store: Store) -> None:

@@ -104,14 +104,14 @@ def test_parents_run_before_children_and_nothing_runs_twice(store: Store, diary:
     stages = [root, left, right, end]
     outcome = Local(2).run(stages, store, RUNTIME)
     assert names(outcome.ran) == ["end", "left", "right", "root"]
-    assert (outcome.found, outcome.failed, outcome.blocked) == ([], {}, {})
+    assert (outcome.done_before, outcome.failed, outcome.blocked) == ([], {}, {})
     seen = lines(diary)
     assert sorted(seen) == sorted(f"{what} {s.name}" for s in stages for what in ("start", "end"))
     for stage in stages:
         for parent in stage.parents:
             assert seen.index(f"end {parent.name}") < seen.index(f"start {stage.name}")
     again = Local(2).run(stages, store, RUNTIME)
-    assert (again.ran, names(again.found)) == ([], ["end", "left", "right", "root"])
+    assert (again.ran, names(again.done_before)) == ([], ["end", "left", "right", "root"])
     assert lines(diary) == seen
 
 
@@ -169,11 +169,11 @@ def test_two_commands_at_once_run_every_stage_once(store: Store, diary: Path, tm
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[2])\n"
         "if __name__ == '__main__':\n"
-        "    from test_executors import twenty; from toy_stages import RUNTIME\n"
+        "    from test_local import twenty; from toy_stages import RUNTIME\n"
         "    from t5grid.execution.local import Local; from t5grid.execution.store import Store\n"
         "    here = pathlib.Path(sys.argv[1])\n"
         "    outcome = Local(1).run(twenty(here / 'diary'), Store(here / 'runs'), RUNTIME)\n"
-        "    assert len(outcome.ran) + len(outcome.found) == 20, outcome\n"
+        "    assert len(outcome.ran) + len(outcome.done_before) == 20, outcome\n"
     )
     (tmp_path / "two.py").write_text(code)
     command = [sys.executable, str(tmp_path / "two.py"), str(tmp_path), str(HERE)]
@@ -241,7 +241,7 @@ def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     helper.start()
     outcome = Local(1).run([long, after, free], store, RUNTIME)
     helper.join()
-    assert (names(outcome.ran), names(outcome.found)) == (["after", "free"], ["long"])
+    assert (names(outcome.ran), names(outcome.done_before)) == (["after", "free"], ["long"])
     assert lines(diary).count("start long") == 1
     assert sweep.wait(20) == 0
 

@@ -99,10 +99,11 @@ def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...
             "rows.rate_15.starrd: no such key (did you mean 'starred'?)",
         ),
         ("    starred: true\n", "", "rows: exactly one must be starred"),
+        ("row: 50%", "row: 50%, of: brt", "published: no paper 'brt' in results/published (did you mean 'b"),
         (
-            "overrides: []",
-            "overrides: [size=tiny]",
-            "rows.rate_15.overrides: the starred row is the baseline",
+            "rows:",
+            "published: bert\nrows:",
+            "rows.rate_10.paper: paper table 'table06' is not p",
         ),
         ("rate_25:", "rate_10:", "found duplicate key rate_10"),
         ("title: 25%", "title: 10%", "rows: 2 rows have the title '10%'"),
@@ -112,7 +113,7 @@ def test_the_final_models_have_the_papers_recipe(row: str, width: tuple[int, ...
         (
             "overrides: []",
             "overrides: [{size: tiny}]",
-            "overrides=[{size: tiny}]: a list, each text, is needed",
+            "overrides[0]={size: tiny}: text is needed",
         ),
     ],
 )

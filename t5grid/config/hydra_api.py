@@ -1,0 +1,112 @@
+"""words -> Hydra, where its manual shows no way: one function and one test each.
+
+Nothing imports `hydra._internal`. What the manual describes is used where it is needed: `compose`,
+`initialize_config_dir`, search path plugins and their registration, `GlobalHydra`, `HydraConfig`, exceptions.
+Importing this module imports Hydra, so it is imported where something is composed.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import Container, DictConfig
+
+from t5grid.refused import Refused
+
+USER = "user"
+
+
+class UserFolder(SearchPathPlugin):
+    """Puts the user's own folder before every other one, while `start` runs and at no other time."""
+
+    folder: ClassVar[Path | None] = None
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if self.folder:
+            search_path.prepend(USER, f"file://{self.folder}")
+
+
+def start(folder: Path, own: Path | None) -> None:
+    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`."""
+    GlobalHydra.instance().clear()
+    Plugins.instance().register(UserFolder)
+    UserFolder.folder = own
+    try:
+        initialize_config_dir(str(folder), job_name="t5grid", version_base="1.3")
+    finally:
+        UserFolder.folder = None
+
+
+def config_loader() -> ConfigLoader:
+    """What a Hydra that has started reads configs with."""
+    return GlobalHydra.instance().config_loader()
+
+
+def user_folders() -> list[Path] | None:
+    """The user's own folder on the search path, or none; None before Hydra has started."""
+    if not GlobalHydra.instance().is_initialized():
+        return None
+    path = config_loader().get_search_path().get_path()
+    return [Path(element.path.removeprefix("file://")) for element in path if element.provider == USER]
+
+
+def group_options(group: str) -> list[str]:
+    """The options of a group in every folder on the search path, sorted."""
+    return config_loader().get_group_options(group)
+
+
+def read_option(group: str, option: str) -> tuple[Container, str | None] | None:
+    """The first file of an option as it is written, and the package its header names; None without a file."""
+    path = f"{group}/{option}"
+    source = next((source for source in config_loader().get_sources() if source.is_config(path)), None)
+    if source is None:
+        return None
+    result = source.load_config(path)
+    return result.config, result.header["package"]
+
+
+def parse_override(word: str) -> Override:
+    """A word as Hydra's grammar has it. Raises HydraException."""
+    return OverridesParser.create().parse_override(word)
+
+
+def compose_multirun(words: Sequence[str]) -> DictConfig:
+    """The config of a whole multirun with Hydra's part in it. Raises HydraException."""
+    return config_loader().load_configuration("config", list(words), RunMode.MULTIRUN)
+
+
+def split_jobs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words of each job, in the order in which Hydra's basic sweeper makes them. Raises Refused."""
+    overrides = OverridesParser.create(config_loader()).parse_overrides(list(words))
+    values = {override.get_key_element(): _job_words(override) for override in overrides}
+    return itertools.product(*values.values())
+
+
+def _job_words(override: Override) -> list[str]:
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise Refused(
+            f"{override.input_line}: no values to run one by one; write them, or range(start,stop,step)"
+        )
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def launch(task: Callable[[DictConfig], Any], words: Sequence[str]) -> list[Any]:
+    """Run the task on each job of a multirun under the launcher that the words name; what each returned."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    returned = hydra.multirun("config", task, list(words), with_log_configuration=False)
+    batches = returned if isinstance(returned, list) else [[returned]]
+    return [job.return_value for batch in batches for job in batch]
