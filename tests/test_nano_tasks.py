@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from t5grid.config.schema import build as building
+from t5grid.config import build as building
 from t5grid.nano import lexicon
 from t5grid.nano import passage_tasks as nano_passages
 from t5grid.nano import sentence_tasks as nano

@@ -14,6 +14,7 @@ from t5grid.commands.predicting import answers, fixed_start, with_start
 from t5grid.config.schema import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.execution.store import Store
+from t5grid.model.decoding import greedy
 from t5grid.stages import stage_file
 
 SPECK = [
@@ -69,6 +70,9 @@ class Counted:
 
     def parameters(self) -> Any:
         yield torch.zeros(1)
+
+    def answer(self, batch: dict[str, torch.Tensor], max_length: int, num_beams: int = 1) -> torch.Tensor:
+        return greedy(self, batch, max_length)
 
     def start_decoding(self, batch: dict[str, torch.Tensor], max_length: int) -> Any:
         self.widths.append(batch["inputs"].shape[1])

@@ -64,7 +64,7 @@ class Moody(Toy):
 
     def act(self, context: Context) -> dict[str, Any]:
         if lines(Path(self.config["diary"])).count(f"start {self.name}") < 3:
-            raise ValueError("not yet")
+            raise Refused("not yet")
         return {}
 
 

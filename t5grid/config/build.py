@@ -48,9 +48,9 @@ def build(node: Any, key: str, hint: Any = None) -> Any:
 def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
     if isinstance(node, list):
-        return [canonical(item, inner) for _, item, inner in _children(node, hint, "")]
-    if not isinstance(node, Mapping):
-        return _number(node, hint)
+        return node  # identities have always known the numbers in a list as they were written,
+    if not isinstance(node, Mapping):  # and those where null may stand too
+        return float(node) if type(node) is int and plain_hint(hint) is float else node
     cls = located(node["_target_"], "") if "_target_" in node else _mapping_hint(hint, node)
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)

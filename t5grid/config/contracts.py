@@ -5,6 +5,7 @@ composed, so that what is missing is named before anything runs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any, Protocol, get_args
 
 from t5grid.config.rules import Having
@@ -199,7 +200,7 @@ class Meets(Having):
 
 def refuse_lacking(value: Any, hint: Any, key: str) -> None:
     """Raise Refused, naming the class and what it lacks of the contract in its hint."""
-    for rule in get_args(hint)[1:]:
+    for rule in get_args(hint)[1:] if is_dataclass(value) else ():
         lacking = [name for name in rule.names if not hasattr(value, name)] if isinstance(rule, Meets) else []
         if lacking:
             cls, contract = type(value).__name__, rule.contract.__name__
