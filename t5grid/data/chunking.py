@@ -61,7 +61,7 @@ def piece_spans(
     `seed` chooses the chunk of documents longer than `max_document`. Group and maximum are the authors'
     settings.
 
-    Raises Refused for lengths that are not positive.
+    Raises ValueError for lengths that are not positive.
     """
     for key, value in {"piece_length": piece_length, "group": group, "max_document": max_document}.items():
         if value < 1:

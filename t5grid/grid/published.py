@@ -122,9 +122,10 @@ def load_paper(name: str = STUDY) -> Paper:
 @lru_cache(maxsize=64)
 def _load(folder: Path) -> Paper:
     path = folder / "paper.yaml"
+    plain = read_yaml(path)
     try:
-        paper = build(read_yaml(path), "paper", Paper)
-    except ValueError as error:
+        paper = build(plain, "paper", Paper)
+    except Refused as error:
         raise Refused(f"{path}: {str(error).replace('paper.', '', 1)}") from None
     if not isinstance(paper, Paper):
         raise Refused(f"{path}: a mapping with title, citation and more is needed")
