@@ -175,7 +175,7 @@ def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_pat
     browser.find_element("css selector", "#table-objectives tbody td button").click()
     dialog = browser.find_element("id", "cell")
     assert dialog.is_displayed() and "Prefix language modeling: Sentences" in dialog.text
-    assert "prediction" in dialog.text and "t5grid.data.objectives.PrefixLM" in dialog.text
+    assert "prediction" in dialog.text and "t5grid.data.objectives.PrefixLanguageModeling" in dialog.text
     browser.switch_to.active_element.send_keys("\ue00c")  # Escape
     assert not dialog.is_displayed()
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
