@@ -291,6 +291,7 @@ def test_a_multirun_checks_the_values_that_the_sweeper_itself_is_given(
     text = (composing.data_folder("conf") / "config.yaml").read_text()
     write(tmp_path / "conf" / "config.yaml", text + "hydra: {sweeper: {params: {objective.rate: '0.1,7'}}}\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hydra_api, "launch", lambda *arguments: pytest.fail("nothing is to be launched"))
     with pytest.raises(Refused, match=r"objective\.rate=7: a number above 0, below 1, is needed"):
         multirun([])
     assert not (tmp_path / "multirun").exists()
