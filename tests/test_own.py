@@ -289,3 +289,17 @@ columns:
     assert main(["run", "suite=mine"]) == 2
     assert "task mine: nowhere.tsv: no such file" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["conf"]
+
+
+def test_a_whole_step_names_the_records_as_it_always_has() -> None:
+    Path("rows.tsv").write_text("text\tscore\nx\t1\ny\t2\n")
+    node = {
+        "name": "m",
+        "train": "rows.tsv",
+        "inputs": "{text}",
+        "targets": "{score}",
+        "metrics": ["pearson"],
+    }
+    made = build({**node, "held_out": 2, "round_to": 1}, "a", OwnTask)
+    assert made.fingerprint() == OwnTask(**node, held_out=2, round_to=1).fingerprint()
+    assert repr(made.round_to) == "1"

@@ -47,10 +47,8 @@ def build(node: Any, key: str, hint: Any = None) -> Any:
 
 def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
-    if isinstance(node, list):
-        return node  # identities have always known the numbers in a list as they were written,
-    if not isinstance(node, Mapping):  # and those where null may stand too
-        return float(node) if type(node) is int and plain_hint(hint) is float else node
+    if not isinstance(node, Mapping):
+        return _number(node, hint)
     cls = located(node["_target_"], "") if "_target_" in node else _mapping_hint(hint, node)
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)
@@ -200,20 +198,18 @@ def check_type(value: Any, hint: Any, key: str) -> Any:
 
 def _with_floats(value: Any, hint: Any) -> Any:
     """A value that fits, with floats where they are meant."""
-    if isinstance(value, Mapping):
-        children = zip(value, _children(value, hint, ""), strict=True)
-        return {name: _with_floats(item, inner) for name, (_, item, inner) in children}
-    if isinstance(value, list | tuple):
-        return tuple(_with_floats(item, inner) for _, item, inner in _children(value, hint, ""))
-    return _number(value, hint)
+    if not isinstance(value, Mapping):
+        return _number(value, hint)
+    children = zip(value, _children(value, hint, ""), strict=True)
+    return {name: _with_floats(item, inner) for name, (_, item, inner) in children}
 
 
 def _number(value: Any, hint: Any) -> Any:
-    """A whole number as a float where that is meant; whatever else as it is."""
-    if type(value) is not int:
-        return value
-    options = _options(hint)
-    return float(value) if float in options and int not in options else value
+    """A whole number as a float where nothing but that is meant; whatever else as it is.
+
+    Numbers in lists, and those in whose place null may stand, stay as written: stages are identified by them.
+    """
+    return float(value) if type(value) is int and plain_hint(hint) is float else value
 
 
 def _complaint(value: Any, hint: Any, key: str) -> str:
