@@ -15,6 +15,7 @@ import toy_stages
 from toy_stages import RUNTIME, Toy, make
 
 from t5grid.execution import lock as lock_module
+from t5grid.execution.local import Local
 from t5grid.execution.lock import STALE_AFTER, lock_is_alive
 from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, work_on
 from t5grid.execution.store import Store
@@ -125,6 +126,17 @@ def test_of_two_takers_that_saw_the_same_dead_lock_one_gets_it(
     assert store.state(stage) == "running"
     holding[0].__exit__(None, None, None)
     assert locks(store, stage) == []
+
+
+def test_only_the_dead_locks_of_a_finished_stage_are_discarded(
+    store: Store, stage: Toy, dead_pid: int
+) -> None:
+    """A kill between the record and the end of the lock leaves one, and nobody takes a finished stage's."""
+    store.finish(stage, {"score": 1.0})
+    leave_lock(store, stage, pid=dead_pid)
+    leave_lock(store, stage, number=2)
+    Local(num_workers=1).run([stage], store, RUNTIME)
+    assert locks(store, stage) == ["lock.2"]
 
 
 def test_of_many_takers_at_once_exactly_one_gets_a_dead_lock(store: Store, stage: Toy, dead_pid: int) -> None:

@@ -291,11 +291,11 @@ def test_a_column_that_fails_leaves_its_reason_and_the_others_done(tmp_path: Pat
     failed = list((tmp_path / "runs").rglob("failed.json"))
     assert [path.parent.name[:27] for path in failed] == ["broken-replace_spans-encode"]
     failure = json.loads(failed[0].read_text())
-    assert failure["error"] == "questions: 4 rows cannot be scored"
+    assert failure["error"] == "ValueError: questions: 4 rows cannot be scored"
     assert "in score" in failure["traceback"]
     assert f"failed: {failure['identity']}: {failure['error']} (see {failed[0]})" in err.splitlines()
     assert (
-        "failed: evaluate: questions: 4 rows cannot be scored"
+        "failed: evaluate: ValueError: questions: 4 rows cannot be scored"
         in tables(tmp_path, "mine-mine-speck-smoke")["md"]
     )
     kinds = Counter(record["kind"] for record in records(tmp_path).values())

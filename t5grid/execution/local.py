@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
+from t5grid.execution.lock import discard_dead
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import blocked
 from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, run_worker
@@ -74,6 +75,8 @@ class Local:
         if runtime.num_nodes > 1:
             raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         outcome = Outcome(done_before=[stage for stage in stages if store.state(stage) == "done"])
+        for stage in outcome.done_before:
+            discard_dead(store.folder(stage))
         todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
         if todo:
             memory = self.memory * GB if self.memory else free_memory()
@@ -274,6 +277,7 @@ class _Run:
         dead.process.join()
         self.workers[self.workers.index(dead)] = self._start()
         if self.store.state(stage) == "done":
+            discard_dead(self.store.folder(stage))
             return DONE
         code = dead.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

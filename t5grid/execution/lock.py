@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,14 @@ def holder(folder: Path) -> dict[str, Any] | None:
     """Host and process of who works on the stage of a folder, None if nobody does."""
     alive = [path for path in locks(folder).values() if lock_is_alive(path)]
     return read_json(alive[0]) if alive else None
+
+
+def discard_dead(folder: Path) -> None:
+    """Delete the locks of a finished stage's folder whose owner was killed before it could."""
+    for path in locks(folder).values():
+        if not lock_is_alive(path):
+            with suppress(OSError):  # a store that others wrote may be read only
+                path.unlink(missing_ok=True)
 
 
 def lock_is_alive(path: Path) -> bool:
