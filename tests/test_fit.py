@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from t5grid.config.schema import Runtime
+from t5grid.data.datamodule import micro_batches
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
 from t5grid.model.text_to_text import TextToText
+from t5grid.refused import Refused
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics
 from t5grid.training.finetuning import Episodes, Method
@@ -125,6 +128,58 @@ def test_the_state_of_global_generators_does_not_matter(tmp_path):
         torch.manual_seed(ord(name))
         train(tmp_path / name, model=model)
     assert last(tmp_path / "a") == last(tmp_path / "b")
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_a_batch_taken_in_parts_trains_as_the_whole(tmp_path, micro_batch):
+    given = plan(optimizer=AdamWSpec(), schedule=Constant(0.01))
+    for name, rows in (("whole", None), ("parts", micro_batch)):
+        train(tmp_path / name, given, model=tiny(dropout=0.0), micro_batch=rows)
+    whole, parts = (read_metrics(tmp_path / name / "metrics.csv") for name in ("whole", "parts"))
+    assert [float(row["loss"]) for row in parts] == pytest.approx(
+        [float(row["loss"]) for row in whole], rel=1e-5
+    )
+    ends = [load(last(tmp_path / name)) for name in ("whole", "parts")]
+    assert all(torch.allclose(ends[0][name], ends[1][name], atol=1e-4) for name in ends[0])
+
+
+def test_parts_of_a_packed_batch_weigh_what_their_positions_do():
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(2, 60, (5, 12), generator=generator)
+    segments = torch.arange(12).expand(5, 12) // 5 + 1
+    batch = {"inputs": ids, "inputs_segments": segments, "targets": ids[:, :7].clone()}
+    batch |= {"targets_segments": segments[:, :7], "decoder_inputs": ids[:, 1:8]}
+    batch["targets"][2, 3:] = 0
+    model = tiny(dropout=0.0)
+    parts = [model.loss(part) * part["weight"] for part in micro_batches(batch, 2)]
+    assert len(parts) == 3 and sum(parts).item() == pytest.approx(model.loss(batch).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_what_is_computed_again_is_what_was_computed(tmp_path, dropout):
+    for name, again in (("kept", False), ("again", True)):
+        train(tmp_path / name, model=tiny(dropout), recompute=again)
+    assert last(tmp_path / "kept") == last(tmp_path / "again")
+
+
+def test_less_is_kept_where_blocks_are_computed_again():
+    batch = {name: torch.as_tensor(array).long() for name, array in feed(0).items()}
+    kept = []
+    for again in (False, True):
+        model, sizes = tiny(dropout=0.0), []
+        if again:
+            model.recompute()
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, sizes=sizes: sizes.append(t.numel()), lambda t: t
+        ):
+            model.loss(batch)
+        kept.append(sum(sizes))
+    assert kept[1] < 0.7 * kept[0]
+
+
+def test_a_model_that_cannot_compute_again_is_refused(tmp_path):
+    with pytest.raises(Refused, match="runtime.recompute=true: Linear has no `recompute`; set it to false"):
+        train(tmp_path, model=nn.Linear(2, 2), recompute=True)
 
 
 @pytest.mark.slow

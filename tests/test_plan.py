@@ -10,6 +10,7 @@ from t5grid.config.build import build
 from t5grid.config.compose import options
 from t5grid.config.schema import load_cell
 from t5grid.execution import plan, speed
+from t5grid.execution.memory import memory_line
 from t5grid.execution.provenance import machine
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
@@ -223,3 +224,22 @@ def test_sizes_are_short(num_bytes: float, text: str) -> None:
 )
 def test_hours_are_short(value: float, text: str) -> None:
     assert plan.hours(value) == text
+
+
+@pytest.mark.parametrize(
+    ("gib", "words", "line"),
+    [
+        (400, [], "memory: 145.7 GiB at most, which fits a device of 400 GiB"),
+        (80, [], "does not fit a device of 80 GiB; with runtime.micro_batch=64 it takes"),
+        (6, [], "does not fit a device of 6 GiB; with runtime.micro_batch=2 runtime.recompute=true it takes"),
+        (2, [], "nor does a single row (runtime.parallel=fsdp spreads the weights over devices)"),
+        (80, ["runtime.micro_batch=16"], "which fits a device of 80 GiB"),
+    ],
+)
+def test_a_plan_says_whether_a_model_fits_a_device(gib: float, words: list[str], line: str) -> None:
+    cell = load_cell(
+        ["size=base", "budget=paper", "suite=nano", *GPU, f"runtime.device_memory={gib}", *words]
+    )
+    stages = with_parents(list(cell.strategy.stages(cell).values()))
+    work = next(stage.workload(build) for stage in stages if stage.kind == "pretrain")
+    assert line in memory_line([(work, cell.runtime)])

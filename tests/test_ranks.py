@@ -123,11 +123,15 @@ def test_the_weighted_mean_over_ranks_is_the_mean_over_the_batch() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("parallel", "frozen"), [("ddp", False), ("ddp", True), ("fsdp", False), ("fsdp", True)]
+    ("parallel", "frozen", "micro_batch"),
+    [("ddp", False, None), ("ddp", True, 1), ("ddp", False, 2), ("fsdp", False, None), ("fsdp", True, None)],
 )
-def test_two_ranks_take_the_steps_of_one_process(tmp_path: Path, parallel: str, frozen: bool) -> None:
+def test_two_ranks_take_the_steps_of_one_process(
+    tmp_path: Path, parallel: str, frozen: bool, micro_batch: int | None
+) -> None:
     ends = []
-    for runtime, name in ((RUNTIME, "alone"), (replace(TWO, parallel=parallel), "together")):
+    shared = replace(TWO, parallel=parallel, micro_batch=micro_batch)
+    for runtime, name in ((RUNTIME, "alone"), (shared, "together")):
         store = Store(tmp_path / name)
         words = {"frozen": frozen, "adafactor": parallel == "fsdp"}
         stage = make(Training, "stage", tmp_path / f"{name}.diary", **words)

@@ -155,6 +155,9 @@ class Runtime:
     parallel: Literal["ddp", "fsdp"] = "ddp"
     peak_tflops: Annotated[float, Above(0)] | None = None
     mfu: Share = 0.4
+    micro_batch: Count | None = None
+    recompute: bool = False
+    device_memory: Annotated[float, Above(0)] | None = None  # GiB
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,23 @@ class Rank:
         return {name: array[rows] for name, array in batch.items()}, self.world * len(mine) / total
 
 
+def micro_batches(batch: dict[str, Tensor], num_rows: int | None) -> list[dict[str, Tensor]]:
+    """A batch in parts of at most `num_rows` rows, each with the weight of its loss in the batch's.
+
+    The sum of weight x (mean over a part's positions) is the mean over the whole batch.
+    """
+    weight = batch.get("weight", torch.tensor(1.0))
+    rows = {name: tensor for name, tensor in batch.items() if name != "weight"}
+    total = len(next(iter(rows.values())))
+    if num_rows is None or total <= num_rows:
+        return [batch]
+    parts = [
+        dict(zip(rows, part, strict=True))
+        for part in zip(*(tensor.split(num_rows) for tensor in rows.values()), strict=True)
+    ]
+    return [part | {"weight": weight * len(next(iter(part.values()))) / total} for part in parts]
+
+
 class StepDataset(Dataset[dict[str, Tensor]]):
     """Item i is the batch of step `first_step + i`, or a rank's rows of it and their `weight`."""
 

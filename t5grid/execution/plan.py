@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 
 from t5grid.config.build import build
 from t5grid.config.reuse import ByObject
+from t5grid.config.schema import Runtime
+from t5grid.execution.memory import memory_line
 from t5grid.execution.speed import Speed, speed_of
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.model.costs import Flops
 from t5grid.stages.stage import Stage, with_parents
-from t5grid.stages.workload import Estimate, estimate
+from t5grid.stages.workload import Estimate, Workload, estimate
 
 KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
@@ -29,10 +31,13 @@ class Costs:
         self.executor, self.runtime, built = cell.executor, cell.runtime, ByObject(build)
         self.todo = [stage for stage in stages if store.state(stage) != "done"]
         self.estimates: dict[str, Estimate] = {}
+        self.trainings: list[tuple[Workload, Runtime]] = []
         for stage in stages:
             work = stage.workload(built)
             machine = self.executor.runtime_of(stage, self.runtime)
             self.estimates[stage.identity] = estimate(work, machine) if work else Estimate()
+            if work and stage.trains:
+                self.trainings.append((work, machine))
         self.num_parallel, self.outlook = self.executor.outlook(self.todo, self.runtime)
         self.speed: Speed = speed_of(self.runtime, store, cell.config["size"], self.num_parallel)
 
@@ -124,6 +129,7 @@ def _sentences(costs: Costs) -> list[str]:
         f"{flops}; {number(total.attention)} of them attention's own products",
         f"hours: of one stage at a time, at {speed}",
         f"{costs.outlook}: about {hours(wall)} hours, {hours(longest)} the longest chain",
+        *filter(None, [memory_line(costs.trainings)]),
     ]
 
 

@@ -5,10 +5,14 @@ rule of automatic differentiation, under any set of trained parameters: a produc
 factor that needs a gradient, and what is made of something that needs one needs one.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+
+BLOCK = re.compile(r"^(?:encoder|decoder)\.blocks\.\d+\.")
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,27 @@ def parameters(products: Iterable[Product]) -> dict[str, tuple[int, ...]]:
     return {product.parameter: product.shape for product in products if product.parameter}
 
 
-def kept(products: Iterable[Product], trained: Callable[[str], bool]) -> int:
-    """Elements written on the way to the loss through anything trained: what the backward pass looks at."""
+def kept(products: Iterable[Product], trained: Callable[[str], bool], recompute: bool = False) -> int:
+    """Elements written on the way to the loss through anything trained: what the backward pass looks at.
+
+    With `recompute`, of each block what it hands on, and all of one block at a time.
+    """
     needing: set[str] = set()
-    total = 0
+    inside, handed_on, outside = Counter[str](), dict[str, int](), 0
+    block = ""
     for product in products:
         is_trained = product.parameter is not None and trained(product.parameter)
         if is_trained or needing.intersection(product.reads):
             needing.add(product.writes)
-        total += product.size * (product.writes in needing)
-    return total
+        if product.parameter:
+            block = "".join(BLOCK.findall(product.parameter)[:1])
+        size = product.size * (product.writes in needing)
+        if recompute and block:
+            inside[block] += size
+            handed_on[block] = size  # the last of a block writes its output
+        else:
+            outside += size
+    return outside + sum(handed_on.values()) + max(inside.values(), default=0)
 
 
 def forward_only(products: Iterable[Product]) -> Flops:

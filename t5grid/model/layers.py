@@ -6,7 +6,7 @@ and the authors' code computes them. No layer has an additive parameter; matrice
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,26 @@ def linear(inputs: int, outputs: int, std: float, truncated: bool = False) -> Ma
     return layer
 
 
+class _RMSNorm(torch.autograd.Function):
+    """The norm in few passes over memory; torch composes its own of many on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        inverse = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        normed = x * inverse
+        ctx.save_for_backward(normed, inverse, scale)
+        return normed * scale
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        normed, inverse, scale = ctx.saved_tensors
+        along = (gradient * normed).view(-1, len(scale))
+        share = (along @ scale).div_(len(scale)).view(inverse.shape)
+        result = (gradient * scale).addcmul_(normed, share, value=-1).mul_(inverse)
+        return result, along.sum(0), None
+
+
 class RMSNorm(nn.Module):
     """x / sqrt(mean(x^2) + epsilon) * scale: the paper's layer norm, without mean or additive parameter."""
 
@@ -70,6 +90,8 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
+        if x.device.type == "cpu" and x.dtype == self.scale.dtype:
+            return _RMSNorm.apply(x, self.scale, self.epsilon)
         return F.rms_norm(x, self.scale.shape, self.scale, self.epsilon)
 
 
@@ -200,6 +222,45 @@ class Attention(nn.Module):
         return self.output(attended.transpose(1, 2).reshape(*x.shape[:2], -1))
 
 
+class _HeadByHead(torch.autograd.Function):
+    """softmax(q k + bias) v with its gradients, a head at a time: no head is copied out of its row.
+
+    torch's own is not fused on a CPU where the bias needs a gradient; composed of its functions, half of the
+    time goes into copies, the sum with the bias and buffers for both.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float
+    ) -> Tensor:
+        rows, heads, length, d_kv = queries.shape
+        bias = bias.expand(rows, heads, length, keys.shape[2])
+        attended = queries.new_empty(rows, length, heads, values.shape[3]).transpose(1, 2)
+        weights = []
+        for head in range(heads):
+            logits = torch.bmm(queries[:, head], keys[:, head].transpose(1, 2)).add_(bias[:, head])
+            weights.append(torch.softmax(logits, dim=-1, out=logits))
+            attended[:, head] = torch.bmm(weights[-1], values[:, head])
+        ctx.save_for_backward(queries, keys, values, *weights)
+        return attended
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, values, *weights = ctx.saved_tensors
+        results = [torch.empty_like(tensor) for tensor in (queries, keys, values)]
+        of_bias = []
+        for head, weight in enumerate(weights):
+            outwards = gradient[:, head]
+            results[2][:, head] = torch.bmm(weight.transpose(1, 2), outwards)
+            of_weight = torch.bmm(outwards, values[:, head].transpose(1, 2))
+            inwards = torch._softmax_backward_data(of_weight, weight, -1, weight.dtype)
+            results[0][:, head] = torch.bmm(inwards, keys[:, head])
+            results[1][:, head] = torch.bmm(inwards.transpose(1, 2), queries[:, head])
+            of_bias.append(inwards)
+        bias = torch.stack(of_bias, dim=1) if ctx.needs_input_grad[3] else None
+        return *results, bias, None
+
+
 def attend(
     queries: Float[Tensor, "rows heads queries d_kv"],
     keys: Float[Tensor, "rows heads keys d_kv"],
@@ -214,9 +275,11 @@ def attend(
     """
     if bias is not None:
         bias = bias.to(queries.dtype)
-        if bias.device.type == "cpu" and (bias.requires_grad or queries.shape[2] == 1):
+        if bias.device.type == "cpu" and queries.shape[2] == 1:
             weights = torch.softmax(queries @ keys.transpose(-1, -2) + bias, dim=-1)
             return F.dropout(weights, dropout) @ values if dropout else weights @ values
+        if bias.device.type == "cpu" and queries.requires_grad:
+            return _HeadByHead.apply(queries, keys, values, bias, dropout)
     return F.scaled_dot_product_attention(queries, keys, values, bias, dropout_p=dropout, scale=1.0)
 
 

@@ -17,6 +17,12 @@ class TextToText(nn.Module):
         """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar to minimise."""
         return loss(self(batch), batch["targets"])
 
+    def recompute(self) -> None:
+        """From now on, keep the inputs of blocks in training and compute what is inside them again."""
+        for module in self.modules():
+            if hasattr(module, "recomputes"):
+                module.recomputes = True
+
     def answer(
         self, batch: dict[str, Tensor], max_length: int, num_beams: int = 1
     ) -> Int[Tensor, "rows length"]:

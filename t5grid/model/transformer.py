@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from t5grid.model.layers import (
     MASKED,
@@ -110,8 +111,11 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """Dropout, blocks, norm, dropout; one position bias for all blocks.
 
-    `one_sided` chooses the buckets of the position bias only; what is visible is the mask's affair.
+    `one_sided` chooses the buckets of the position bias only; what is visible is the mask's affair. One that
+    `recomputes` keeps the inputs of its blocks for the backward pass, and nothing inside them.
     """
+
+    recomputes = False
 
     def __init__(
         self, size: Size, num_layers: int, dropout: float, one_sided: bool, attends_encoder: bool = False
@@ -138,7 +142,9 @@ class Stack(nn.Module):
         bias = bias if mask is None else bias + mask
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
-            x = block(x, bias, encoded, encoded_mask, memory[i] if memory else None)
+            given = (x, bias, encoded, encoded_mask, memory[i] if memory else None)
+            again = self.recomputes and self.training
+            x = checkpoint(block, *given, use_reentrant=False) if again else block(*given)
         return self.dropout(self.norm(x))
 
     def remember(

@@ -116,7 +116,8 @@ def _products(work: Workload, rows: int) -> list[Product]:
 def _training(work: Workload, runtime: Runtime) -> float:
     """Peak bytes of one device: weights, gradients, the optimizer's numbers, and what a step keeps."""
     num_devices = runtime.num_devices * runtime.num_nodes
-    products = _products(work, -(-work.rows // num_devices))
+    rows = -(-work.rows // num_devices)
+    products = _products(work, min(rows, runtime.micro_batch or rows))
     shapes = parameters(products)
     everything = sum(map(math.prod, shapes.values()))
     episodes = work.method.episodes(list(shapes), work.num_steps).values()
@@ -125,7 +126,7 @@ def _training(work: Workload, runtime: Runtime) -> float:
     moments = sum(work.optimizer.num_moments(shapes[name]) for name in ever)
     numbers = everything + gradients * (2 if num_devices > 1 else 1) + moments
     half = runtime.precision == "bf16"
-    elements = max(kept(products, trained.__contains__) for trained in episodes)
+    elements = max(kept(products, trained.__contains__, runtime.recompute) for trained in episodes)
     activations = elements * (KEPT_WITH_DROPOUT if work.dropout else KEPT) * (BF16 if half else 1)
     logits = sum(product.size for product in products if product.writes == "logits")
     return 4 * numbers + (2 * everything if half else 0) + activations + 4 * LOGITS * logits

@@ -81,7 +81,9 @@ def fit(
     where = folder / "checkpoints"
     resumed = _resumed_from(model, plan, where, rank)
     first_step = checkpoints.step_of(resumed) if resumed else 0
-    learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step)
+    if runtime.recompute:
+        _recompute(model)
+    learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step, runtime.micro_batch)
     metrics = MetricsFile(
         folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps, rank.leads
     )
@@ -114,6 +116,13 @@ def rank_of(runtime: Runtime) -> Rank:
     if world == 1:
         return Rank()
     return Rank(int(os.environ["NODE_RANK"]) * runtime.num_devices + int(os.environ["LOCAL_RANK"]), world)
+
+
+def _recompute(model: nn.Module) -> None:
+    """Have the model keep the inputs of its blocks only. Raises Refused where it cannot."""
+    if not hasattr(model, "recompute"):
+        raise Refused(f"runtime.recompute=true: {type(model).__name__} has no `recompute`; set it to false")
+    model.recompute()
 
 
 def _resumed_from(model: nn.Module, plan: Plan, where: Path, rank: Rank) -> Path | None:
@@ -180,6 +189,8 @@ def _strategy(plan: Plan, runtime: Runtime) -> Any:
     world = rank_of(runtime).world
     if world == 1:
         return "auto"
+    if runtime.parallel == "fsdp" and runtime.micro_batch:
+        raise Refused("runtime.micro_batch: not with runtime.parallel=fsdp; use runtime.recompute=true")
     if runtime.parallel == "fsdp":
         if not isinstance(plan.optimizer, AdafactorSpec):
             raise Refused("runtime.parallel=fsdp: the optimizer must be Adafactor; use runtime.parallel=ddp")

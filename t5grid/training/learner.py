@@ -1,12 +1,15 @@
 """batch -> loss -> step: the one LightningModule."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor
 
+from t5grid.data.datamodule import micro_batches
 from t5grid.data.stream import key_of
 from t5grid.training.sharding import shard
 
@@ -14,15 +17,24 @@ Schedule = Callable[[int], float]
 
 
 class Learner(pl.LightningModule):
-    """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on."""
+    """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on.
+
+    A batch of more than `micro_batch` rows goes through the model in parts, whose gradients add up.
+    """
 
     def __init__(
-        self, model: Any, optimizer: Any, schedule: Schedule, seed: int, first_step: int = 0
+        self,
+        model: Any,
+        optimizer: Any,
+        schedule: Schedule,
+        seed: int,
+        first_step: int = 0,
+        micro_batch: int | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer_spec, self.schedule = optimizer, schedule
-        self.seed, self.first_step = seed, first_step
+        self.seed, self.first_step, self.micro_batch = seed, first_step, micro_batch
         self.last_loss = torch.tensor(float("nan"))
 
     @property
@@ -37,21 +49,40 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout of step t is a function of (seed, t), so that a resumed run draws the same."""
+        self.optimizers().zero_grad()  # type: ignore[union-attr]
         rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
         torch.manual_seed(key_of(self.seed, "dropout", self.step, *rank) >> 1)
 
+    def optimizer_zero_grad(self, *_: Any) -> None:
+        """Nothing: the gradients of a batch's parts add up, and were cleared before the first."""
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The model's own loss of the batch, a scalar.
+        """The model's own loss of the batch, a scalar; of its last part, where it is taken in parts.
 
         A rank's part of a batch comes with its weight: the mean over ranks is the loss of the whole batch.
         """
-        loss: Tensor = self.model.loss(batch)
+        *parts, last = micro_batches(batch, self.micro_batch)
+        with self._without_exchange():
+            losses = [self._backward(part) for part in parts]
+        loss = self._loss(last)
+        self.last_loss = sum(losses, loss.detach())
         if "weight" in batch:
-            loss = loss * batch["weight"]
-            self.last_loss = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
-        else:
-            self.last_loss = loss.detach()
+            self.last_loss = self.trainer.strategy.reduce(self.last_loss.clone(), reduce_op="mean")
         return loss
+
+    def _loss(self, part: dict[str, Tensor]) -> Tensor:
+        loss: Tensor = self.model.loss(part)
+        return loss * part["weight"] if "weight" in part else loss
+
+    def _backward(self, part: dict[str, Tensor]) -> Tensor:
+        loss = self._loss(part)
+        loss.backward()
+        return loss.detach()
+
+    def _without_exchange(self) -> AbstractContextManager[Any]:
+        """Where ranks train together, only the last part's backward pass has their gradients exchanged."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
     def configure_optimizers(self) -> Any:
         """The optimizer owns every parameter; its rate follows the schedule step by step."""
