@@ -1,16 +1,26 @@
-"""files written whole or not at all: temporary name, fsync, rename."""
+"""files written whole or not at all: temporary name, fsync, rename.
+
+What lies below a fenced folder is only replaced while its fence lets it: whoever has lost the lock of a
+folder meanwhile, stopped between any two lines, leaves what his successor wrote as it is.
+"""
 
 import errno
 import json
 import os
+import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from t5grid.refused import Refused
+
+Check = Callable[[], None]
+"""Raises where a folder is no longer one's own."""
+
+_fences: dict[Path, Check] = {}
 
 FULL = "no space is left on the disk; make room, and the same command goes on: what is done is kept"
 
@@ -24,20 +34,56 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file (text as UTF-8) so that a reader sees the old content or the new, never a part."""
     with file_whole(path) as partial, open(partial, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager
 def file_whole(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of `path` at the end, or vanishes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        check_fence(path)  # a successor deletes what is partial first, so nothing can come between
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name beside `path` that no other writer has, on whatever machine."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
+@contextmanager
+def fenced(fences: Mapping[Path, Check]) -> Iterator[None]:
+    """Within, nothing below these folders is written before the folder's check has let it."""
+    before = dict(_fences)
+    _fences.update(fences)
+    try:
+        yield
+    finally:
+        for folder in fences:
+            _fences.pop(folder, None)
+            _fences.update({folder: before[folder]} if folder in before else {})
+
+
+def fences() -> dict[Path, Check]:
+    """The fences of this process, for those it starts."""
+    return dict(_fences)
+
+
+def inherit(fences: Mapping[Path, Check]) -> None:
+    """Take over the fences of the process that started this one."""
+    _fences.update(fences)
+
+
+def check_fence(path: Path) -> None:
+    """To be called where something at `path` is about to change other than by a file written whole."""
+    for folder in (path, *path.parents):
+        if check := _fences.get(folder):
+            check()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -88,7 +134,7 @@ def folder_whole(path: Path) -> Iterator[Path]:
     """A folder to fill that becomes `path` at the end, or vanishes. Raises Refused if `path` is there."""
     if path.exists():
         raise Refused(f"{path}: is there already")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         partial.mkdir(parents=True)
         yield partial

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.execution.lock import lock_is_alive, locked, locks
-from t5grid.files import read_json, write_whole
+from t5grid.files import check_fence, read_json, write_whole
 from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage
+
+PARTIAL = (".*.partial", "*.bin.partial", "*.partial.npy")  # the latter two as older versions named shards
 
 
 class Store:
@@ -51,8 +53,10 @@ class Store:
     def begin(self, stage: Stage) -> None:
         """Say what the stage is; an earlier failure, and parts of files a kill left, are forgotten."""
         folder = self.folder(stage)
-        for partial in folder.rglob(".*.partial"):
-            partial.unlink(missing_ok=True)
+        check_fence(folder)
+        for pattern in PARTIAL:
+            for partial in folder.rglob(pattern):
+                partial.unlink(missing_ok=True)
         stage_file.write([stage], self.folder)
         (folder / "failed.json").unlink(missing_ok=True)
 
