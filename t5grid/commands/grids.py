@@ -1,7 +1,9 @@
 """`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,17 +95,16 @@ def sweep(options: Any, rest: list[str]) -> int:
         print(f"written: {path}")
     print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.done_before)} done before", end="")
     print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
+    print(f", {len(outcome.cancelled)} cancelled" if outcome.cancelled else "", end="")
     print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
     print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
     return _report_failures(outcome, store)
 
 
 def _report_failures(outcome: Any, store: Any) -> int:
-    for identity, reason in outcome.failed.items():
-        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
-    for identity, culprit in outcome.blocked.items():
-        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
-    return FAILURE if outcome.failed or outcome.blocked else 0
+    for line in outcome.complaints(store):
+        print(line, file=sys.stderr)
+    return FAILURE if outcome.stuck else 0
 
 
 def plan(options: Any, rest: list[str]) -> int:
@@ -132,24 +133,24 @@ def logs(options: Any, rest: list[str]) -> int:
 
     if options.num < 1:
         raise Refused(f"logs: --num {options.num}: at least 1")
-    identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
+    identities, store = _stages_named(options.names, ("running", "failed", "cancelled", "unknown"))
     for line in log_lines(identities, store, options.num):
         print(line)
     return 0
 
 
 def cancel(options: Any, rest: list[str]) -> int:
-    """End stages, or all of the tables named that run or wait in a queue."""
+    """End stages, or all of the tables named, where they run, and keep those that wait from starting."""
     from t5grid.execution.control import cancel_stages
 
-    identities, store = _stages_named(options.names, ("running", "queued"))
-    lines = list(cancel_stages(identities, store))
+    identities, store = _stages_named(options.names)
+    lines = cancel_stages(identities, store)
     print("\n".join(lines) if lines else "nothing of these runs or waits")
     return 0
 
 
-def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
-    """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
+def _stages_named(words: Sequence[str], states: Sequence[str] = ()) -> tuple[list[str], Any]:
+    """Identities of the stages named as kind/part, and of those (in `states`, if any) of the tables named."""
     from t5grid.config.schema import load_cell
     from t5grid.execution.control import matching
     from t5grid.execution.slurm import queue
@@ -159,8 +160,9 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
     parts, names, overrides = sort_words(words)
     if names:
         grids, store = grids_of(argparse.Namespace(names=[*names, *overrides]))
-        seen = queue.states(merged(grids), store)
-        identities = [identity for identity, state in seen.items() if state.word in states]
+        stages = merged(grids)
+        seen = queue.states(stages, store) if states else {}
+        identities = [s.identity for s in stages if not states or seen[s.identity].word in states]
     else:
         identities, store = [], Store(load_cell(overrides).runtime.runs_dir)
     return [*identities, *(identity for part in parts for identity in matching(part, store))], store
@@ -170,13 +172,18 @@ def run(options: Any, rest: list[str]) -> int:
     """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
     from t5grid.commands.multirun import multirun, run_overrides
     from t5grid.config.compose import check_repeats
+    from t5grid.execution.store import BEGAN
 
     words = [*options.overrides, *rest]
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
         if options.wait:
             raise Refused("run -m --wait: for jobs of executor=slurm write executor.wait=true")
-        return multirun([word for word in words if word not in ("-m", "--multirun")])
+        os.environ[BEGAN] = str(time.time())
+        try:
+            return multirun([word for word in words if word not in ("-m", "--multirun")])
+        finally:
+            del os.environ[BEGAN]
     if unknown := [word for word in words if word.startswith("-")]:
         raise Refused(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
     return run_overrides(words, options.wait)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from t5grid.config.build import check_allowed
 from t5grid.config.compose import check_words, initialise, readable
 from t5grid.config.schema import Cell, build_cell, load_cell
-from t5grid.execution.local import Outcome
+from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
@@ -38,7 +38,7 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     outcome = executor.run(stages, store, cell.runtime)
     _print_scores(cell, columns, store)
     _print_outcome(outcome, store)
-    return 1 if outcome.failed or outcome.blocked else 0
+    return 1 if outcome.stuck else 0
 
 
 def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
@@ -52,10 +52,8 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
     """How many stages were submitted; on standard error, those that failed and those that wait for them."""
     if outcome.submitted:
         print(f"{len(outcome.submitted)} stages submitted")
-    for identity, reason in outcome.failed.items():
-        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
-    for identity, culprit in outcome.blocked.items():
-        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
+    for line in outcome.complaints(store):
+        print(line, file=sys.stderr)
 
 
 def multirun(overrides: Sequence[str]) -> int:

@@ -50,6 +50,14 @@ class Progress:
         """Say at once that a stage failed."""
         self.console.print(Text(f"failed: {stage.identity}: {reason}", style="red"))
 
+    def say(self, line: str) -> None:
+        """Say something of the sweep as a whole."""
+        self.console.print(Text(line))
+
+    def cancelled(self, stage: Stage) -> None:
+        """Say at once that a stage was cancelled."""
+        self.console.print(Text(f"cancelled: {stage.identity}"))
+
     def show(self, running: list[tuple[Stage, dict[str, Any]]], outcome: Any) -> None:
         """Draw the state of the sweep."""
         head = self._head(running, len(outcome.failed), len(outcome.blocked))

@@ -34,13 +34,13 @@ class Result:
     reason: str = field(default="", compare=False)
 
 
-DONE, FOUND, FAILED, HELD = map(Result, ("done", "found", "failed", "held"))
+DONE, FOUND, FAILED, HELD, CANCELLED = map(Result, ("done", "found", "failed", "held", "cancelled"))
 
 
 def work_on(
     stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None = None
 ) -> Result:
-    """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else.
+    """Run a stage: "done"; "found" done; "failed" (failed.json says why); "cancelled"; or "held" by another.
 
     Held is also one whose lock was lost on the way: its new owner brings it to its end.
     """
@@ -50,6 +50,8 @@ def work_on(
                 return HELD
             if store.record(stage) is not None:
                 return FOUND
+            if store.is_cancelled(stage):
+                return CANCELLED
             return _run(stage, store, runtime, num_threads, node)
     except LostLock:
         return HELD
@@ -73,6 +75,8 @@ def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: N
     except LostLock:
         raise
     except Exception as error:
+        if store.is_cancelled(stage):
+            return CANCELLED
         store.fail(stage, _reason(error), traceback.format_exc())
         return replace(FAILED, reason=_reason(error))
     return DONE
