@@ -280,7 +280,7 @@ def test_a_worker_that_cannot_be_replaced_has_done_what_it_did(
         todo = {stage.identity: stage for stage in stages}
         executors._Run(todo, outcome, store, RUNTIME, num_workers, 1, 1).to_the_end()
         assert (names(outcome.ran), outcome.failed) == (names(stages), {})
-    refusals[0], large = 1000, {}
+    refusals[0], large, outcome = 1000, {}, executors.Outcome()
     stages = [make(Toy, f"never {name}", diary) for name in "ab"]
     with pytest.raises(Refused, match=r"^no worker can be started: Cannot allocate memory; 1 stage is left"):
         executors._Run({s.identity: s for s in stages}, outcome, store, RUNTIME, 1, 1, 1).to_the_end()

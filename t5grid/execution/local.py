@@ -248,7 +248,7 @@ class _Run:
     def _try_again(self, error: OSError) -> None:
         self.attempts += 1
         if self.attempts > ATTEMPTS:
-            left = len(self.todo) + 1
+            left = len(self.todo)
             what = f"{left} stage{'s are' if left > 1 else ' is'} left, and the same command goes on"
             raise Refused(f"no worker can be started: {error.strerror or error}; {what}") from None
         time.sleep(POLL)
