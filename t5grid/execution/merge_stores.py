@@ -16,7 +16,7 @@ from typing import Any
 
 from t5grid.config.identity import digest_of
 from t5grid.execution.lock import locked
-from t5grid.execution.store import Store
+from t5grid.execution.store import Store, discard_partials
 from t5grid.files import file_whole, read_json, write_whole
 from t5grid.refused import Refused
 
@@ -99,6 +99,7 @@ def _take_stage(source: Path, identity: str, store: Store) -> Merged:
             return Merged(identity, "held", "it runs here")
         if (target / "record.json").exists():
             return Merged(identity, "same")
+        discard_partials(target)
         shutil.rmtree(target / "checkpoints", ignore_errors=True)
         for path in sorted(source.rglob("*")):
             if path.is_file() and not path.is_symlink() and not path.name.startswith(LEFT):

@@ -26,6 +26,14 @@ CANCELLED = "cancelled.json"
 BEGAN = "T5GRID_BEGAN"  # when a command of several jobs began, as seconds: none of them asks again
 
 
+def discard_partials(folder: Path) -> None:
+    """Delete the parts of files that a kill left in the folder of a stage whose lock is held."""
+    check_fence(folder)
+    for pattern in PARTIAL:
+        for partial in folder.rglob(pattern):
+            partial.unlink(missing_ok=True)
+
+
 class Cancelled(Exception):
     """Ends a stage that was cancelled from elsewhere."""
 
@@ -71,10 +79,7 @@ class Store:
     def begin(self, stage: Stage) -> None:
         """Say what the stage is; an earlier failure, and parts of files a kill left, are forgotten."""
         folder = self.folder(stage)
-        check_fence(folder)
-        for pattern in PARTIAL:
-            for partial in folder.rglob(pattern):
-                partial.unlink(missing_ok=True)
+        discard_partials(folder)
         stage_file.write([stage], self.folder)
         (folder / "failed.json").unlink(missing_ok=True)
 
