@@ -29,6 +29,7 @@ from t5grid.execution.control import cancel_stages
 from t5grid.execution.run_stage import DONE, work_on
 from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.executor import Resources, Slurm
+from t5grid.execution.slurm.watch import Watch
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
 from t5grid.training.callbacks import read_metrics
@@ -241,17 +242,24 @@ def arrays(store: Store) -> int:
 
 
 def through_silence(
-    tmp_path: Path, silent: Callable[[], None], answering: Callable[[], None], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: Callable[[], None],
+    answering: Callable[[], None],
+    said: str,
 ) -> None:
     """Submit, wait in another thread, silence the cluster and let it speak again: all is done once."""
-    store, (long, child) = Store(tmp_path / "runs"), chain(tmp_path)
+    store, (long, child), look = Store(tmp_path / "runs"), chain(tmp_path), Watch.look
     SLURM.run([long, child], store, RUNTIME)
     until(lambda: "start long" in lines(tmp_path / "diary"))
     outcomes: list[Any] = []
     waiter = threading.Thread(
         target=lambda: outcomes.append(replace(SLURM, wait=True).run([long, child], store, RUNTIME))
     )
+    looks: list[bool] = []
+    monkeypatch.setattr(Watch, "look", lambda self, outcome: looks.append(look(self, outcome)) or looks[-1])
     waiter.start()
+    until(lambda: looks)
     silent()
     try:
         seen = queue.states([long, child], store)
@@ -272,17 +280,23 @@ def through_silence(
     assert arrays(store) == 2 and not (store.root / long.identity / "failed.json").exists()
 
 
-def test_a_queue_that_cannot_be_read_says_nothing_of_its_jobs(cluster: Path, tmp_path: Path) -> None:
+def test_a_queue_that_cannot_be_read_says_nothing_of_its_jobs(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shim = cluster / "squeue"
 
     def break_it() -> None:
         shim.write_text("#!/bin/sh\necho 'slurm_load_jobs error: broken for a while' >&2\nexit 1\n")
         shim.chmod(0o755)
 
-    through_silence(tmp_path, break_it, shim.unlink, "squeue: slurm_load_jobs error: broken for a while")
+    through_silence(
+        tmp_path, monkeypatch, break_it, shim.unlink, "squeue: slurm_load_jobs error: broken for a while"
+    )
 
 
-def test_a_controller_that_is_away_says_nothing_of_its_jobs(cluster: Path, tmp_path: Path) -> None:
+def test_a_controller_that_is_away_says_nothing_of_its_jobs(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That of a throw-away cluster alone is stopped: one whose configuration says so by its name."""
     told = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=True).stdout
     config = {
@@ -302,4 +316,4 @@ def test_a_controller_that_is_away_says_nothing_of_its_jobs(cluster: Path, tmp_p
         subprocess.run(["slurmctld"], check=True)
         until(is_up)
 
-    through_silence(tmp_path, stop, start, "Unable to contact slurm controller")
+    through_silence(tmp_path, monkeypatch, stop, start, "Unable to contact slurm controller")
