@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from t5grid.refused import Refused
@@ -28,6 +29,30 @@ FULL = "no space is left on the disk; make room, and the same command goes on: w
 def is_full(error: BaseException) -> bool:
     """Whether an error says that nothing more can be written."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+PLACES = (
+    *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM),
+    *(errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP),
+)
+
+
+def is_of_place(error: BaseException) -> bool:
+    """Whether an error says that a file cannot be where it is looked for: for people to mend, not a fault."""
+    return isinstance(error, OSError) and error.errno in PLACES and bool(error.filename)
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder. Raises Refused where nothing can be written in it, before anything is done for it."""
+    try:
+        if not os.path.lexists(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise Refused(f"{folder}: {error.strerror or error}; nothing can be written there") from None
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

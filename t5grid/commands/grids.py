@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
@@ -76,6 +77,7 @@ def _refuse_equal_rows(grid: Any) -> None:
 
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.files import require_writable
     from t5grid.grid.graph import merged
     from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
@@ -83,6 +85,7 @@ def sweep(options: Any, rest: list[str]) -> int:
     grids, store = grids_of(options)
     cell = grids[0].baseline
     stages = merged(grids)
+    require_writable(Path(cell.runtime.results_dir))
     if any(store.record(stage) is None for stage in stages):
         fetch(cell.suite.chosen())
     try:
