@@ -309,8 +309,9 @@ class _Run:
         """A worker that vanished fails its stage, unless that was just done or cancelled."""
         dead.process.join()
         self._dismiss(dead)
-        if self.store.state(stage) == "done":
+        with suppress(OSError):
             discard_dead(self.store.folder(stage))
+        if self.store.state(stage) == "done":
             return DONE
         if self.store.is_cancelled(stage):
             return CANCELLED
