@@ -382,7 +382,7 @@ def test_a_job_whose_time_is_over_twice_before_anything_is_kept_fails(
         run(run(job, 100, "status.json"), 100), 500, "lock.7", "metrics.csv"
     )  # preempted, preempted, late
     assert job.fruitless == 1
-    with pytest.raises(Refused, match=r"^executor\.resources\.toy\.minutes=10: over 2 times before anything"):
+    with pytest.raises(Refused, match=r"^executor\.resources\.toy\.minutes=10: over twice before anything"):
         run(job, 500)
     assert "is hopeless" in job.memory
 

@@ -32,6 +32,7 @@ from t5grid.stages.stage import Stage, with_parents
 GPUS = ("gpu", "cuda")
 PORTS = range(20000, 60000)
 HELD_POLL = 2.0  # seconds between looks at a stage that somebody else runs
+EARLY = 90  # seconds before its moment at which Slurm may signal, and in which a job's Python starts
 STARTED = time.monotonic()  # in a job, about when it began
 NOT_KEPT = (".", "lock.", "config.yaml", "status.json", "log.txt", "metrics.csv", "failed.json", "wandb")
 
@@ -301,7 +302,8 @@ class StageJob:
 
     def _time_is_over(self) -> bool:
         """Whether this job has had most of the time until it is told to end, however that is to be."""
-        return time.monotonic() - STARTED >= 0.8 * (self.minutes * 60 - self.signal_delay)
+        limit = self.minutes * 60 - self.signal_delay - EARLY
+        return bool(self.minutes) and time.monotonic() - STARTED >= limit
 
     def _kept(self) -> frozenset[str]:
         """The files of the stage that a later job goes on from."""
