@@ -295,9 +295,7 @@ class StageJob:
         if fruitless > 1:
             self.memory["is hopeless"] = True
             key = f"executor.resources.{self.identity.partition('/')[0]}.minutes={self.minutes}"
-            raise Refused(
-                f"{key}: over {fruitless} times before anything was kept; more, or more checkpoints"
-            )
+            raise Refused(f"{key}: over twice before anything was kept; give it more, or more checkpoints")
         return DelayedSubmission(replace(self, fruitless=fruitless, memory={}))
 
     def _time_is_over(self) -> bool:
