@@ -4,15 +4,13 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 """
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from t5grid import __version__
 from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
-from t5grid.config.build import ALLOW
+from t5grid.config.trust import trusting
 from t5grid.files import FULL, is_full
 from t5grid.refused import Refused
 
@@ -25,11 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised shows its traceback and ends with exit code 1.
     """
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)  # a user's own classes stand beside the conf/ that names them
     try:
         options, rest = _parse(arguments)
-        with _allowed(options.allow):
+        with trusting(options.allow):
             return options.command(options, rest)
     except Refused as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
@@ -57,17 +53,6 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
     if rest and not getattr(options, "hydra", False):
         raise Refused(f"{options.name}: unknown option {rest[0]}")
     return options, rest
-
-
-@contextmanager
-def _allowed(packages: Sequence[str]) -> Iterator[None]:
-    """Within, a `_target_` may be of these packages too, in processes started from here as well."""
-    before = os.environ.get(ALLOW)
-    os.environ[ALLOW] = ",".join(filter(None, [before, *packages]))
-    try:
-        yield
-    finally:
-        os.environ.pop(ALLOW) if before is None else os.environ.update({ALLOW: before})
 
 
 class Parser(argparse.ArgumentParser):

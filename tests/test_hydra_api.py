@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -179,6 +180,10 @@ def test_compose_multirun(folder: Path) -> None:
     assert config.hydra.launcher._target_.endswith(".BasicLauncher")
 
 
+def unchecked(config: DictConfig) -> None:
+    """No check."""
+
+
 def job_words(config: DictConfig) -> tuple[str, ...]:
     return tuple(HydraConfig.get().overrides.task)
 
@@ -190,7 +195,7 @@ def test_split_jobs(folder: Path) -> None:
     """The jobs are those that Hydra's basic sweeper makes of the words: it is asked to run them."""
     for words in (WORDS[:-1], [WORDS[0], WORDS[-1]], []):
         jobs = list(hydra_api.split_jobs(words))
-        assert hydra_api.launch(job_words, words) == jobs, f"{CHANGED} a basic sweeper of these jobs"
+        assert hydra_api.launch(job_words, words, unchecked) == jobs, f"{CHANGED} a basic sweeper of these jobs"
     assert len(list(hydra_api.split_jobs(WORDS[:-1]))) == 2 * 2 * 2
     with pytest.raises(Refused, match=r"seed=interval\(0,1\): no values to run one by one"):
         list(hydra_api.split_jobs(["seed=interval(0,1)"]))
@@ -204,8 +209,21 @@ def test_launch(folder: Path) -> None:
     has(GlobalHydra.instance().hydra, "multirun")
     hydras: Any = GlobalHydra.instance().hydra
     takes(hydras.multirun, "config", seed_of, [], with_log_configuration=False)
-    assert hydra_api.launch(seed_of, ["seed=3,4"]) == [3, 4]
-    assert hydra_api.launch(seed_of, ["seed=5"]) == [5]
+    assert hydra_api.launch(seed_of, ["seed=3,4"], unchecked) == [3, 4]
+    assert hydra_api.launch(seed_of, ["seed=5"], unchecked) == [5]
+
+
+def test_launch_checks_the_whole_multirun_and_each_job_before_any_runs(folder: Path) -> None:
+    checked: list[int] = []
+    hydra_api.launch(lambda config: checked.append(-config.seed), ["seed=3,4"], note_seed(checked))
+    assert checked[0] == 0 and checked.index(-3) > checked.index(4), CHANGED
+    assert set(checked) == {0, 3, 4, -3, -4}
+    lacking = ConfigLoader.__abstractmethods__ - vars(hydra_api.CheckedLoader).keys()
+    assert not lacking, f"{CHANGED} a ConfigLoader of these methods only"
+
+
+def note_seed(checked: list[int]) -> Callable[[DictConfig], None]:
+    return lambda config: checked.append(int(config.seed))
 
 
 @pytest.mark.parametrize(

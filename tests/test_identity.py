@@ -12,7 +12,8 @@ import pytest
 
 import t5grid
 from t5grid.config import identity
-from t5grid.config.build import ALLOW, located
+from t5grid.config.build import located
+from t5grid.config.trust import ALLOW
 from t5grid.config.identity import (
     FIRST_NAMES,
     REGISTER,

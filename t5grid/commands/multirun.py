@@ -4,20 +4,18 @@ import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
-from typing import Any
+from functools import partial
 
 from omegaconf import DictConfig, OmegaConf
 
-from t5grid.config.build import check_allowed
-from t5grid.config.compose import check_words, initialise, readable
+from t5grid.config import hydra_part
+from t5grid.config.compose import check_words, data_folder, initialise, readable
 from t5grid.config.schema import Cell, build_cell, load_cell
+from t5grid.config.trust import allowed, trusting
 from t5grid.execution.local import Outcome
 from t5grid.execution.store import Store
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
-
-CALLED = ("_target_", "()", "class")
-HYDRAS_OWN = ("hydra", "hydra_plugins", "logging", "colorlog")
 
 
 def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
@@ -59,25 +57,36 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
 
 
 def multirun(overrides: Sequence[str]) -> int:
-    """A normal Hydra multirun over cells; what one of them did, none does again."""
+    """A normal Hydra multirun over cells; what one of them did, none does again.
+
+    Every config that Hydra loads for it, in whatever process, is checked as it is loaded.
+    """
     from t5grid.config import hydra_api
 
-    initialise()
     with readable(overrides):
         check_words(overrides, several=True)
+        check = hydra_part.check_of(_alone(hydra_part.words_of(overrides)))
+        initialise()
         config = hydra_api.compose_multirun(overrides)
-    _check_hydra(OmegaConf.to_container(config.hydra, resolve=False))
+        check(config)
     _check_jobs(config)
-    return max((code or 0 for code in hydra_api.launch(multirun_task, overrides)), default=0)
+    task = partial(multirun_task, packages=allowed())
+    return max((code or 0 for code in hydra_api.launch(task, overrides, check)), default=0)
 
 
-def _check_hydra(node: Any, key: str = "hydra") -> None:
-    """Refuse what Hydra, or the logging it sets up, would call from an unknown package."""
-    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if name in CALLED and isinstance(value, str):
-            check_allowed(value, f"{key}.{name}", HYDRAS_OWN)
-        elif isinstance(value, dict | list):
-            _check_hydra(value, f"{key}.{name}")
+def _alone(words: Sequence[str]) -> DictConfig:
+    """What words make of Hydra's part where no config has a say. Raises Refused for an option of the user's own."""
+    from hydra.errors import MissingConfigException
+
+    from t5grid.config import hydra_api
+
+    hydra_api.start(data_folder("conf"), None)
+    try:
+        return hydra_api.compose_multirun(words)
+    except MissingConfigException:
+        if "hydra" not in allowed():
+            raise
+        return hydra_api.compose_multirun([])
 
 
 def _check_jobs(config: DictConfig) -> None:
@@ -91,8 +100,8 @@ def _check_jobs(config: DictConfig) -> None:
             load_cell(job)
 
 
-def multirun_task(config: DictConfig) -> int:
-    """One job of a multirun; folders are relative to where the command was given."""
+def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> int:
+    """One job of a multirun; folders are relative to where the command was given, and so is who is trusted."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
@@ -101,7 +110,5 @@ def multirun_task(config: DictConfig) -> int:
         whole.hydra = HydraConfig.get()
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which no new process knows
-    if whole.hydra.runtime.cwd not in sys.path:
-        sys.path.append(whole.hydra.runtime.cwd)
-    with chdir(whole.hydra.runtime.cwd):
+    with chdir(whole.hydra.runtime.cwd), trusting(packages):
         return run_cell(build_cell(whole))

@@ -5,6 +5,7 @@ Nothing imports `hydra._internal`. What the manual describes is used where it is
 Importing this module imports Hydra, so it is imported where something is composed.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -103,10 +104,48 @@ def _job_words(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def launch(task: Callable[[DictConfig], Any], words: Sequence[str]) -> list[Any]:
-    """Run the task on each job of a multirun under the launcher that the words name; what each returned."""
-    hydra = GlobalHydra.instance().hydra
+class CheckedLoader(ConfigLoader):
+    """Loads as another loader does, and checks each config: the multirun's, and in any process every job's."""
+
+    def __init__(self, loader: ConfigLoader, check: Callable[[DictConfig], None]) -> None:
+        self.loader, self.check = loader, check
+
+    def load_configuration(self, *arguments: Any, **named: Any) -> DictConfig:
+        return self._checked(self.loader.load_configuration(*arguments, **named))
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        return self._checked(self.loader.load_sweep_config(master_config, sweep_overrides))
+
+    def _checked(self, config: DictConfig) -> DictConfig:
+        self.check(config)
+        return config
+
+    def get_search_path(self) -> ConfigSearchPath:
+        return self.loader.get_search_path()
+
+    def get_sources(self) -> list[Any]:
+        return self.loader.get_sources()
+
+    def list_groups(self, parent_name: str) -> list[str]:
+        return self.loader.list_groups(parent_name)
+
+    def get_group_options(self, *arguments: Any, **named: Any) -> list[str]:
+        return self.loader.get_group_options(*arguments, **named)
+
+    def compute_defaults_list(self, *arguments: Any, **named: Any) -> Any:
+        return self.loader.compute_defaults_list(*arguments, **named)
+
+
+def launch(
+    task: Callable[[DictConfig], Any], words: Sequence[str], check: Callable[[DictConfig], None]
+) -> list[Any]:
+    """Run the task on each job of a multirun under the launcher that the words name; what each returned.
+
+    Every config that Hydra loads for it is checked, in whatever process.
+    """
+    hydra = copy.copy(GlobalHydra.instance().hydra)
     assert hydra is not None
+    hydra.config_loader = CheckedLoader(hydra.config_loader, check)
     returned = hydra.multirun("config", task, list(words), with_log_configuration=False)
     batches = returned if isinstance(returned, list) else [[returned]]
     return [job.return_value for batch in batches for job in batch]

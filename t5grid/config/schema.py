@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.config import contracts
-from t5grid.config.build import build, canonical, check_type, nearest, type_hints
+from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
@@ -188,6 +188,7 @@ class Cells:
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
         self._built, self._canonical = ByObject(_built), ByObject(_canonical)
+        self._targets = ByObject(refuse_hidden_targets)
 
     def load(self, overrides: Sequence[str]) -> Cell:
         """Compose, resolve and validate one cell. Raises Refused, one line."""
@@ -204,6 +205,8 @@ class Cells:
 
     def _plain(self, composed: Composed) -> dict[str, Any]:
         """The config resolved, with exactly the keys of a cell."""
+        for key, node in composed.raw.items():
+            self._targets(key, node)
         try:
             plain = self.resolve(composed.raw)
         except OmegaConfBaseException as error:
