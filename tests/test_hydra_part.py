@@ -60,8 +60,14 @@ STRANGERS = [
     ("launcher: {_target_: evil.Launcher}", "hydra.launcher._target_"),
     ("sweeper: {_target_: hydra._internal.utils._locate}", "hydra.sweeper._target_"),
     ("sweeper: {max_batch_size: 1}", "hydra.sweeper.max_batch_size"),
-    ("job_logging: {handlers: {x: {class: logging.FileHandler, filename: /x}}}", "hydra.job_logging.handlers.x"),
-    ("job_logging: {handlers: {console: {stream: ext://evil.x}}}", "hydra.job_logging.handlers.console.stream"),
+    (
+        "job_logging: {handlers: {x: {class: logging.FileHandler, filename: /x}}}",
+        "hydra.job_logging.handlers.x",
+    ),
+    (
+        "job_logging: {handlers: {console: {stream: ext://evil.x}}}",
+        "hydra.job_logging.handlers.console.stream",
+    ),
     ("hydra_logging: {formatters: {simple: {'()': evil.X}}}", "hydra.hydra_logging.formatters.simple.()"),
 ]
 
@@ -154,7 +160,9 @@ TARGETS = [
 @pytest.mark.parametrize("text", TARGETS)
 def test_an_interpolated_target_is_refused(text: str, folder: Path) -> None:
     option(folder, f"{text}\n")
-    with pytest.raises(Refused, match=r"objective\.(rate\.)?_target_=.*: an interpolation; write the class out"):
+    with pytest.raises(
+        Refused, match=r"objective\.(rate\.)?_target_=.*: an interpolation; write the class out"
+    ):
         load_cell(["objective=mine"])
 
 

@@ -1,9 +1,9 @@
 """report: the page shows what the records say, alone in one file, live on the loopback, in a real browser."""
 
 import json
-import socket
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +125,10 @@ def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: 
 @pytest.mark.parametrize(
     ("host", "code"),
     [(host, 404) for host in ("127.0.0.1:8321", "LocalHost:9000", "localhost")]
-    + [(host, 421) for host in ("evil.example", "evil.example:8321", "localhost.evil.example", "127.0.0.1.evil", "")],
+    + [
+        (host, 421)
+        for host in ("evil.example", "evil.example:8321", "localhost.evil.example", "127.0.0.1.evil", "")
+    ],
 )
 def test_the_server_answers_under_its_own_name_only(host: str, code: int, tmp_path: Path) -> None:
     with server(study_in(tmp_path, "corruption_rate"), 0) as running:

@@ -14,17 +14,19 @@ from typing import Any, ClassVar
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig
+from omegaconf import Container, DictConfig, OmegaConf
 
 from t5grid.refused import Refused
 
 USER = "user"
+SET_ASIDE = "t5grid_config"
 
 
 class UserFolder(SearchPathPlugin):
@@ -37,15 +39,26 @@ class UserFolder(SearchPathPlugin):
             search_path.prepend(USER, f"file://{self.folder}")
 
 
-def start(folder: Path, own: Path | None) -> None:
-    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`."""
+def start(folder: Path, own: Path | None, set_aside: bool = False) -> None:
+    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`.
+
+    The user's `config.yaml` may be `set_aside`: then that of `folder` is the primary config.
+    """
     GlobalHydra.instance().clear()
+    ConfigStore.instance().repo.pop(f"{SET_ASIDE}.yaml", None)
+    if set_aside:
+        ConfigStore.instance().store(SET_ASIDE, OmegaConf.load(folder / "config.yaml"))
     Plugins.instance().register(UserFolder)
     UserFolder.folder = own
     try:
         initialize_config_dir(str(folder), job_name="t5grid", version_base="1.3")
     finally:
         UserFolder.folder = None
+
+
+def primary() -> str:
+    """The name of the config that everything is composed from."""
+    return SET_ASIDE if f"{SET_ASIDE}.yaml" in ConfigStore.instance().repo else "config"
 
 
 def config_loader() -> ConfigLoader:
@@ -83,7 +96,7 @@ def parse_override(word: str) -> Override:
 
 def compose_multirun(words: Sequence[str]) -> DictConfig:
     """The config of a whole multirun with Hydra's part in it. Raises HydraException."""
-    return config_loader().load_configuration("config", list(words), RunMode.MULTIRUN)
+    return config_loader().load_configuration(primary(), list(words), RunMode.MULTIRUN)
 
 
 def split_jobs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -146,6 +159,6 @@ def launch(
     hydra = copy.copy(GlobalHydra.instance().hydra)
     assert hydra is not None
     hydra.config_loader = CheckedLoader(hydra.config_loader, check)
-    returned = hydra.multirun("config", task, list(words), with_log_configuration=False)
+    returned = hydra.multirun(primary(), task, list(words), with_log_configuration=False)
     batches = returned if isinstance(returned, list) else [[returned]]
     return [job.return_value for batch in batches for job in batch]

@@ -41,7 +41,9 @@ def check_of(alone: DictConfig) -> Check:
 
 def words_of(words: Sequence[str]) -> list[str]:
     """Those of a command that are about Hydra's part, but not where configs are found."""
-    about = [word for word in words if _key(word).replace("/", ".").replace("@", ".").split(".")[0] == "hydra"]
+    about = [
+        word for word in words if _key(word).replace("/", ".").replace("@", ".").split(".")[0] == "hydra"
+    ]
     return [word for word in about if _key(word) != "hydra.searchpath"]
 
 
@@ -62,7 +64,9 @@ def check(config: DictConfig, plain: Mapping[str, Any], trusted: bool) -> None:
             raise Refused("hydra.callbacks: nothing is called beside the cells; take it out")
     for name in node.job.env_set or ():
         if str(name).startswith("T5GRID_"):
-            raise Refused(f"hydra.job.env_set.{name}: set it in your shell ({ALLOW} is read once, at the start)")
+            raise Refused(
+                f"hydra.job.env_set.{name}: set it in your shell ({ALLOW} is read once, at the start)"
+            )
     for section in ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging"):
         _check_called(node, section, "hydra")
 

@@ -65,4 +65,6 @@ def check_allowed(target: object, key: str, packages: tuple[str, ...] = PACKAGES
 def check_shell(key: str, given: object) -> None:
     """Refuse what makes a job's shell do more than run its stage, unless the user allows `setup`. Raises Refused."""
     if given and "setup" not in allowed():
-        raise Refused(f"{key}: what a job does beside its stage; if you trust your configs, say --allow setup")
+        raise Refused(
+            f"{key}: what a job does beside its stage; if you trust your configs, say --allow setup"
+        )

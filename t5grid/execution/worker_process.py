@@ -22,7 +22,12 @@ def end_worker(owner: Mapping[str, Any]) -> bool:
     Numbers below 2 stand for groups of processes, or for the first of all.
     """
     pid, taken = owner.get("pid"), owner.get("time")
-    if type(pid) is not int or not 1 < pid < 2**31 or pid == os.getpid() or not isinstance(taken, int | float):
+    if (
+        type(pid) is not int
+        or not 1 < pid < 2**31
+        or pid == os.getpid()
+        or not isinstance(taken, int | float)
+    ):
         return False
     try:
         if not (_is_ours(pid) and _started(pid) <= taken + SLACK):

@@ -21,8 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid.config.build import current_path
-from t5grid.config.trust import check_allowed
 from t5grid.config.identity import is_ours
+from t5grid.config.trust import check_allowed
 from t5grid.files import write_whole
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
