@@ -4,8 +4,11 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from t5grid import __version__
@@ -23,10 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised shows its traceback and ends with exit code 1.
     """
+    _open_streams()
     try:
         options, rest = _parse(arguments)
+        _check_folder()
         with trusting(options.allow):
-            return options.command(options, rest)
+            code = options.command(options, rest)
+        if sys.stdout:
+            sys.stdout.flush()  # a full disk or a closed pipe is met here, not after the last line of Python
+        return code
     except Refused as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
@@ -44,6 +52,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILURE if full else USAGE_ERROR
 
 
+def _open_streams() -> None:
+    """Let a terminal show what it can, and no file take the place of a stream that was closed at the start."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise Refused("the working directory is gone; cd to one that is there") from None
+
+
 def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
     """The options, names and overrides wherever they stand, and what only Hydra knows."""
     options, rest = _parser().parse_known_args(arguments)
@@ -52,7 +80,18 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
         rest = [word for word in rest if word.startswith("-")]
     if rest and not getattr(options, "hydra", False):
         raise Refused(f"{options.name}: unknown option {rest[0]}")
+    for name, value in vars(options).items():
+        setattr(options, name, _at_home(value))
     return options, rest
+
+
+def _at_home(value: Any) -> Any:
+    """An option or name, `~` of a path in it expanded: no shell does so behind `--input=`, or in quotes."""
+    if isinstance(value, list):
+        return [_at_home(item) for item in value]
+    if isinstance(value, Path):
+        return Path(os.path.expanduser(value))
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
 
 
 class Parser(argparse.ArgumentParser):

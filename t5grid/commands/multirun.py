@@ -9,11 +9,21 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from t5grid.config import hydra_part
-from t5grid.config.compose import check_words, data_folder, initialise, readable
+from t5grid.config.compose import (
+    GROUPS,
+    MULTIPLE,
+    check_words,
+    data_folder,
+    initialise,
+    look,
+    multiplied,
+    readable,
+)
 from t5grid.config.schema import Cell, build_cell, load_cell
 from t5grid.config.trust import allowed, trusting
 from t5grid.execution.local import Outcome
 from t5grid.execution.store import Store
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
 
@@ -63,6 +73,8 @@ def multirun(overrides: Sequence[str]) -> int:
     """
     from t5grid.config import hydra_api
 
+    initialise()
+    overrides = _multiplied(overrides)
     with readable(overrides):
         check_words(overrides, several=True)
         check = hydra_part.check_of(_alone(hydra_part.words_of(overrides)))
@@ -72,6 +84,35 @@ def multirun(overrides: Sequence[str]) -> int:
     _check_jobs(config)
     task = partial(multirun_task, packages=allowed())
     return max((code or 0 for code in hydra_api.launch(task, overrides, check)), default=0)
+
+
+def _multiplied(words: Sequence[str]) -> Sequence[str]:
+    """The words with each `KEY*=FACTOR` as a plain one, of a value for each that `KEY=` itself has. Raises Refused."""
+    for word in sorted(filter(MULTIPLE.match, words), key=lambda word: word.partition("*=")[0] not in GROUPS):
+        key = word.partition("*=")[0]
+        others = [other for other in words if not MULTIPLE.match(other)]
+        with readable(others):
+            check_words(others, several=True)
+            values = _values_of(word, others)
+        kept = [other for other in words if other != word and other.partition("=")[0] != key]
+        words = [*kept, f"{key}={','.join(values)}"]
+    return words
+
+
+def _values_of(word: str, others: Sequence[str]) -> list[str]:
+    """What a multiple comes to in the jobs of the other words. Raises Refused where it is not one sweep's."""
+    from t5grid.config import hydra_api
+
+    key = word.partition("*=")[0]
+    values: dict[str, set[str]] = {}
+    for job in hydra_api.split_jobs(others):
+        own = next((given for given in job if given.partition("=")[0] == key), "")
+        values.setdefault(own, set()).add(multiplied([*job, word], look)[-1].partition("=")[2])
+    if any(len(results) > 1 for results in values.values()):
+        raise Refused(
+            f"{word}: comes to {', '.join(sorted(set().union(*values.values())))}, by the job; write the values out"
+        )
+    return [next(iter(results)) for results in values.values()]
 
 
 def _alone(words: Sequence[str]) -> DictConfig:

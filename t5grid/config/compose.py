@@ -1,6 +1,7 @@
 """overrides -> composed config: Hydra's composition; one line for whatever it refuses."""
 
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,7 +81,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     a group the option of that name (`size*=2` is size=base_2x where the size is base).
     """
     _ensure_initialised()
-    words = multiplied(overrides, _look)
+    words = multiplied(overrides, look)
     with readable(words):
         check_words(words)
         return _composed(words)
@@ -94,7 +95,8 @@ def _composed(words: Sequence[str]) -> DictConfig:
     return hydra.compose(hydra_api.primary(), list(words), return_hydra_config=True)
 
 
-def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
+def look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
+    """The option of each group under these words, and the config."""
     config = compose(words)
     return config.hydra.runtime.choices, config
 
@@ -149,7 +151,7 @@ def parse(word: str, several: bool = False) -> Any:
     try:
         override = hydra_api.parse_override(word)
     except HydraException as error:
-        raise Refused(f"{word}: no override ({error}); write key=value") from None
+        raise Refused(f"{word}: no override ({error}); {_as_it_works(word)}") from None
     if not override.key_or_group:
         raise Refused(f"{word}: no key; write key=value")
     if override.is_sweep_override() and not several:
@@ -157,6 +159,23 @@ def parse(word: str, several: bool = False) -> Any:
     if override.key_or_group in GROUPS and not override.is_sweep_override():
         _check_choice(word, override)
     return override
+
+
+def _as_it_works(word: str) -> str:
+    """How to write a word whose value Hydra's grammar cannot read: in quotes, for the shell too."""
+    from hydra.errors import HydraException
+
+    from t5grid.config import hydra_api
+
+    key, equals, value = word.partition("=")
+    for mark in ('"', "'") if equals else ():
+        quoted = f"{key}={mark}{value}{mark}"
+        try:
+            if hydra_api.parse_override(quoted).value() == value:
+                return f"quote the value: {shlex.quote(quoted)}"
+        except HydraException:
+            continue
+    return "write key=value"
 
 
 def _check_choice(word: str, override: Any) -> None:

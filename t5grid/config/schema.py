@@ -5,6 +5,7 @@ work is imported when it is called.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -155,6 +156,10 @@ class Runtime:
     parallel: Literal["ddp", "fsdp"] = "ddp"
     peak_tflops: Annotated[float, Above(0)] | None = None
     mfu: Share = 0.4
+
+    def __post_init__(self) -> None:
+        for name in ("runs_dir", "results_dir"):
+            object.__setattr__(self, name, os.path.expanduser(getattr(self, name)))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """`strategy.pretrained=DIR` -> the stage whose weights replace pre-training."""
 
+import os
 from pathlib import Path
 
 from t5grid.config.identity import essential
@@ -16,6 +17,7 @@ def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
 
     Raises Refused where the cell's architecture, size or vocabulary is not that of the weights.
     """
+    path = os.path.expanduser(path)
     try:
         trained = trained_model(Path(path))
         _check_model(cell, trained)
