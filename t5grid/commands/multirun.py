@@ -19,10 +19,11 @@ from t5grid.config.compose import (
     multiplied,
     readable,
 )
-from t5grid.config.schema import Cell, build_cell, load_cell
+from t5grid.config.schema import Cell, Cells, build_cell
 from t5grid.config.trust import allowed, trusting
 from t5grid.execution.local import Outcome
 from t5grid.execution.store import Store
+from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
@@ -30,7 +31,10 @@ from t5grid.tasks.availability import fetch
 
 def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
     """Run one cell and print the score of each column; 1 if a stage failed."""
-    return run_cell(load_cell(overrides), wait)
+    loader = Cells()
+    cell = loader.load(overrides)
+    refuse_idle(overrides, cell, loader)
+    return run_cell(cell, wait)
 
 
 def run_cell(cell: Cell, wait: bool = False) -> int:
@@ -87,7 +91,7 @@ def multirun(overrides: Sequence[str]) -> int:
 
 
 def _multiplied(words: Sequence[str]) -> Sequence[str]:
-    """The words with each `KEY*=FACTOR` as a plain one, of a value for each that `KEY=` itself has. Raises Refused."""
+    """The words with each `KEY*=FACTOR` as a plain one: a value for each that `KEY=` has. Raises Refused."""
     for word in sorted(filter(MULTIPLE.match, words), key=lambda word: word.partition("*=")[0] not in GROUPS):
         key = word.partition("*=")[0]
         others = [other for other in words if not MULTIPLE.match(other)]
@@ -110,13 +114,13 @@ def _values_of(word: str, others: Sequence[str]) -> list[str]:
         values.setdefault(own, set()).add(multiplied([*job, word], look)[-1].partition("=")[2])
     if any(len(results) > 1 for results in values.values()):
         raise Refused(
-            f"{word}: comes to {', '.join(sorted(set().union(*values.values())))}, by the job; write the values out"
+            f"{word}: comes to {', '.join(sorted(set().union(*values.values())))}, by the job; write them out"
         )
     return [next(iter(results)) for results in values.values()]
 
 
 def _alone(words: Sequence[str]) -> DictConfig:
-    """What words make of Hydra's part where no config has a say. Raises Refused for an option of the user's own."""
+    """What words make of Hydra's part where no config has a say. Raises MissingConfigException."""
     from hydra.errors import MissingConfigException
 
     from t5grid.config import hydra_api
@@ -135,14 +139,21 @@ def _check_jobs(config: DictConfig) -> None:
     from t5grid.config import hydra_api
 
     sweeper = config.hydra.sweeper
-    if sweeper._target_.endswith(".BasicSweeper"):
-        words = [f"{key}={values}" for key, values in (sweeper.params or {}).items()]
-        for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
-            load_cell(job)
+    if not sweeper._target_.endswith(".BasicSweeper"):
+        return
+    words = [f"{key}={values}" for key, values in (sweeper.params or {}).items()]
+    loader, idle = Cells(), list[dict[str, str]]()
+    for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
+        cell = loader.load(job)
+        idle.append({key_of(word): explained(word, cell) for word in without_effect(job, loader)})
+    if everywhere := set.intersection(*map(set, idle)):
+        raise Refused("; ".join(sorted(idle[0][key] for key in everywhere)))
+    for line in sorted({line for lines in idle for line in lines.values()}):
+        print(f"t5grid: {line}", file=sys.stderr)
 
 
 def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> int:
-    """One job of a multirun; folders are relative to where the command was given, and so is who is trusted."""
+    """One job of a multirun; folders, and who is trusted, are those of where the command was given."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 

@@ -163,7 +163,7 @@ def located(target: Any, key: str) -> Any:
 
 
 def refuse_hidden_targets(key: str, node: Any) -> None:
-    """Raise Refused for a `_target_` that is an interpolation: another place may resolve it to another class."""
+    """Raise Refused for a `_target_` that is an interpolation: elsewhere it may be another class."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node if isinstance(node, list) else ())
     for name, value in items:
         if name == "_target_" and "${" in str(value):

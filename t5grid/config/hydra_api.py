@@ -118,7 +118,7 @@ def _job_words(override: Override) -> list[str]:
 
 
 class CheckedLoader(ConfigLoader):
-    """Loads as another loader does, and checks each config: the multirun's, and in any process every job's."""
+    """Loads as another loader does, and checks each config: the multirun's and every job's."""
 
     def __init__(self, loader: ConfigLoader, check: Callable[[DictConfig], None]) -> None:
         self.loader, self.check = loader, check

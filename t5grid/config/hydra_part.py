@@ -1,4 +1,4 @@
-"""composed config -> its part that is Hydra's own, refused where more is in it than the command line says.
+"""composed config -> Hydra's part of it, refused where a config file has a say in it.
 
 Hydra calls what stands there: callbacks, launchers, sweepers, handlers of logging, shell lines of a cluster's
 jobs, the environment of a job. A config may be a stranger's, so only words of the command line set it, unless
@@ -35,7 +35,7 @@ Check = partial[None]
 
 
 def check_of(alone: DictConfig) -> Check:
-    """The check of every config of a multirun: `alone` is what its words make of Hydra's part without configs."""
+    """The check of every config of a multirun; `alone` is what its words alone make of Hydra's part."""
     return partial(check, plain=_plain(alone.hydra), trusted="hydra" in allowed())
 
 
@@ -57,10 +57,10 @@ def check(config: DictConfig, plain: Mapping[str, Any], trusted: bool) -> None:
     if not trusted:
         for key in _differences(plain, _plain(node), "hydra"):
             raise Refused(
-                f"{key}: set by a config; say it on the command line, or trust your configs with Hydra's part: "
-                "--allow hydra"
+                f"{key}: set by a config; say it on the command line, "
+                "or trust your configs with Hydra's part: --allow hydra"
             )
-        if OmegaConf.to_container(node, resolve=False)["callbacks"]:
+        if _plain(node)["callbacks"]:
             raise Refused("hydra.callbacks: nothing is called beside the cells; take it out")
     for name in node.job.env_set or ():
         if str(name).startswith("T5GRID_"):

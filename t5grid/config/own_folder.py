@@ -1,17 +1,17 @@
-"""working directory -> the user's own `conf/`, and whether what is in it can be read as ours."""
+"""the user's own conf/ -> whether its primary config is ours, and its circles of defaults."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from t5grid.files import read_yaml
 from t5grid.refused import Refused
 
 PRIMARY = "config"
+Way = tuple[str, ...]
 
 
 def foreign_primary(folder: Path, groups: tuple[str, ...]) -> Path | None:
-    """The `config.yaml` of a folder if it is another project's: its defaults choose few of our groups or none."""
+    """The `config.yaml` of a folder if it is another project's: it chooses few of our groups or none."""
     path = folder / f"{PRIMARY}.yaml"
     if not path.is_file():
         return None
@@ -22,9 +22,7 @@ def foreign_primary(folder: Path, groups: tuple[str, ...]) -> Path | None:
     return path if len(chosen & set(groups)) < len(groups) / 2 else None
 
 
-def _reached(
-    folder: Path, group: str, option: str, above: tuple[str, ...]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _reached(folder: Path, group: str, option: str, above: Way) -> Iterator[tuple[str, Way]]:
     """Each group that lists of defaults choose from `option` on, with the files on the way to it."""
     name = f"{group}/{option}".lstrip("/")
     yield group, (*above, name)
@@ -46,18 +44,17 @@ def _defaults(path: Path, group: str) -> Iterator[tuple[str, str]]:
 
 
 def _place(named: str, group: str, written: str) -> str:
-    """The group that an entry means, which is relative to that of its file unless it begins with a slash."""
+    """The group that an entry means: within that of its file, unless it begins with a slash."""
     words = named.removeprefix("override ").removeprefix("optional ").strip().partition("@")[0]
     inside = group if not written.split()[-1].startswith("/") else ""
     return f"{inside}/{words.strip('/')}".strip("/")
 
 
 def circle(folder: Path) -> str:
-    """A list of defaults in a folder that leads back to its own file, as `a -> b -> a`; empty if there is none."""
+    """Files in a folder whose lists of defaults lead round, as `a -> b -> a`; empty if none do."""
     for path in sorted(folder.rglob("*.yaml")):
         group, _, option = path.relative_to(folder).with_suffix("").as_posix().rpartition("/")
-        ways: Iterator[tuple[Any, tuple[str, ...]]] = _reached(folder, group, option, ())
-        for _, way in ways:
+        for _, way in _reached(folder, group, option, ()):
             if way[-1] in way[:-1]:
                 return " -> ".join(way[way.index(way[-1]) :])
     return ""

@@ -1,4 +1,4 @@
-"""`--allow`, T5GRID_ALLOW -> whose code a config may name: read once, before any config is.
+"""`--allow`, T5GRID_ALLOW -> whose code a config may name; read before any config is.
 
 A config may be a stranger's: a `_target_` is imported only from t5grid, torch and pytorch_lightning, and from
 packages the user names outside of any config (`--allow mine`, or T5GRID_ALLOW=mine,other in the environment).
@@ -63,7 +63,7 @@ def check_allowed(target: object, key: str, packages: tuple[str, ...] = PACKAGES
 
 
 def check_shell(key: str, given: object) -> None:
-    """Refuse what makes a job's shell do more than run its stage, unless the user allows `setup`. Raises Refused."""
+    """Refuse what makes a job do more than its stage, unless the user allows `setup`. Raises Refused."""
     if given and "setup" not in allowed():
         raise Refused(
             f"{key}: what a job does beside its stage; if you trust your configs, say --allow setup"

@@ -1,4 +1,7 @@
-"""the process that a lock names -> ended, if it is a worker of ours: a lock is a file, and anybody's to write."""
+"""lock -> the process that it names, ended if it is a worker of ours.
+
+A lock is a file, and anybody's to write.
+"""
 
 import os
 import re
