@@ -216,16 +216,14 @@ def test_what_a_job_does_beside_its_stage_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_who_is_trusted_is_the_same_in_every_process(launcher: str, tmp_path: Path) -> None:
     """The command line's `--allow` reaches jobs; one that is set for them as they start does not."""
-    option(tmp_path, "_target_: mine_here.Mine\nrate: 0.15\n")
+    option(tmp_path, "_target_: mine_here.Mine\n", "finetune/mine")
     (tmp_path / "mine_here.py").write_text(
-        "from dataclasses import dataclass\nfrom t5grid.data.objectives import ReplaceSpans\n"
-        "@dataclass(frozen=True)\nclass Mine(ReplaceSpans):\n    pass\n"
+        "from dataclasses import dataclass\nfrom t5grid.training.finetuning import AllParameters\n"
+        "@dataclass(frozen=True)\nclass Mine(AllParameters):\n    pass\n"
     )
-    (tmp_path / "hydra_plugins/evil").mkdir(parents=True)
-    (tmp_path / "hydra_plugins/evil/__init__.py").write_text("open('ran', 'w').close()\n")
-    words = [*CELL, "objective=mine", f"hydra/launcher={launcher}", "seed=0,1"]
+    words = [*CELL, "finetune=mine", f"hydra/launcher={launcher}", "seed=0,1"]
     code, _, err = run(tmp_path, "run", "-m", *words)
-    assert code == 2 and "objective._target_=mine_here.Mine: not from t5grid" in err
+    assert code == 2 and "finetune._target_=mine_here.Mine: not from t5grid" in err
     code, _, err = run(tmp_path, "run", "-m", *words, "--allow", "mine_here")
     assert code == 0, err
     assert len(records(tmp_path)) == 5
