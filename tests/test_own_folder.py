@@ -1,9 +1,11 @@
 """The user's own conf/ may be another project's, or lead round in a circle."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
 
 from t5grid.config import compose
 from t5grid.config.compose import GROUPS, data_folder
@@ -112,17 +114,18 @@ def test_a_circle_of_defaults_is_one_line(files: dict[str, str], way: str, folde
     assert circle(folder) == " -> ".join(names)
 
 
-def test_no_explanation_explains_itself(folder: Path) -> None:
+def test_no_explanation_explains_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the same options cannot be composed at all, their complaint is all there is to say."""
-    write(
-        folder,
-        {"objective/mine.yaml": "defaults: [bert_style]\nrate: 0.2\n", "size/odd.yaml": "# @package a b\n"},
-    )
-    with pytest.raises(Refused, match=r"^conf: [^\n]+$"):
-        load_cell(["objective=mine", "size=odd", "+seed=1"])
-    write(folder, {"config.yaml": OURS + "hydra: {nope: 1}\n"})
-    with pytest.raises(Refused, match="nope"):
-        load_cell(["nope=1"])
+    asked: list[Sequence[str]] = []
+
+    def fail(words: Sequence[str]) -> None:
+        asked.append(words)
+        raise ConfigCompositionException("Could not override 'nope'")
+
+    monkeypatch.setattr(compose, "_composed", fail)
+    with pytest.raises(Refused, match=r"^nope=1: Could not override 'nope'$"):
+        compose.compose(["size=base", "nope=1"])
+    assert asked == [["size=base", "nope=1"], ["size=base"]]
 
 
 def test_a_config_nested_without_end_is_one_line(folder: Path) -> None:

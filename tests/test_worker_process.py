@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from t5grid.execution import worker_process
 from t5grid.execution.control import cancel_stages
 from t5grid.execution.store import Store
 from t5grid.execution.worker_process import end_worker
@@ -55,6 +56,8 @@ def test_a_number_of_no_process_or_of_many_is_never_signalled(
     pid: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal was sent"))
+    monkeypatch.setattr(worker_process, "_is_ours", lambda pid: pid < 2**22)
+    monkeypatch.setattr(worker_process, "_started", lambda pid: 0.0)
     assert not end_worker({"pid": pid, "time": time.time() + 1e9})
 
 

@@ -1,4 +1,4 @@
-"""the user's own conf/ -> whether its primary config is ours, and its circles of defaults."""
+"""the user's own conf/ -> whether its primary config is ours; circles of defaults."""
 
 from collections.abc import Iterator
 from pathlib import Path

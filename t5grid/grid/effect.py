@@ -1,4 +1,4 @@
-"""overrides of a cell -> those that none of its stages depends on, to be said or refused."""
+"""overrides of a cell -> those that none of its stages depends on: said or refused."""
 
 from collections.abc import Iterable, Sequence
 
