@@ -228,6 +228,7 @@ def test_launch(folder: Path) -> None:
     assert hydra_api.launch(seed_of, ["seed=5"], unchecked) == [5]
 
 
+@pytest.mark.slow
 def test_launch_checks_the_whole_multirun_and_each_job_before_any_runs(folder: Path) -> None:
     checked: list[int] = []
     hydra_api.launch(lambda config: checked.append(-config.seed), ["seed=3,4"], note_seed(checked))

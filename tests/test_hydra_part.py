@@ -102,6 +102,7 @@ def test_a_config_that_sets_something_is_one_line_and_leaves_nothing_behind(
     assert [path.name for path in folder.iterdir()] == ["conf"]
 
 
+@pytest.mark.slow
 def test_an_option_that_only_a_job_has_is_checked_before_any_job_runs(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +114,7 @@ def test_an_option_that_only_a_job_has_is_checked_before_any_job_runs(
     assert f"hydra.job.env_set.T5GRID_ALLOW: {TRUST}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_option_of_hydras_groups_is_an_installed_one(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +127,7 @@ def test_an_option_of_hydras_groups_is_an_installed_one(
     assert TRUST in complaint(capsys, "run", "-m", f"hydra.searchpath=[{folder}/conf]", "objective=mine")
 
 
+@pytest.mark.slow
 def test_the_command_line_sets_hydras_part_but_no_callback_and_no_name_of_ours(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +142,7 @@ def test_the_command_line_sets_hydras_part_but_no_callback_and_no_name_of_ours(
     assert main(["run", "-m", "seed=0,1", *words]) == 0
 
 
+@pytest.mark.slow
 def test_a_user_may_trust_the_configs_with_hydras_part(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_the_home_folder_is_meant_in_every_path(tmp_path: Path, monkeypatch: pyt
         cell.strategy.stages(cell)
 
 
+@pytest.mark.slow
 def test_a_terminal_without_a_letter_shows_what_it_can(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
