@@ -15,6 +15,11 @@ def table_rows(vocab_size: int) -> int:
     return -(-vocab_size // 128) * 128
 
 
+def fits_table(vocab_size: int, num_rows: int) -> bool:
+    """Whether a table of so many rows is one of so many ids: a row for each, filled up or not."""
+    return vocab_size <= num_rows <= table_rows(vocab_size)
+
+
 @dataclass(frozen=True)
 class Size:
     """The measures of a Transformer.

@@ -96,6 +96,8 @@ class FinetuneStage(TrainingStage):
         from t5grid.training.finetuning import episodes_of, never_trained
         from t5grid.training.fit import initialise
 
+        if self.start and "num_rows" in self.start.config:
+            model.keep_rows(self.start.config["num_rows"])
         num_steps = self.budget.num_steps
         names = [name for name, _ in model.named_parameters()]
         is_whole = not never_trained(names, self.method.episodes(names, num_steps))

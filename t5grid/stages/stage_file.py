@@ -10,6 +10,7 @@ may be (building.check_allowed). The folder of a trained model has the same form
 """
 
 import importlib
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from t5grid.stages.stage import Stage
 from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
 FILE = "config.yaml"
+LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as the format's own readers allow
 STEP = re.compile(r"step-(\d+)-[0-9a-f]+")
 KEYS = {"identity": str, "kind": str, "version": int, "config": dict, "content": dict, "parents": list}
 KINDS: tuple[type[Stage], ...] = (
@@ -142,6 +144,17 @@ class TrainedModel:
             steps = ", ".join(map(str, self.checkpoints))
             raise Refused(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
         return self.checkpoints[max(self.checkpoints) if step is None else step]
+
+    def num_rows(self, step: int | None = None) -> int:
+        """Rows of its id table, which may not be filled up to a multiple of 128. Raises Refused."""
+        path = self.checkpoint(step)
+        try:
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(length, LONGEST_HEADER)))
+            return int(header["model/embedding.weight"]["shape"][0])
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+            raise Refused(f"{path}: damaged: where its id table is cannot be read") from None
 
 
 def trained_model(folder: Path) -> TrainedModel:
