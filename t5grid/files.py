@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,9 +41,16 @@ def file_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file to be read: whoever opens a FIFO waits for its writer. Raises OSError."""
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, None where there is none, or nothing in it, or the file is damaged."""
     try:
+        if not is_regular(path):
+            return None
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
         return None

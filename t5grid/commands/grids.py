@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
@@ -72,6 +73,16 @@ def _refuse_equal_rows(grid: Any) -> None:
             raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
+def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
+    """Name on standard error the records that cannot be used; tables show the others."""
+    from t5grid.grid.graph import merged
+    from t5grid.results.records import set_aside
+
+    records = Path(grids[0].baseline.runtime.results_dir) / "records"
+    for line in set_aside(merged(grids), store, records):
+        print(f"t5grid: set aside: {line}", file=sys.stderr)
+
+
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
     from t5grid.grid.graph import merged
@@ -87,6 +98,7 @@ def sweep(options: Any, rest: list[str]) -> int:
         executor = cell.executor.waiting() if options.wait else cell.executor
         outcome = executor.run(stages, store, cell.runtime)
     finally:
+        tell_set_aside(grids, store)
         written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
@@ -122,6 +134,7 @@ def status(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     print("\n".join(status_lines(merged(grids), store)))
     return 0
 

@@ -152,7 +152,13 @@ class TrainedModel:
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 header = json.loads(file.read(min(length, LONGEST_HEADER)))
+            if "model/embedding.weight" not in header:
+                raise Refused(
+                    f"{path}: not a whole model: a fine-tuning method left out what it never trains"
+                )
             return int(header["model/embedding.weight"]["shape"][0])
+        except Refused:
+            raise
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
             raise Refused(f"{path}: damaged: where its id table is cannot be read") from None
 
