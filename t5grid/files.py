@@ -21,6 +21,11 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_of_place(error: OSError) -> bool:
+    """Whether a place is at fault that may be read but not written, or that no file can have."""
+    return error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file (text as UTF-8) so that a reader sees the old content or the new, never a part."""
     with file_whole(path) as partial, open(partial, "wb") as file:

@@ -12,6 +12,7 @@ may be (building.check_allowed). The folder of a trained model has the same form
 import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from yaml import YAMLError
 
 from t5grid.config.build import check_allowed, current_path
 from t5grid.config.identity import is_ours
-from t5grid.files import write_whole
+from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
@@ -62,10 +63,16 @@ def write(stages: Iterable[Stage], folder_of: Callable[[Stage], Path]) -> None:
 def description(path: Path, keys: Collection[str] = KEYS.keys()) -> dict[str, Any]:
     """What a config.yaml says. Raises Refused naming the file where the keys of a stage are not in it."""
     try:
+        if not is_regular(path):
+            raise Refused(f"{path}: not a file")
         told: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:
         raise Refused(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except Refused:
+        raise
+    except RecursionError:
+        raise Refused(f"{path}: nested too deeply") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from None
     if not (isinstance(told, dict) and all(isinstance(told.get(key), KEYS[key]) for key in keys)):
         raise Refused(f"{path}: {', '.join(keys)} of a stage are needed")
@@ -75,16 +82,23 @@ def description(path: Path, keys: Collection[str] = KEYS.keys()) -> dict[str, An
 def read(folder: Path) -> Stage:
     """The stage that a folder's file describes, its parents from theirs below the same root.
 
-    Raises Refused if there is none, or if it has another identity by now.
+    Raises Refused if there is none, if it stands on itself, or has another identity by now.
     """
-    return _read(folder, {})
+    return _read(folder, {}, ())
 
 
-def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
+def _read(folder: Path, known: dict[Path, Stage], above: tuple[Path, ...]) -> Stage:
+    """`above` are the stages it is a parent of."""
     if folder not in known:
-        path = folder / FILE
+        path, above = folder / FILE, (*above, folder)
         told = description(path)
-        parents = tuple(_read(folder.parents[1] / str(identity), known) for identity in told["parents"])
+        places = [folder.parents[1] / str(identity) for identity in told["parents"]]
+        for place in places:
+            if place in above:
+                raise Refused(
+                    f"{path}: parents: {place.parent.name}/{place.name} stands on this stage itself"
+                )
+        parents = tuple(_read(place, known, above) for place in places)
         name = told["identity"].partition("/")[2].rpartition("-")[0]
         stage = _kind(told, path)(name, told["config"], told["content"], parents)
         if stage.identity != told["identity"]:
@@ -115,10 +129,16 @@ def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
     return cls
 
 
-def evaluations(root: Path) -> Iterator[Stage]:
-    """Every evaluation that a store describes."""
+def evaluations(root: Path, of: str) -> Iterator[Stage]:
+    """Every evaluation of a stage that a store describes; files that cannot be read are named on stderr."""
     for path in sorted((root / EvaluateStage.kind).glob(f"*/{FILE}")):
-        yield read(path.parent)
+        try:
+            parents = description(path)["parents"]
+        except Refused as error:
+            print(f"t5grid: set aside: {error}", file=sys.stderr)
+            continue
+        if of in parents:
+            yield read(path.parent)
 
 
 @dataclass(frozen=True)
