@@ -118,9 +118,8 @@ def _judged(path: Path, identity: str) -> tuple[dict[str, Any] | None, str]:
         fault = fault_in(record, identity)
     except FileNotFoundError:  # deleted meanwhile
         return None, ""
-    except NotADirectoryError:  # the place of all records is none
-        raise
     except OSError as error:
+        path.parent.stat()  # raises where not this file is at fault, but the place of all
         return None, error.strerror or str(error)
     except UnicodeDecodeError:
         return None, "not UTF-8"

@@ -43,8 +43,8 @@ class Restored:
         Raises Refused where its checkpoint is gone or damaged, or a weight is no number.
         """
         if step not in self._paths:
-            steps = ", ".join(map(str, self.steps))
-            raise Refused(f"no sound checkpoint of step {step} is left; there are {steps}")
+            folder, steps = next(iter(self._paths.values()))[0].parent, ", ".join(map(str, self.steps))
+            raise Refused(f"{folder}: no sound checkpoint of step {step} is left; there are {steps}")
         for member, path, without in zip(self._members, self._paths[step], self._left_out, strict=True):
             checkpoints.load_model(path, member, without)
             refuse_no_numbers(member, path)
