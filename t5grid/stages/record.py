@@ -1,4 +1,4 @@
-"""record.json of a stage -> what the stage left, or what is wrong with the file; a bad one is not used.
+"""record.json -> what a finished stage left, or what is wrong with the file.
 
 Records come from other machines, older versions and full disks. What tables, reports and estimates take from
 one is checked here, where it is read, so that one bad record is named and the others are shown.
