@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -215,11 +216,11 @@ def test_doctor_and_inspect_say_what_is_lost(words: list[str]) -> None:
     assert (first.name, first.state) == ("mine: odd", "lost") and first.says.startswith(LOW)
     assert second.says.startswith("10 of 18 targets cannot be answered as they are")
     assert [line for line in suite_lines(cell, 0) if line.startswith(f"    lost     {LOW}")]
-    task = cell.suite.columns["mine"].tasks["odd"]
-    object.__setattr__(task, "labels", {0: "plain", 1: "the"})
+    tasks = cell.suite.columns["mine"].tasks
+    tasks["odd"] = replace(tasks["odd"], labels={0: "plain", 1: "the"})
     (check,) = answer_checks(cell)
     assert (check.state, check.says) == ("present", "given back as they are: 2 labels, 18 targets")
-    object.__setattr__(task, "labels", {0: "дом", 1: "plain"})
+    tasks["odd"] = replace(tasks["odd"], labels={0: "дом", 1: "plain"})
     (check,) = answer_checks(cell)
     assert check.state == "missing" and check.says.startswith("task odd: nothing is left of label 'дом'")
     assert "    lost     refused when it is run: task odd: nothing is left" in "\n".join(suite_lines(cell, 0))

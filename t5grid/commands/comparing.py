@@ -1,4 +1,4 @@
-"""a cell's suite + its vocabulary -> what cannot be answered, said before a run or after it."""
+"""a cell's suite + its vocabulary -> what cannot be answered, said around a run."""
 
 import dataclasses
 import sys
