@@ -207,7 +207,7 @@ class OwnTask:
     def _label(self, value: Any, column: str) -> str:
         """The text of a cell's label. Raises Refused where it has none."""
         texts, numbers = self._texts
-        number = math.nan if isinstance(value, bool) else metrics.string_to_float(str(value), math.nan)
+        number = metrics.string_to_float(str(value), math.nan)
         text = texts.get(str(value), numbers.get(number))
         if text is None:
             raise Refused(f"column {column!r} is {value!r}, expected one of {', '.join(texts)}")
