@@ -8,7 +8,9 @@ from typing import Any
 
 import t5grid
 from t5grid.config.compose import options
-from t5grid.config.schema import load_cell
+from t5grid.config.schema import Cells
+
+CELLS = Cells()
 
 
 @cache
@@ -23,7 +25,7 @@ def axis_classes() -> tuple[Any, ...]:
 @cache
 def axis_values(group: str) -> dict[str, Any]:
     """Option -> value, of every option of a group."""
-    return {option: getattr(load_cell([f"{group}={option}"]), group) for option in options(group)}
+    return {option: getattr(CELLS.load([f"{group}={option}"]), group) for option in options(group)}
 
 
 def uncovered(group: str) -> set[str]:

@@ -158,6 +158,7 @@ def test_the_options_are_the_two_published_versions(option: str, rules: Rules) -
     assert cell.labels["vocabulary"] == "nano"
 
 
+@pytest.mark.slow
 def test_real_c4_is_clean_by_the_later_version_and_not_by_the_journals(shared: Path) -> None:
     source = HubCorpus("allenai/c4", "en", root=str(shared / "mirror"))
     kept = {}

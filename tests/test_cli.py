@@ -55,6 +55,7 @@ def imported_by(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+@pytest.mark.slow
 def test_a_command_that_trains_nothing_imports_nothing_heavy(
     arguments: list[str], imported_by: dict[str, list[str]]
 ) -> None:

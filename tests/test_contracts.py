@@ -104,6 +104,7 @@ def test_a_model_that_lacks_loss_or_answer_is_named(monkeypatch: pytest.MonkeyPa
         build_model({"architecture": NoLoss(), "size": size, "seed": 0}, 10)
 
 
+@pytest.mark.slow
 def test_every_option_of_ours_meets_its_contract() -> None:
     """A class of ours that lacks a member would be refused here as anybody's is."""
     for group in ("architecture", "objective", "mixing", "finetune", "strategy", "executor", "size"):

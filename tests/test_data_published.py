@@ -92,6 +92,7 @@ def test_wikipedia_and_books_are_two_data_sets_with_one_root():
     ]
 
 
+@pytest.mark.slow
 def test_below_the_papers_budget_a_row_is_generated():
     for row in ROWS.values():
         corpus = load_cell(row.overrides).corpus

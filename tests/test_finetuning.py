@@ -113,6 +113,7 @@ KILLS += [pytest.param(*kills, marks=pytest.mark.slow) for kills in MORE_KILLS]
 
 
 @pytest.mark.parametrize(("name", "spec", "steps"), KILLS)
+@pytest.mark.slow
 def test_a_run_killed_at_any_step_ends_at_the_bytes_of_the_unbroken_one(tmp_path, name, spec, steps):
     """Three encoder blocks, nine steps: unfreezing at 3 and 6, so killed at, before and after both."""
     names = names_of(prepared(METHODS[name]))
@@ -404,12 +405,14 @@ def of_kind(grid: Grid, kind: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["finetuning", "sample_efficiency"])
+@pytest.mark.slow
 def test_nothing_new_is_pretrained_for_the_tables_of_fine_tuning(grids, name):
     for kind in ("vocabulary", "tokens", "pretrain"):
         assert of_kind(grids[name], kind) <= of_kind(grids["objectives"], kind)
     assert len(of_kind(grids[name], "pretrain")) == 3  # the baseline's seeds
 
 
+@pytest.mark.slow
 def test_the_tables_of_fine_tuning_share_their_baseline_and_nothing_else(grids):
     common = of_kind(grids["finetuning"], "finetune") & of_kind(grids["objectives"], "finetune")
     assert len(common) == 3 * 7

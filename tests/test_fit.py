@@ -99,6 +99,7 @@ def test_a_run_broken_off_ends_bit_for_bit_where_the_unbroken_one_ends(tmp_path,
     assert (whole["loss"], whole["tokens"]) == (resumed["loss"], resumed["tokens"])
 
 
+@pytest.mark.slow
 def test_dropout_is_drawn_and_depends_on_seed_and_step(tmp_path):
     losses = {
         name: [row["loss"] for row in trained_metrics(tmp_path / name, given, dropout)]
@@ -126,6 +127,7 @@ def test_the_state_of_global_generators_does_not_matter(tmp_path):
     assert last(tmp_path / "a") == last(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path):
     train(tmp_path / "whole", plan(num_steps=8))
     train(tmp_path / "hurt", plan(num_steps=8))
@@ -136,6 +138,7 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     assert last(tmp_path / "hurt") == last(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_where_all_checkpoints_are_kept_a_damaged_one_is_made_again(tmp_path):
     for name in ("whole", "hurt"):
         train(tmp_path / name, plan(num_steps=8, keep=None))
@@ -158,6 +161,7 @@ def sorted_files(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_all_checkpoints_starts_anew_and_keeps_its_own(tmp_path):
     train(tmp_path / "whole")
     train(tmp_path / "hurt")

@@ -186,6 +186,7 @@ def job_words(config: DictConfig) -> tuple[str, ...]:
 WORDS = ["size=glob(*)", "seed=1", "shape.width=range(2,4)", "seed=5,6", "+note='a, b'", "~shape.width"]
 
 
+@pytest.mark.slow
 def test_split_jobs(folder: Path) -> None:
     """The jobs are those that Hydra's basic sweeper makes of the words: it is asked to run them."""
     for words in (WORDS[:-1], [WORDS[0], WORDS[-1]], []):
@@ -219,6 +220,7 @@ def test_launch(folder: Path) -> None:
         ("# @package objective\nrate: 1\n", {"rate": 1}),
     ],
 )
+@pytest.mark.slow
 def test_an_option_of_plain_files_of_its_own_group_is_read_as_hydra_reads_it(
     text: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

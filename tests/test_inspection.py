@@ -53,6 +53,7 @@ def test_what_is_shown_of_an_objective_is_the_same_each_time() -> None:
     assert list(show(["objective=bert_style", *SMALL], 1)) == list(show(["objective=bert_style", *SMALL], 1))
 
 
+@pytest.mark.slow
 def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
     lines = list(show(["suite=nano", "suite.use=[questions]"], 1))
     assert lines[0] == "corpus=nano" and lines[1].startswith("  The word coat means the same as jacket.")

@@ -115,12 +115,14 @@ def test_parents_run_before_children_and_nothing_runs_twice(store: Store, diary:
     assert lines(diary) == seen
 
 
+@pytest.mark.slow
 def test_independent_stages_run_at_the_same_time_on_two_workers(store: Store, diary: Path) -> None:
     pair = [make(Meeting, "he", diary, other="she"), make(Meeting, "she", diary, other="he")]
     assert names(Local(2).run(pair, store, RUNTIME).ran) == ["he", "she"]
     assert len({store.record(stage)["pid"] for stage in pair} | {os.getpid()}) == 3  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_failed_or_killed_stage_blocks_its_children_only(store: Store, diary: Path) -> None:
     """One worker, so what comes after the killed one runs on its replacement."""
     bad, dying = make(Failing, "bad", diary), make(Dying, "dying", diary)
@@ -145,6 +147,7 @@ def test_a_failed_or_killed_stage_blocks_its_children_only(store: Store, diary: 
     assert store.failure(dying)["error"] == "the worker was killed by signal 9"  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_after_a_failure_nothing_more_is_started_where_that_is_asked_for(store: Store, diary: Path) -> None:
     bad, other = make(Failing, "bad", diary), make(Toy, "other", diary)
     child, later = make(Toy, "child", diary, bad), make(Toy, "later", diary, other)
@@ -154,6 +157,7 @@ def test_after_a_failure_nothing_more_is_started_where_that_is_asked_for(store: 
     assert lines(diary) == ["start bad"]
 
 
+@pytest.mark.slow
 def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, diary: Path) -> None:
     moody = make(Moody, "moody", diary)
     child = make(Toy, "child", diary, moody)
@@ -246,7 +250,10 @@ def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     assert sweep.wait(20) == 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, *(pytest.param(how, marks=pytest.mark.slow) for how in (signal.SIGTERM, signal.SIGKILL))],
+)
 def test_workers_and_their_children_end_with_the_command(
     store: Store, diary: Path, sweep: subprocess.Popen, how: signal.Signals
 ) -> None:
@@ -257,6 +264,7 @@ def test_workers_and_their_children_end_with_the_command(
     assert store.state(make(Endless, "long", diary)) == "missing"
 
 
+@pytest.mark.slow
 def test_what_a_killed_command_left_is_run_again_at_once(
     store: Store, diary: Path, sweep: subprocess.Popen
 ) -> None:

@@ -68,6 +68,7 @@ def test_the_suite_has_seven_columns():
     }
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_bytes_on_every_machine():
     rows = {name: rows_of(task, "train")[:20] for name, task in TASKS.items()}
     assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "5a291617d9e18130"
@@ -163,6 +164,7 @@ def test_each_group_has_one_true_and_one_false_answer():
     assert all(sorted(truths) == ["no", "yes"] for truths in groups.values())
 
 
+@pytest.mark.slow
 def test_half_of_the_telling_words_are_new_in_validation():
     telling = set(lexicon.PRAISE + lexicon.BLAME)
 

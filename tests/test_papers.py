@@ -242,12 +242,14 @@ def test_a_starred_row_may_override_and_its_overrides_are_the_baseline(grid: Gri
     assert grid.experiment.command.startswith("t5grid sweep beside_bert budget.num_baseline_seeds=3")
 
 
+@pytest.mark.slow
 def test_a_starred_row_shares_its_stages_with_the_same_cell_in_another_table(grid: Grid) -> None:
     shared = expand("objectives", grid.experiment.common[:2]).rows["bert_style"][0][1]
     ours = grid.rows["masked"][0][1]
     assert [stage.identity for stage in ours.values()] == [stage.identity for stage in shared.values()]
 
 
+@pytest.mark.slow
 def test_rows_of_other_columns_than_the_starred_ones_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_the_suite_is_graded_and_scores_the_hardest_grade_of_each_column() -> No
         assert [task.scored for task in tasks] == [False] * 5 + [True]
 
 
+@pytest.mark.slow
 def test_every_row_of_the_suite_fits_its_column() -> None:
     for column in load_cell(["suite=programs"]).suite.columns.values():
         for task in column.tasks.values():

@@ -40,6 +40,7 @@ def test_a_part_done_table_is_written_on_demand_and_drawn_only_when_it_changes(t
     assert not marker.exists()  # nothing has run, nothing to draw
 
 
+@pytest.mark.slow
 def test_tables_figures_and_findings_go_to_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 

@@ -40,6 +40,7 @@ def data(study: Study, drawn: report.Drawn) -> dict[str, Any]:
     return page_data(study, drawn=drawn)
 
 
+@pytest.mark.slow
 def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> None:
     (table,) = data["tables"]
     lines = (RESULTS / "tables" / "objectives-lab.csv").read_text(encoding="utf-8").splitlines()
@@ -48,6 +49,7 @@ def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> Non
         assert ",".join(f"{mean:.4f}" for mean in means) in line
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
     study: Study, data: dict[str, Any], drawn: report.Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +61,7 @@ def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
     assert page_data(study, drawn=drawn)["tables"][0]["figures"] == {}
 
 
+@pytest.mark.slow
 def test_every_cell_leads_to_scores_a_task_and_decoded_examples(data: dict[str, Any]) -> None:
     for row in data["tables"][0]["rows"]:
         for cell in row["cells"].values():
@@ -69,6 +72,7 @@ def test_every_cell_leads_to_scores_a_task_and_decoded_examples(data: dict[str, 
                     assert 1 <= len(samples) <= 3 and set(samples[0]) == {"input", "target", "prediction"}
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone(data: dict[str, Any]) -> None:
     text = page(data)
     assert re.findall(r"""(?:src|href)=["'](?!#|data:)""", text) == []
@@ -76,6 +80,7 @@ def test_the_page_stands_alone(data: dict[str, Any]) -> None:
     assert text.count("</script>") == 2
 
 
+@pytest.mark.slow
 def test_text_from_a_record_cannot_end_the_data_or_become_markup(data: dict[str, Any]) -> None:
     sly = {**data, "scale": "</script><script>alert(1)</script>"}
     text = page(sly)

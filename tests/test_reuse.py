@@ -80,6 +80,7 @@ def test_complaints_are_hydras(word: str) -> None:
     assert str(ours.value) == str(hydras.value)
 
 
+@pytest.mark.slow
 def test_an_option_that_speaks_of_other_groups_is_composed_by_hydra_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[list[str]]
 ) -> None:
@@ -98,6 +99,7 @@ def test_an_option_that_speaks_of_other_groups_is_composed_by_hydra_once(
     assert whole == [["budget=narrow"], words]
 
 
+@pytest.mark.slow
 def test_a_default_config_that_changes_an_option_is_not_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,12 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return said.err
 
 
+def every_fifth_at_once(cases: list[tuple[str, str]]) -> list[Any]:
+    """Cases named by their words; a developer's loop composes every fifth, the whole suite all of them."""
+    marks = [() if i % 5 == 0 else pytest.mark.slow for i in range(len(cases))]
+    return [pytest.param(*case, marks=mark, id=case[0]) for case, mark in zip(cases, marks, strict=True)]
+
+
 REFUSED = [
     (
         "objectve=bert_style",
@@ -228,7 +234,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "fragment"), REFUSED, ids=[words for words, _ in REFUSED])
+@pytest.mark.parametrize(("words", "fragment"), every_fifth_at_once(REFUSED))
 def test_a_wrong_override_is_one_line_and_leaves_nothing_behind(
     words: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

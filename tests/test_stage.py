@@ -231,6 +231,7 @@ def count(stages: Sequence[Stage]) -> dict[str, int]:
     return dict(Counter(stage.kind for stage in stages))
 
 
+@pytest.mark.slow
 def test_the_tables_share_equal_cells(grids: list[Grid]) -> None:
     """8 objectives and none; 3 more rates; 3 more span lengths; 2 more seeds of the one baseline."""
     counts = [[count(grid.stages).get(kind, 0) for kind in KINDS] for grid in grids]
@@ -240,6 +241,7 @@ def test_the_tables_share_equal_cells(grids: list[Grid]) -> None:
     assert [s.identity for s in span_3.values()] == [s.identity for s in random_spans.values()]
 
 
+@pytest.mark.slow
 def test_plan_counts_what_is_asked_for_shared_done_and_to_run(grids: list[Grid], tmp_path: Path) -> None:
     store = Store(tmp_path)
     for stage in grids[1].stages:

@@ -12,6 +12,7 @@ from t5grid.stages import stage_file
 from t5grid.stages.stage import with_parents
 
 
+@pytest.mark.slow
 def test_every_stage_of_a_cell_comes_back_from_its_file(tmp_path: Path) -> None:
     cell, store = load_cell(["budget=smoke"]), Store(tmp_path)
     stages = with_parents(list(cell.strategy.stages(cell).values()))

@@ -36,7 +36,7 @@ def test_permute_does_not_depend_on_what_is_asked_together():
     np.testing.assert_array_equal(permute(some, 1000, key_of("k")), whole[some])
 
 
-@pytest.mark.parametrize("size", [2, 3, 7, 20])
+@pytest.mark.parametrize("size", [2, 3, 7, pytest.param(20, marks=pytest.mark.slow)])
 def test_every_item_comes_first_equally_often_over_keys(size):
     num_keys = 200 * size
     first = [int(permute(np.array([0]), size, key_of("first", key))[0]) for key in range(num_keys)]

@@ -213,6 +213,7 @@ def test_how_much_is_encoded_at_once_does_not_change_a_shard(tmp_path, monkeypat
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_what_cleaning_dropped_is_counted_over_all_shards(tmp_path):
     from t5grid.data.cleaning import Cleaned, Rules
     from t5grid.nano.corpus import NanoCorpus
