@@ -58,11 +58,11 @@ def _lost_labels(name: str, labels: Sequence[str], vocabulary: Vocabulary) -> It
     for label, answer in answers.items():
         if not answer.replace(UNKNOWN, "").strip():
             why = f"nothing is left of label {label!r} in this vocabulary{_why(label, answer, vocabulary)}"
-            raise Refused(f"task {name}: {why}; write it in characters that the vocabulary has")
+            raise Refused(f"task {name}: {why}; write it otherwise, or take another vocabulary")
         if answer in first:
             two = " and ".join(_both(first[answer], label))
             why = f"labels {two} are one in this vocabulary, {answer!r}"
-            raise Refused(f"task {name}: {why}; write one of them otherwise")
+            raise Refused(f"task {name}: {why}; write one otherwise, or take another vocabulary")
         first[answer] = label
     for label, answer in answers.items():
         if label != answer:
