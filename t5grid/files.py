@@ -90,10 +90,27 @@ def read_lines(path: Path | None) -> list[str]:
     """The lines of a UTF-8 text file, or of standard input. Raises Refused naming the file."""
     try:
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
-        return data.decode().splitlines()
+        return lines_of(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(f"{path or 'standard input'}: {reason}") from None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text: what ends in a line feed, or a carriage return before one, and nothing else.
+
+    `str.splitlines` ends lines at form feeds, U+0085, U+2028 and others too.
+
+    >>> lines_of("a\\x0cb\\r\\n\\nc")
+    ['a\\x0cb', '', 'c']
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+def in_one_line(text: str) -> str:
+    """A text with a blank for whatever any reader takes for the end of a line."""
+    return " ".join(text.splitlines())
 
 
 @contextmanager

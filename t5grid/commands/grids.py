@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
 
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.commands.comparing import compared
     from t5grid.grid.graph import merged
     from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
@@ -92,14 +94,14 @@ def sweep(options: Any, rest: list[str]) -> int:
     grids, store = grids_of(options)
     cell = grids[0].baseline
     stages = merged(grids)
-    if any(store.record(stage) is None for stage in stages):
-        fetch(cell.suite.chosen())
-    try:
-        executor = cell.executor.waiting() if options.wait else cell.executor
-        outcome = executor.run(stages, store, cell.runtime)
-    finally:
-        tell_set_aside(grids, store)
-        written = [publish(grid, store, redraw=False) for grid in grids]
+    unfinished = any(store.record(stage) is None for stage in stages)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        try:
+            executor = cell.executor.waiting() if options.wait else cell.executor
+            outcome = executor.run(stages, store, cell.runtime)
+        finally:
+            tell_set_aside(grids, store)
+            written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
