@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,25 @@ def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: 
         urlopen(request)
     with pytest.raises(Exception, match="404"):
         urlopen(f"{address}/../pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [(host, 404) for host in ("127.0.0.1:8321", "LocalHost:9000", "localhost")]
+    + [
+        (host, 421)
+        for host in ("evil.example", "evil.example:8321", "localhost.evil.example", "127.0.0.1.evil", "")
+    ],
+)
+def test_the_server_answers_under_its_own_name_only(host: str, code: int, tmp_path: Path) -> None:
+    with server(study_in(tmp_path, "corruption_rate"), 0) as running:
+        thread = threading.Thread(target=running.handle_request)
+        thread.start()
+        with socket.create_connection(running.server_address[:2]) as connection:
+            connection.sendall(f"GET /absent HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            answer = connection.makefile("rb").read()
+        thread.join()
+    assert int(answer.split()[1]) == code  # 404: asked for what is not there
 
 
 @pytest.fixture(scope="module")

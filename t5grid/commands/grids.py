@@ -63,6 +63,22 @@ def grids_of(options: Any) -> tuple[list[Any], Any]:
     return grids, Store(grids[0].baseline.runtime.runs_dir)
 
 
+def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
+    """Refuse an override without effect in every row; on standard error, those without effect in some."""
+    from t5grid.config.schema import Cells
+    from t5grid.grid.effect import rows_without_effect
+
+    overrides, loader = split_names(words)[1], Cells()
+    idle = [rows_without_effect(grid, overrides, loader) for grid in grids]
+    for word in overrides:
+        rows = [(grid, key) for grid, found in zip(grids, idle, strict=True) for key in found.get(word, ())]
+        named = ", ".join(f"{key} ({grid.experiment.name})" for grid, key in rows)
+        if len(rows) == sum(len(grid.rows) for grid in grids):
+            raise Refused(f"{word}: has no effect in any row")
+        if rows:
+            print(f"t5grid: {word}: has no effect in {named}", file=sys.stderr)
+
+
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     seen: dict[str, str] = {}
@@ -92,6 +108,7 @@ def sweep(options: Any, rest: list[str]) -> int:
     from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
     unfinished = any(store.record(stage) is None for stage in stages)
@@ -126,6 +143,7 @@ def plan(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 

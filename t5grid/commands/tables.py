@@ -17,7 +17,9 @@ def add_commands(commands: Any) -> None:
     add.add_argument(
         "names", nargs="*", metavar="NAME|OVERRIDE", help="experiments (default: all), overrides"
     )
-    add.add_argument("-o", "--output", help="where to write (default: results/report-<scale>.html)")
+    add.add_argument(
+        "-o", "--output", type=Path, help="where to write (default: results/report-<scale>.html)"
+    )
     add.add_argument("--serve", action="store_true", help="serve it live on 127.0.0.1 while a sweep runs")
     add.add_argument("--port", type=int, default=8321, help="of --serve; 0 takes any free port")
     add.add_argument("--open", action="store_true", help="open a browser on --serve")
@@ -60,7 +62,7 @@ def report(options: Any, rest: list[str]) -> int:
     if options.serve:
         serve_report(study, options.port, options.open)
     else:
-        path = Path(options.output or study.results / f"report-{study.stem}.html")
+        path = options.output or study.results / f"report-{study.stem}.html"
         write_report(study, path)
         print(f"written: {path}")
         if options.wandb:

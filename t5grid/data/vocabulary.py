@@ -7,6 +7,7 @@ are ids, never text: a document that spells one is encoded as ordinary pieces.
 import hashlib
 import io
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -200,6 +201,9 @@ class Given:
     """An existing `.model` file, taken as it is."""
 
     path: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.path.expanduser(self.path))
 
     @property
     def size(self) -> int:

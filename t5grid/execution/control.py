@@ -1,7 +1,5 @@
 """stages -> what another shell sees and does: their states, their logs, their end."""
 
-import os
-import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +8,7 @@ from t5grid.execution.lock import holder
 from t5grid.execution.progress import status_line
 from t5grid.execution.slurm import queue
 from t5grid.execution.store import Store
+from t5grid.execution.worker_process import end_worker
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
@@ -55,8 +54,9 @@ def cancel_stages(identities: Sequence[str], store: Store) -> Iterator[str]:
     yield from (f"cancelled {identity}" for identity in cancelled)
     for identity in set(identities) - set(cancelled):
         owner = holder(store.root / identity)
-        if owner and owner["host"] == socket.gethostname():
-            os.kill(owner["pid"], signal.SIGTERM)
+        if owner and owner.get("host") != socket.gethostname():
+            yield f"runs on {owner.get('host')}, cancel it there: {identity}"
+        elif owner and end_worker(owner):
             yield f"cancelled {identity}"
         elif owner:
-            yield f"runs on {owner['host']}, cancel it there: {identity}"
+            yield f"not cancelled, process {owner.get('pid')} is no worker of t5grid: {identity}"

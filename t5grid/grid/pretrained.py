@@ -1,5 +1,6 @@
 """`strategy.pretrained=DIR` -> the stage whose weights replace pre-training."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
 
     Raises Refused where the cell's architecture, size or vocabulary is not that of the weights.
     """
+    path = os.path.expanduser(path)
     try:
         trained = trained_model(Path(path))
         _check_model(cell, trained)

@@ -7,6 +7,7 @@ The page is a template with the data beside it as JSON, drawn by its own script;
 import base64
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -219,8 +220,14 @@ class Live:
         return page(json.loads(self.data())).encode()
 
 
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # any port: one may be forwarded
+
+
 def server(study: Study, port: int) -> ThreadingHTTPServer:
-    """A server of the live page, on the loopback interface only; port 0 takes any free one."""
+    """A server of the live page, on the loopback interface only; port 0 takes any free one.
+
+    It answers under its own name only: a page of another site may have its name lead to 127.0.0.1.
+    """
     live = Live(study)
     routes: dict[str, tuple[str, Callable[[], bytes]]] = {
         "/": ("text/html; charset=utf-8", live.page),
@@ -229,6 +236,9 @@ def server(study: Study, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if not OWN_HOST.fullmatch(self.headers.get("Host", "")):
+                self.send_error(421, "This page answers as 127.0.0.1 and localhost only")
+                return
             if self.path not in routes:
                 self.send_error(404)
                 return

@@ -2,7 +2,7 @@
 
 `config.yaml` in a stage's folder says what it is: kind, version, config, content and its parents' identities,
 plain values, resolved; of a kind that is not ours its class too, which is only looked for where a `_target_`
-may be (building.check_allowed). The folder of a trained model has the same form:
+may be (config.trust). The folder of a trained model has the same form:
 
     DIR/   config.yaml   vocabulary.model   checkpoints/step-00000000-<digest>.safetensors
 
@@ -22,8 +22,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.config.build import check_allowed, current_path
+from t5grid.config.build import current_path
 from t5grid.config.identity import is_ours
+from t5grid.config.trust import check_allowed
 from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
