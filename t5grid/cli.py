@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from t5grid import __version__
 from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
 from t5grid.config.trust import trusting
-from t5grid.files import FULL, is_full
+from t5grid.files import FULL, is_full, is_of_place
 from t5grid.refused import Refused
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if not is_full(error) and not (isinstance(error, PLACES) and error.filename):
+        if not is_full(error) and not ((isinstance(error, PLACES) or is_of_place(error)) and error.filename):
             raise
         full = is_full(error)
         print(f"t5grid: {FULL if full else f'{error.filename}: {error.strerror}'}", file=sys.stderr)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ FULL = "no space is left on the disk; make room, and the same command goes on: w
 def is_full(error: BaseException) -> bool:
     """Whether an error says that nothing more can be written."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_of_place(error: OSError) -> bool:
+    """Whether a place is at fault that may be read but not written, or that no file can have."""
+    return error.errno in (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -40,9 +46,16 @@ def file_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file to be read: whoever opens a FIFO waits for its writer. Raises OSError."""
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, None where there is none, or nothing in it, or the file is damaged."""
     try:
+        if not is_regular(path):
+            return None
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
         return None
@@ -77,10 +90,27 @@ def read_lines(path: Path | None) -> list[str]:
     """The lines of a UTF-8 text file, or of standard input. Raises Refused naming the file."""
     try:
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
-        return data.decode().splitlines()
+        return lines_of(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(f"{path or 'standard input'}: {reason}") from None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text: what ends in a line feed, or a carriage return before one, and nothing else.
+
+    `str.splitlines` ends lines at form feeds, U+0085, U+2028 and others too.
+
+    >>> lines_of("a\\x0cb\\r\\n\\nc")
+    ['a\\x0cb', '', 'c']
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+def in_one_line(text: str) -> str:
+    """A text with a blank for whatever any reader takes for the end of a line."""
+    return " ".join(text.splitlines())
 
 
 @contextmanager

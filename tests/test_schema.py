@@ -222,7 +222,7 @@ REFUSED = [
     ("size.dmodel*=2", "size.dmodel*=2: no key 'dmodel' in size (did you mean 'd_model'?)"),
     ("budget.name*=2", "budget.name*=2: nano is not a number"),
     ("size.d_model*=2 size.d_model*=2", "is given 2 times"),
-    ("size.num_decoder_layers=0", "size.num_decoder_layers=0: a whole number from 1 up or null is needed"),
+    ("size.num_decoder_layers=0", "size.num_decoder_layers=0: a whole number from 1 up, at most 1000"),
     ("suite.limit_scale=0", "suite.limit_scale=0: a number above 0 is needed"),
     ("budget.pretrain.schedule.peak=-1", "budget.pretrain.schedule.peak=-1: a number from 0 up is needed"),
     ("vocabulary.num_documents=0", "vocabulary.num_documents=0: a whole number from 1 up or null is needed"),

@@ -3,6 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
@@ -88,8 +90,19 @@ def _refuse_equal_rows(grid: Any) -> None:
             raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
+def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
+    """Name on standard error the records that cannot be used; tables show the others."""
+    from t5grid.grid.graph import merged
+    from t5grid.results.records import set_aside
+
+    records = Path(grids[0].baseline.runtime.results_dir) / "records"
+    for line in set_aside(merged(grids), store, records):
+        print(f"t5grid: set aside: {line}", file=sys.stderr)
+
+
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.commands.comparing import compared
     from t5grid.grid.graph import merged
     from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
@@ -98,13 +111,14 @@ def sweep(options: Any, rest: list[str]) -> int:
     _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
-    if any(store.record(stage) is None for stage in stages):
-        fetch(cell.suite.chosen())
-    try:
-        executor = cell.executor.waiting() if options.wait else cell.executor
-        outcome = executor.run(stages, store, cell.runtime)
-    finally:
-        written = [publish(grid, store, redraw=False) for grid in grids]
+    unfinished = any(store.record(stage) is None for stage in stages)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        try:
+            executor = cell.executor.waiting() if options.wait else cell.executor
+            outcome = executor.run(stages, store, cell.runtime)
+        finally:
+            tell_set_aside(grids, store)
+            written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
@@ -140,6 +154,7 @@ def status(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     print("\n".join(status_lines(merged(grids), store)))
     return 0
 

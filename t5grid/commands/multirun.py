@@ -3,11 +3,12 @@
 import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, nullcontext
 from functools import partial
 
 from omegaconf import DictConfig, OmegaConf
 
+from t5grid.commands.comparing import compared
 from t5grid.config import hydra_part
 from t5grid.config.compose import (
     GROUPS,
@@ -44,10 +45,10 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     stages = with_parents(list(columns.values()))
     for line in (line for stage in stages for line in stage.preface(store.folder)):
         print(line)
-    if any(store.record(stage) is None for stage in columns.values()):
-        fetch(cell.suite.chosen())
+    unfinished = any(store.record(stage) is None for stage in columns.values())
     executor = cell.executor.waiting() if wait else cell.executor
-    outcome = executor.run(stages, store, cell.runtime)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        outcome = executor.run(stages, store, cell.runtime)
     _print_scores(cell, columns, store)
     _print_outcome(outcome, store)
     return 1 if outcome.failed or outcome.blocked else 0

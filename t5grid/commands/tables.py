@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands.grids import grids_of
+from t5grid.commands.grids import grids_of, tell_set_aside
 from t5grid.refused import Refused
 
 
@@ -38,9 +38,12 @@ def table(options: Any, rest: list[str]) -> int:
     if options.all:
         if named := [word for word in options.names if "=" not in word]:
             raise Refused(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
-        print("\n".join(publish_all(load_study(options.names))))
+        study = load_study(options.names)
+        tell_set_aside(list(study.grids.values()), study.store)
+        print("\n".join(publish_all(study)))
         return 0
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     for grid in grids:
         text, path = publish(grid, store)
         print(text)
@@ -55,6 +58,7 @@ def report(options: Any, rest: list[str]) -> int:
 
     names = [word for word in options.names if "=" not in word]
     study = load_study([word for word in options.names if "=" in word], names)
+    tell_set_aside(list(study.grids.values()), study.store)
     if options.serve:
         serve_report(study, options.port, options.open)
     else:
@@ -68,7 +72,9 @@ def report(options: Any, rest: list[str]) -> int:
 
 def findings(options: Any, rest: list[str]) -> int:
     """Test the paper's claims on our records, and on the paper's own numbers; write the page."""
-    from t5grid.results.study import write_findings
+    from t5grid.results.study import load_claimed, write_findings
 
-    print(write_findings(options.overrides))
+    study = load_claimed(options.overrides)
+    tell_set_aside(list(study.grids.values()), study.store)
+    print(write_findings(study))
     return 0

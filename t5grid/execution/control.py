@@ -17,8 +17,9 @@ WORDS = ("done", "running", "queued", "failed", "cancelled", "blocked", "missing
 
 
 def status_lines(stages: Sequence[Stage], store: Store) -> Iterator[str]:
-    """A line for each stage that is neither done nor missing, and the counts."""
-    seen = queue.states(stages, store)
+    """A line for each stage that is neither done nor missing, and the counts; first what is damaged."""
+    yield from (f"set aside: {fault}" for fault in queue.damaged(store))
+    seen = queue.states(stages, store, watching=True)
     for stage in stages:
         state = seen[stage.identity]
         if state.word in SHOWN:
