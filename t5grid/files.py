@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -111,9 +112,16 @@ def check_fence(path: Path) -> None:
             check()
 
 
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file to be read: whoever opens a FIFO waits for its writer. Raises OSError."""
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, None where there is none, or nothing in it, or the file is damaged."""
     try:
+        if not is_regular(path):
+            return None
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
         return None
@@ -148,10 +156,27 @@ def read_lines(path: Path | None) -> list[str]:
     """The lines of a UTF-8 text file, or of standard input. Raises Refused naming the file."""
     try:
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
-        return data.decode().splitlines()
+        return lines_of(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(f"{path or 'standard input'}: {reason}") from None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text: what ends in a line feed, or a carriage return before one, and nothing else.
+
+    `str.splitlines` ends lines at form feeds, U+0085, U+2028 and others too.
+
+    >>> lines_of("a\\x0cb\\r\\n\\nc")
+    ['a\\x0cb', '', 'c']
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+def in_one_line(text: str) -> str:
+    """A text with a blank for whatever any reader takes for the end of a line."""
+    return " ".join(text.splitlines())
 
 
 @contextmanager

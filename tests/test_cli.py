@@ -195,7 +195,7 @@ def test_an_interrupt_says_how_to_go_on(
 def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
     launched: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from t5grid.commands.multirun import load_cell
+    from t5grid.config.schema import load_cell
     from t5grid.execution.local import Local, Outcome
 
     asked: list[tuple[str, Path]] = []

@@ -432,3 +432,22 @@ def test_a_stage_is_named_by_its_kind_and_a_part_of_its_name(tmp_path: Path, sto
     for part in ("toy/none", "../toy", "/etc", "./toy"):
         with pytest.raises(ValueError, match="has it in its name"):
             matching(part, store)
+
+
+def test_a_watcher_names_a_damaged_list_of_stages_and_shows_the_others(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(Toy, "a", tmp_path / "diary")
+    queue.note("9", [stage], store)
+    (queue.folder_of(store) / "10").mkdir()
+    path = queue.folder_of(store) / "10" / "stages.json"
+    path.write_text("")
+    cluster(monkeypatch, ["9|PENDING|Resources"], [])
+    damaged, *lines = status_lines([stage], store)
+    assert damaged.startswith(f"set aside: {path}: damaged, no list of stages")
+    assert lines[0] == f"queued    {stage.identity}  job 9, Resources"
+    with pytest.raises(ValueError, match="damaged, no list of stages"):
+        queue.states([stage], store)
+    path.unlink()
+    os.mkfifo(path)
+    assert len(queue.damaged(store)) == 1

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,22 @@ def grids_of(options: Any) -> tuple[list[Any], Any]:
     return grids, Store(grids[0].baseline.runtime.runs_dir)
 
 
+def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
+    """Refuse an override without effect in every row; on standard error, those without effect in some."""
+    from t5grid.config.schema import Cells
+    from t5grid.grid.effect import rows_without_effect
+
+    overrides, loader = split_names(words)[1], Cells()
+    idle = [rows_without_effect(grid, overrides, loader) for grid in grids]
+    for word in overrides:
+        rows = [(grid, key) for grid, found in zip(grids, idle, strict=True) for key in found.get(word, ())]
+        named = ", ".join(f"{key} ({grid.experiment.name})" for grid, key in rows)
+        if len(rows) == sum(len(grid.rows) for grid in grids):
+            raise Refused(f"{word}: has no effect in any row")
+        if rows:
+            print(f"t5grid: {word}: has no effect in {named}", file=sys.stderr)
+
+
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     seen: dict[str, str] = {}
@@ -75,24 +92,37 @@ def _refuse_equal_rows(grid: Any) -> None:
             raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
+def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
+    """Name on standard error the records that cannot be used; tables show the others."""
+    from t5grid.grid.graph import merged
+    from t5grid.results.records import set_aside
+
+    records = Path(grids[0].baseline.runtime.results_dir) / "records"
+    for line in set_aside(merged(grids), store, records):
+        print(f"t5grid: set aside: {line}", file=sys.stderr)
+
+
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.commands.comparing import compared
     from t5grid.files import require_writable
     from t5grid.grid.graph import merged
     from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
     require_writable(Path(cell.runtime.results_dir))
-    if any(store.record(stage) is None for stage in stages):
-        fetch(cell.suite.chosen())
-    try:
-        executor = cell.executor.waiting() if options.wait else cell.executor
-        outcome = executor.run(stages, store, cell.runtime)
-    finally:
-        written = [publish(grid, store, redraw=False) for grid in grids]
+    unfinished = any(store.record(stage) is None for stage in stages)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        try:
+            executor = cell.executor.waiting() if options.wait else cell.executor
+            outcome = executor.run(stages, store, cell.runtime)
+        finally:
+            tell_set_aside(grids, store)
+            written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
@@ -116,6 +146,7 @@ def plan(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 
@@ -126,6 +157,7 @@ def status(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     print("\n".join(status_lines(merged(grids), store)))
     return 0
 

@@ -1,7 +1,5 @@
 """stages -> what another shell sees and does: their states, their logs, their end."""
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +9,7 @@ from t5grid.execution.progress import status_line
 from t5grid.execution.slurm import queue
 from t5grid.execution.store import Store
 from t5grid.execution.waiting import waiting_for
+from t5grid.execution.worker_process import end_worker
 from t5grid.files import read_json
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
@@ -20,8 +19,9 @@ WORDS = ("done", "running", "queued", "failed", "cancelled", "blocked", "unknown
 
 
 def status_lines(stages: Sequence[Stage], store: Store) -> Iterator[str]:
-    """A line for each stage that is neither done nor missing, and the counts."""
-    seen = queue.states(stages, store)
+    """A line for each stage that is neither done nor missing, and the counts; first what is damaged."""
+    yield from (f"set aside: {fault}" for fault in queue.damaged(store))
+    seen = queue.states(stages, store, watching=True)
     for stage in stages:
         state = seen[stage.identity]
         if state.word in SHOWN:
@@ -70,13 +70,16 @@ def cancel_stages(identities: Sequence[str], store: Store) -> list[str]:
             continue
         if identity in announced or holder(folder):
             with store.cancelling([identity]):
-                lines.append(f"cancelled {identity}{_end(holder(folder))}")
+                lines.append(_end(identity, holder(folder)))
     return lines
 
 
-def _end(owner: dict[str, Any] | None) -> str:
-    """End a worker of this place; of one elsewhere, what is to be said."""
-    if owner and is_here(owner):
-        os.kill(owner["pid"], signal.SIGTERM)
-        return ""
-    return f", which {owner.get('host')} will notice at its next step" if owner else ""
+def _end(identity: str, owner: dict[str, Any] | None) -> str:
+    """End a worker of this place; a line that says what became of that."""
+    if not owner:
+        return f"cancelled {identity}"
+    if not is_here(owner):
+        return f"cancelled {identity}, which {owner.get('host')} will notice at its next step"
+    if end_worker(owner):
+        return f"cancelled {identity}"
+    return f"not ended, process {owner.get('pid')} is no worker of t5grid: {identity}"

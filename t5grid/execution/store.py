@@ -18,6 +18,7 @@ from typing import Any
 from t5grid.execution.lock import lock_is_alive, locked, locks
 from t5grid.files import check_fence, read_json, write_whole
 from t5grid.stages import stage_file
+from t5grid.stages.record import read_record
 from t5grid.stages.stage import Stage
 
 PARTIAL = (".*.partial", "*.bin.partial", "*.partial.npy")  # the latter two as older versions named shards
@@ -49,8 +50,8 @@ class Store:
         return self.root / stage.identity
 
     def record(self, stage: Stage) -> dict[str, Any] | None:
-        """What a finished stage recorded."""
-        return read_json(self.folder(stage) / "record.json")
+        """What a finished stage recorded; None too where the file is of no use, and the stage runs again."""
+        return read_record(self.folder(stage) / "record.json", stage.identity)
 
     def failure(self, stage: Stage) -> dict[str, Any] | None:
         """Why a stage failed, with the end of its traceback."""

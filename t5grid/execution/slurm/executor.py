@@ -7,15 +7,14 @@ last checkpoint: nobody else heeds the signal.
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from t5grid.config.build import ALLOW
-from t5grid.config.rules import AtLeast, Count
+from t5grid.config.rules import AtLeast, Count, FileName, OneLine
 from t5grid.config.schema import Runtime
+from t5grid.config.trust import ALLOW, allowed, check_shell
 from t5grid.execution import ranks
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.progress import Progress
@@ -30,6 +29,8 @@ from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
+RUNNING = ("chdir", "container", "container-id", "error", "export", "export-file", "input", "output", "wrap")
+"""Flags of sbatch that change what a job runs, under which environment, or what it writes to."""
 PORTS = range(20000, 60000)
 HELD_POLL = 2.0  # seconds between looks at a stage that somebody else runs
 EARLY = 90  # seconds before its moment at which Slurm may signal, and in which a job's Python starts
@@ -46,9 +47,9 @@ class Resources:
     gpus: Annotated[int, AtLeast(0)] | None
     memory: Count
     minutes: Count
-    partition: str | None = None
-    account: str | None = None
-    flags: dict[str, Any] | None = None
+    partition: Annotated[str, OneLine()] | None = None
+    account: Annotated[str, OneLine()] | None = None
+    flags: dict[Annotated[str, FileName()], Annotated[Any, OneLine()]] | None = None
 
     def machine(self, stage: Stage, runtime: Runtime) -> tuple[Runtime, int]:
         """The runtime of a stage on these nodes, and how many GPUs it takes of each."""
@@ -64,8 +65,8 @@ class Slurm:
     """Jobs on a cluster whose nodes share this folder."""
 
     resources: dict[str, Resources]
-    partition: str | None = None
-    account: str | None = None
+    partition: Annotated[str, OneLine()] | None = None
+    account: Annotated[str, OneLine()] | None = None
     wait: bool = False
     poll: Count = 5
     max_parallel: Count = 256
@@ -76,6 +77,10 @@ class Slurm:
     retries: Annotated[int, AtLeast(0)] = 0
 
     def __post_init__(self) -> None:
+        check_shell("setup", self.setup)
+        for kind, resources in self.resources.items():
+            flags = [name for name in resources.flags or {} if name.replace("_", "-") in RUNNING]
+            check_shell(f"resources.{kind}.flags.{'.'.join(flags[:1])}", flags)
         if "other" not in self.resources:
             raise Refused("resources.other: is needed, for kinds of stage that are not listed")
         for kind, resources in self.resources.items():
@@ -190,8 +195,8 @@ class Submission:
                 "executor=slurm: no srun here; give this command on a node of the cluster"
             ) from None
         executor.update_parameters(**self._parameters(stage, resources, runtime, gpus, dependency))
-        allowed = os.environ.get(ALLOW, "")
-        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), allowed, settings.retries)
+        trusted = ",".join(allowed())
+        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), trusted, settings.retries)
         limit = (resources.minutes, settings.signal_delay)
         tasks = [StageJob(stage.identity, *where, *limit) for stage in array.stages]
         try:
@@ -256,8 +261,6 @@ class StageJob:
         """Run the stage to its end; wait for it where somebody else is at it."""
         os.chdir(self.folder)
         os.environ[ALLOW] = self.allowed
-        if self.folder not in sys.path:
-            sys.path.append(self.folder)
         store = Store(self.root)
         stage, node = stage_file.read(store.root / self.identity), _node()
         self.memory["kept"] = self._kept()

@@ -19,7 +19,7 @@ from pathlib import Path
 from t5grid.execution.lock import holder, is_here, locked
 from t5grid.execution.store import Store
 from t5grid.execution.waiting import Command, waiting_for
-from t5grid.files import write_whole
+from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
 
@@ -64,10 +64,28 @@ def note(array: str, stages: Sequence[Stage], store: Store) -> None:
 
 def jobs_of(store: Store) -> dict[str, str]:
     """Identity -> the last job submitted for it, as 12_3. Raises Refused for a damaged stages.json."""
+    return _jobs(store, None)
+
+
+def damaged(store: Store) -> list[str]:
+    """What is wrong with each stages.json that is of no use: a watcher names them and shows the others."""
+    faults: list[str] = []
+    _jobs(store, faults)
+    return faults
+
+
+def _jobs(store: Store, faults: list[str] | None) -> dict[str, str]:
+    """The jobs; with `faults`, what is wrong with a damaged file goes there."""
     jobs: dict[str, str] = {}
     folders = [path.parent for path in folder_of(store).glob("*/stages.json") if path.parent.name.isdigit()]
     for folder in sorted(folders, key=lambda path: ((path / "stages.json").stat().st_mtime, int(path.name))):
-        identities = _identities(folder / "stages.json")
+        try:
+            identities = _identities(folder / "stages.json")
+        except Refused as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
+            continue
         single = len(identities) == 1
         for task, identity in enumerate(identities):
             jobs[identity] = folder.name if single else f"{folder.name}_{task}"
@@ -77,8 +95,8 @@ def jobs_of(store: Store) -> dict[str, str]:
 def _identities(path: Path) -> list[str]:
     """The stages of an array. Raises Refused naming the file: who runs what is not to be guessed."""
     try:
-        identities = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        identities = json.loads(path.read_text(encoding="utf-8")) if is_regular(path) else None
+    except (ValueError, RecursionError):
         identities = None
     if not (
         identities and isinstance(identities, list) and all(isinstance(name, str) for name in identities)
@@ -169,9 +187,9 @@ def _lines(*command: str) -> list[str]:
     return shown.stdout.splitlines()
 
 
-def states(stages: Sequence[Stage], store: Store) -> dict[str, State]:
-    """Identity -> state, of stages parents first."""
-    jobs, announced = jobs_of(store), waiting_for(store)
+def states(stages: Sequence[Stage], store: Store, watching: bool = False) -> dict[str, State]:
+    """Identity -> state, of stages parents first; `watching` passes over what is `damaged`."""
+    jobs, announced = _jobs(store, [] if watching else None), waiting_for(store)
     job_of = {stage.identity: jobs[stage.identity] for stage in stages if stage.identity in jobs}
     in_store = {stage.identity: store.state(stage) for stage in stages}
     asked = ask(job for identity, job in job_of.items() if in_store[identity] != "done")
