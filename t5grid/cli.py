@@ -4,20 +4,20 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 """
 
 import argparse
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from t5grid import __version__
 from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
-from t5grid.config.build import ALLOW
-from t5grid.files import FULL, is_full
+from t5grid.config.trust import trusting
+from t5grid.files import FULL, is_full, is_of_place
 from t5grid.refused import Refused
 
 USAGE_ERROR, INTERRUPTED = 2, 130
-PLACES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,12 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Whatever else is raised shows its traceback and ends with exit code 1.
     """
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)  # a user's own classes stand beside the conf/ that names them
+    _open_streams()
     try:
         options, rest = _parse(arguments)
-        with _allowed(options.allow):
-            return options.command(options, rest)
+        _check_folder()
+        with trusting(options.allow):
+            code = options.command(options, rest)
+        if sys.stdout:
+            sys.stdout.flush()  # a full disk or a closed pipe is met here, not after the last line of Python
+        return code
     except Refused as error:
         print(f"t5grid: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
@@ -41,11 +44,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if not is_full(error) and not (isinstance(error, PLACES) and error.filename):
+        if not is_full(error) and not is_of_place(error):
             raise
         full = is_full(error)
         print(f"t5grid: {FULL if full else f'{error.filename}: {error.strerror}'}", file=sys.stderr)
         return FAILURE if full else USAGE_ERROR
+
+
+def _open_streams() -> None:
+    """Let a terminal show what it can, and no file take the place of a stream that is closed."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise Refused("the working directory is gone; cd to one that is there") from None
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
@@ -56,18 +80,18 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Any, list[str]]:
         rest = [word for word in rest if word.startswith("-")]
     if rest and not getattr(options, "hydra", False):
         raise Refused(f"{options.name}: unknown option {rest[0]}")
+    for name, value in vars(options).items():
+        setattr(options, name, _at_home(value))
     return options, rest
 
 
-@contextmanager
-def _allowed(packages: Sequence[str]) -> Iterator[None]:
-    """Within, a `_target_` may be of these packages too, in processes started from here as well."""
-    before = os.environ.get(ALLOW)
-    os.environ[ALLOW] = ",".join(filter(None, [before, *packages]))
-    try:
-        yield
-    finally:
-        os.environ.pop(ALLOW) if before is None else os.environ.update({ALLOW: before})
+def _at_home(value: Any) -> Any:
+    """An option or name, `~` of a path in it expanded: no shell does so behind `--input=`, or in quotes."""
+    if isinstance(value, list):
+        return [_at_home(item) for item in value]
+    if isinstance(value, Path):
+        return Path(os.path.expanduser(value))
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
 
 
 class Parser(argparse.ArgumentParser):

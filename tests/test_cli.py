@@ -1,9 +1,12 @@
 """The command: light to start, and clear about what is not there yet."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +127,56 @@ def test_a_table_of_nothing_is_all_holes(folder: Path, capsys: pytest.CaptureFix
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize("key", ["runs_dir", "results_dir"])
+@pytest.mark.parametrize("executor", ["local", "slurm"])
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("loop", "Too many levels of symbolic links"),
+        ("x" * 300, "File name too long"),
+        ("file/below", "Not a directory"),
+        ("read-only", "Read-only file system"),
+    ],
+)
+@pytest.mark.slow
+def test_where_nothing_can_be_written_a_sweep_does_not_begin(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    executor: str,
+    place: str,
+    told: str,
+) -> None:
+    (folder / "loop").symlink_to("loop")
+    (folder / "file").touch()
+    mkdir = os.mkdir
+
+    def refuse(path: str | Path, *mode: Any, **rest: Any) -> None:
+        if "read-only" in str(path):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        mkdir(path, *mode, **rest)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    monkeypatch.setattr("t5grid.execution.local._Run.to_the_end", lambda self: pytest.fail("it began"))
+    monkeypatch.setattr(
+        "t5grid.execution.slurm.executor.Submission.submit", lambda *_: pytest.fail("it began")
+    )
+    assert main(["sweep", "baseline", *SMALL, f"executor={executor}", f"runtime.{key}={place}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"t5grid: {folder / place if key == 'runs_dir' else place}") and told in line
+
+
+def test_a_failure_is_pointed_to_where_it_could_be_written(folder: Path) -> None:
+    from t5grid.execution.outcome import Outcome
+    from t5grid.execution.store import Store
+
+    outcome, store = Outcome(failed={"toy/a": "no", "toy/b": "no"}), Store("runs")
+    write_whole(store.root / "toy/a/failed.json", "{}")
+    path = folder / "runs/toy/a/failed.json"
+    assert list(outcome.complaints(store)) == [f"failed: toy/a: no (see {path})", "failed: toy/b: no"]
+
+
 def test_an_interrupt_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +195,7 @@ def test_an_interrupt_says_how_to_go_on(
 def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
     launched: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from t5grid.commands.multirun import load_cell
+    from t5grid.config.schema import load_cell
     from t5grid.execution.local import Local, Outcome
 
     asked: list[tuple[str, Path]] = []

@@ -219,3 +219,23 @@ def test_wikitext_parquet_is_read_without_its_blank_lines(shared: Path) -> None:
     documents = list(corpus.documents(shards[1]))
     assert 2000 < len(documents) < 3760
     assert documents[0] == " = Homarus gammarus = \n"
+
+
+@pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view", "string_view", "large_string"])
+def test_bytes_and_views_of_a_parquet_file_are_text(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = ["Größe", "b"]
+    column = pa.array([text.encode() for text in texts], pa.binary()).cast(getattr(pa, kind)())
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    assert _documents(tmp_path) == texts
+
+
+def test_bytes_that_are_not_utf8_are_a_bad_row(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": pa.array([b"a", b"sch\xf6n"])}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a.parquet, row 2: 'text' is not UTF-8 at byte 4"):
+        _documents(tmp_path)

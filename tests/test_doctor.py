@@ -34,6 +34,7 @@ def test_the_papers_suite_is_listed_split_by_split(shared: Path, capsys: pytest.
     assert lines["dpr train"][2:4] == ["none", "1,322"]
     assert lines["wmt_enfr validation (test)"][3:6] == ["present", "3,003", "3,003"]
     assert lines["nothing is missing; 18 splits are not the real data"]
+    assert "none compared when a run has trained the vocabulary" in " ".join(lines["labels and targets"])
 
 
 def test_a_missing_split_is_an_exit_code(

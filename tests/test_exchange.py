@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_vocabulary import small_vocabulary
+from toy_stages import RUNTIME
 
 from t5grid.cli import main
 from t5grid.config.schema import load_cell
@@ -13,8 +15,10 @@ from t5grid.model.huggingface import write_checkpoint
 from t5grid.model.size import Size
 from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.stages.exchange import export_checkpoint, import_checkpoint
+from t5grid.stages.model import build_model
 from t5grid.stages.stage import Context, Stage, with_parents
 from t5grid.stages.stage_file import trained_model
+from t5grid.training import checkpoints
 
 NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
 NUM_IDS = 40 + 100
@@ -101,8 +105,6 @@ def test_no_pretrained_weights_leave_identities_as_they_are() -> None:
 
 
 def test_its_stage_hands_the_weights_on(imported: Path, tmp_path: Path) -> None:
-    from toy_stages import RUNTIME
-
     stage = next(each for each in with_parents([ends(*START)]) if each.kind == "import")
     context = Context(lambda each: tmp_path / "runs" / each.identity, RUNTIME, 1, lambda progress: None)
     for _ in range(2):
@@ -112,8 +114,6 @@ def test_its_stage_hands_the_weights_on(imported: Path, tmp_path: Path) -> None:
 
 
 def test_weights_that_were_damaged_since_are_refused(imported: Path, tmp_path: Path) -> None:
-    from toy_stages import RUNTIME
-
     stage = next(each for each in with_parents([ends(*START)]) if each.kind == "import")
     file = trained_model(imported).checkpoint()
     file.write_bytes(file.read_bytes()[:-1])
@@ -150,12 +150,46 @@ def test_a_start_that_does_not_fit_is_one_line_and_leaves_nothing_behind(
     assert sorted(path.name for path in imported.parent.iterdir()) == ["DIR", "theirs"]
 
 
-def test_weights_without_a_vocabulary_need_one_that_fits_their_table(imported: Path) -> None:
-    write_checkpoint(EncoderDecoderModel(NANO, 2048), NANO, None, Path("bare"))
-    import_checkpoint(Path("bare"), Path("bare_import"))
-    assert ends("strategy.pretrained=bare_import").parents[0].parents[1].kind == "import"
-    with pytest.raises(ValueError, match="its id table has 2048 rows, the cell's vocabulary of 600 ids 640"):
-        ends("strategy.pretrained=bare_import", "vocabulary.num_pieces=500")
+def test_weights_without_a_vocabulary_need_one_that_is_given_and_fits_their_table(
+    imported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoint(EncoderDecoderModel(NANO, NUM_IDS), NANO, None, Path("bare"))
+    assert main(["import", "bare", "bare_import"]) == 0
+    given = "bare has no spiece.model: add the vocabulary it was trained with: vocabulary=given vocabulary.pa"
+    assert capsys.readouterr().out.splitlines()[2].startswith(given)
+    start = ends("strategy.pretrained=bare_import", *GIVEN).parents[0].start
+    (doubt,) = start.preface(Path)
+    assert "brings no vocabulary: whether its weights were trained with the pieces" in doubt
+    with pytest.raises(ValueError, match="it brings no vocabulary; give the one it was trained with: vocabu"):
+        ends("strategy.pretrained=bare_import", "vocabulary.num_pieces=40")
+    Path("big.model").write_bytes(small_vocabulary(157))
+    with pytest.raises(ValueError, match="its id table has 256 rows, the cell's vocabulary of 257 ids 384"):
+        ends("strategy.pretrained=bare_import", "vocabulary=given", "vocabulary.path=big.model")
+
+
+def test_a_table_that_is_not_filled_up_is_trained_and_exported_as_it_is(imported: Path) -> None:
+    torch.manual_seed(0)
+    write_checkpoint(EncoderDecoderModel(NANO, NUM_IDS, num_rows=NUM_IDS), NANO, None, Path("odd"))
+    shutil.copy("theirs/spiece.model", "odd")
+    words = import_checkpoint(Path("odd"), Path("odd_import"))
+    export_checkpoint(Path("odd_import"), Path("odd_back"))
+    assert contents(Path("odd_back"))["model.safetensors"] == contents(Path("odd"))["model.safetensors"]
+    finetune = ends(*words).parents[0]
+    model, _ = build_model(finetune.config, NUM_IDS)
+    context = Context(lambda stage: Path("runs") / stage.identity, RUNTIME, 1, lambda progress: None)
+    finetune.start.run(context)
+    finetune.prepare(context, model)
+    assert len(model.embedding.weight) == NUM_IDS
+    saved = checkpoints.save(Path("odd_import/checkpoints"), 5, model, None)
+    export_checkpoint(Path("odd_import"), Path("odd_trained"), step=5)
+    assert saved and len(load_file("odd_trained/model.safetensors")["shared.weight"]) == NUM_IDS
+
+
+def test_damaged_weights_are_named_where_a_cell_starts_from_them(imported: Path) -> None:
+    path = trained_model(imported).checkpoint()
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"DIR.*\.safetensors: damaged: where its id table is"):
+        ends(*START)
 
 
 @pytest.mark.parametrize(

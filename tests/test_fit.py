@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from t5grid.config.schema import Runtime
 from t5grid.data.datamodule import micro_batches
+from t5grid.files import fenced
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
 from t5grid.model.text_to_text import TextToText
@@ -288,6 +289,19 @@ def test_metrics_give_each_steps_own_loss_and_rate_and_the_tokens_so_far(tmp_pat
     assert [int(row["step"]) for row in rows] == [3, 4, 6, 8]
     assert [float(row["learning_rate"]) for row in rows] == [0.003, 0.004, 0.006, 0.008]
     assert [int(row["tokens"]) for row in rows] == [39 * step for step in (3, 4, 6, 8)]
+
+
+def test_a_training_whose_folder_is_anothers_adds_no_row(tmp_path, monkeypatch):
+    monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 1)
+    path = tmp_path / "metrics.csv"
+
+    def check() -> None:
+        if len(read_metrics(path)) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError), fenced({tmp_path: check}):
+        train(tmp_path, plan(num_steps=8, checkpoint_every=8))
+    assert len(read_metrics(path)) == 2 and not list((tmp_path / "checkpoints").glob("*"))
 
 
 def test_a_metrics_line_cut_short_is_left_out(tmp_path):

@@ -10,11 +10,18 @@ from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand
 from t5grid.results import records as records_module
 from t5grid.results.collect import table_columns, table_of
-from t5grid.results.records import keep_records, record_of
+from t5grid.results.per_task import per_task, render
+from t5grid.results.records import keep_records, record_of, set_aside
 from t5grid.results.rendering import write_table
 from t5grid.stages.stage import Stage
 
-PROVENANCE = {"machine": "abacus, 2 cores, Linux", "python": "3.11.9", "versions": {"torch": "2.9.1"}}
+PROVENANCE = {
+    "machine": "abacus, 2 cores, Linux",
+    "python": "3.11.9",
+    "versions": {"torch": "2.9.1"},
+    "step": 1,
+    "tasks": {},
+}
 ROWS = ["rate_10", "rate_15", "rate_25", "rate_50"]
 
 
@@ -187,13 +194,38 @@ def test_a_record_that_was_cut_short_does_not_take_the_place_of_the_kept_one(
     assert written(grid, store, tmp_path) == kept
 
 
-def test_a_score_that_is_no_number_is_refused_with_the_stage(
+def test_a_record_that_cannot_be_used_is_set_aside_and_the_others_are_shown(
     grid: Grid, store: Store, tmp_path: Path
 ) -> None:
-    stage = ends(grid, "rate_25")[0]
+    finish_all(grid, store, ROWS)
+    stage, records = ends(grid, "rate_25")[0], tmp_path / "records"
     store.finish(stage, {"score": "high", **PROVENANCE})
-    with pytest.raises(ValueError, match=f"^{stage.identity}: its record.json says score=high: a number is"):
-        table_of(grid, store, tmp_path / "records")
+    table = table_of(grid, store, records)
+    assert table.holes == ("record set aside: score='high': a number is needed",)
+    assert [row.key for row in table.rows if row.seeds] == ["rate_10", "rate_15", "rate_50"]
+    place = store.folder(stage) / "record.json"
+    assert list(set_aside(grid.stages, store, records)) == [f"{place}: score='high': a number is needed"]
+    assert store.state(stage) == "missing"  # and so is made again
+
+
+def test_a_score_that_is_undefined_says_so_and_why_in_every_format(
+    grid: Grid, store: Store, tmp_path: Path
+) -> None:
+    finish_all(grid, store, ROWS)
+    nan = float("nan")
+    tasks = {"similarity": {"step": 1, "pearson": nan, "spearman": nan, "accuracy": 5.0}}
+    for row, seed in (("rate_25", 0), ("rate_15", 2)):
+        store.finish(ends(grid, row)[seed], {**PROVENANCE, "score": nan, "tasks": tasks})
+    why = "similarity pearson, similarity spearman, for answers that are all alike or no numbers"
+    assert table_of(grid, store, tmp_path / "records").holes == (
+        f"undefined in 1 of 3 seeds: {why}",
+        f"undefined: {why}",
+    )
+    for ending, text in written(grid, store, tmp_path).items():
+        assert f"undefined: {why}".encode() in text, ending
+    scores = per_task("nano", {"corruption_rate": grid}, store, tmp_path / "records")
+    for ending, content in render(scores).items():
+        assert "undefined" in content and "nan" not in content.replace("nano", ""), ending
 
 
 def test_the_caption_of_smoke_says_that_scores_mean_nothing(store: Store, tmp_path: Path) -> None:

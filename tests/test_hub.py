@@ -154,6 +154,21 @@ def test_a_copy_without_front_matter_is_read_by_the_names_of_its_files(tmp_path:
     assert len(RTE(root=str(root)).records("validation")) == 2
 
 
+def test_a_byte_order_mark_does_not_hide_the_front_matter(tmp_path: Path) -> None:
+    readme = repository(tmp_path, labels=(0, 1)) / "nyu-mll/glue/README.md"
+    readme.write_text("\ufeff" + readme.read_text().replace("config_name: rte", "config_name: cola"))
+    with pytest.raises(ValueError, match="no configuration 'rte'"):
+        RTE(root=str(tmp_path)).records("train")
+
+
+def test_text_stored_as_bytes_or_views_is_text(tmp_path: Path) -> None:
+    place = repository(tmp_path) / "nyu-mll/glue/rte/train-00000-of-00001.parquet"
+    views = {"sentence1": pa.array(["a", "b"], pa.string_view()), "sentence2": pa.array([b"c", b"d"])}
+    pq.write_table(pa.table({**ROWS, **views}), place)
+    inputs = [record["inputs"] for record in RTE(root=str(tmp_path), num_train=1).records("train")]
+    assert inputs == ["rte sentence1: a sentence2: c"]
+
+
 def test_a_broken_front_matter_is_named(tmp_path: Path) -> None:
     root = repository(tmp_path)
     (root / "nyu-mll/glue/README.md").write_text("---\nconfigs:\n- name: rte\n---\n")

@@ -140,6 +140,15 @@ def test_tensors_that_a_checkpoint_repeats_are_taken_once(folder: Path) -> None:
     assert read_checkpoint(folder).size == TINY
 
 
+def test_a_softmax_that_transformers_5_shares_without_the_factor_is_the_id_table(tmp_path: Path) -> None:
+    write_checkpoint(model(TINY), TINY, None, tmp_path)
+    change_config(tie_word_embeddings=True, scale_decoder_outputs=False)(tmp_path)
+    found = read_checkpoint(tmp_path)
+    read = found.model()
+    assert not found.size.tied and torch.equal(read.softmax.weight, read.embedding.weight)
+    assert read.softmax.weight is not read.embedding.weight
+
+
 def test_what_transformers_5_says_of_an_untied_softmax_is_understood(tmp_path: Path) -> None:
     write_checkpoint(model(V1_1), V1_1, None, tmp_path)
     change_config(tie_word_embeddings=True, scale_decoder_outputs=False)(tmp_path)
@@ -251,6 +260,8 @@ WRONG = [
     (change_config(dropout_rate=None), "config.json: dropout_rate=None: a number from 0 up and below 1"),
     (change_config(dropout_rate="0.1x"), "config.json: dropout_rate=0.1x: a number from 0 up and below 1"),
     (change_config(dropout_rate=2), "config.json: dropout_rate=2: a number from 0 up and below 1"),
+    (change_config(tie_word_embeddings="no"), "tie_word_embeddings=no: true or false is needed"),
+    (change_config(scale_decoder_outputs=None), "scale_decoder_outputs=None: true or false is needed"),
     (change_config(model_type="mt5"), "config.json: model_type=mt5: only t5 can be read"),
     (change_config(d_model="32"), "config.json: d_model=32: a whole number from 1 up is needed"),
     (change_config(vocab_size=None), "config.json: vocab_size=None: a whole number from 1 up is needed"),
@@ -299,11 +310,44 @@ def test_a_pickle_given_by_name_is_refused() -> None:
         read_checkpoint(Path("t5/pytorch_model.bin"))
 
 
-def test_a_table_that_is_not_padded_is_refused(tmp_path: Path) -> None:
-    write_checkpoint(model(), TINY, None, tmp_path)
-    change_tensors({"shared.weight": torch.zeros(100, 32)})(tmp_path)
-    change_config(vocab_size=100)(tmp_path)
-    with pytest.raises(ValueError, match="vocab_size=100: a multiple of 128 is needed"):
+@pytest.mark.parametrize("size", VERSIONS.values(), ids=VERSIONS)
+@pytest.mark.parametrize("num_rows", [140, 150, 256])
+def test_a_table_of_any_number_of_rows_is_read_and_written_again(
+    tmp_path: Path, size: Size, num_rows: int
+) -> None:
+    """Of 140 ids with sentinels; 32,100 is as common as 32,128."""
+    write_checkpoint(unfilled(size, num_rows), size, small_vocabulary(40), tmp_path / "t5")
+    found = read_checkpoint(tmp_path / "t5")
+    assert (found.vocab_size, found.num_rows) == (140, num_rows)
+    write_checkpoint(found.model(), found.size, found.vocabulary, tmp_path / "again")
+    before, after = (load_file(tmp_path / each / "model.safetensors") for each in ("t5", "again"))
+    assert len(before["shared.weight"]) == num_rows and before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("size", VERSIONS.values(), ids=VERSIONS)
+def test_a_row_that_a_table_lacks_gets_no_probability(tmp_path: Path, size: Size) -> None:
+    write_checkpoint(unfilled(size, 140), size, None, tmp_path)
+    read = read_checkpoint(tmp_path).model().eval()
+    batch = {"inputs": torch.tensor([[5, 139, 1]]), "decoder_inputs": torch.tensor([[0, 7]])}
+    logits = read(batch)
+    assert logits.shape == (1, 2, 140)
+    targets = torch.tensor([[7, 139]])
+    expected = torch.nn.functional.cross_entropy(logits[0], targets[0])
+    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(expected.item(), abs=1e-6)
+    assert greedy(read, batch, 4).max() < 140 and beam_decode(read, batch, 4, 2).max() < 140
+
+
+def unfilled(size: Size, num_rows: int) -> EncoderDecoderModel:
+    torch.manual_seed(0)
+    return EncoderDecoderModel(size, 140, num_rows=num_rows).eval()
+
+
+@pytest.mark.parametrize("num_rows", [139, 257])
+def test_a_table_without_a_row_for_each_id_is_refused(tmp_path: Path, num_rows: int) -> None:
+    write_checkpoint(unfilled(TINY, num_rows), TINY, small_vocabulary(40), tmp_path)
+    expected = f"spiece.model: 140 ids with sentinels, not what tensor shared.weight of {num_rows} rows"
+    with pytest.raises(ValueError, match=expected):
         read_checkpoint(tmp_path)
 
 

@@ -94,3 +94,33 @@ def test_its_vocabulary_gives_the_same_ids_sentinels_included(
         assert tokenizer(text)["input_ids"] == [*ours.encode([text])[0], 1]
     assert tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_99>"]) == [159, 60]
     assert (len(tokenizer), theirs.config.vocab_size) == (160, 256)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_table_that_is_not_filled_up_gives_their_logits_loss_and_answers(
+    tmp_path: Path, transformers: Any, tied: bool
+) -> None:
+    """Made by transformers, which writes `scale_decoder_outputs` for what it calls an untied softmax."""
+    measures = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": 2, "dropout_rate": 0.0}
+    torch.manual_seed(0)
+    fixed = {"vocab_size": 101, "decoder_start_token_id": 0}
+    config = transformers.T5Config(tie_word_embeddings=tied, **fixed, **measures)
+    theirs = transformers.T5ForConditionalGeneration(config).eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    found = read_checkpoint(tmp_path / "theirs")
+    ours = found.model().eval()
+    assert (found.num_rows, found.size.tied) == (101, tied)
+    torch.manual_seed(1)
+    inputs, targets = torch.randint(2, 101, (3, 9)), torch.randint(2, 101, (3, 5))
+    answer = theirs(input_ids=inputs, labels=targets)
+    decoder_inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
+    logits = ours({"inputs": inputs, "decoder_inputs": decoder_inputs})
+    assert (logits - answer.logits).abs().max() < 1e-4
+    assert loss(logits, targets, z_loss=0.0).item() == pytest.approx(answer.loss.item(), abs=1e-4)
+    their_ids = theirs.generate(inputs, do_sample=False, num_beams=1, max_new_tokens=8)[:, 1:]
+    our_ids = greedy(ours, {"inputs": inputs}, 8)
+    assert our_ids.tolist() == their_ids[:, : our_ids.shape[1]].tolist()
+    write_checkpoint(ours, found.size, None, tmp_path / "back")
+    again = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / "back").eval()
+    assert torch.equal(again(input_ids=inputs, labels=targets).logits, answer.logits)

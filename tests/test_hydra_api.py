@@ -8,6 +8,8 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -121,6 +123,17 @@ def test_start_leaves_other_users_of_hydra_alone(folder: Path, tmp_path: Path) -
         assert hydra_api.user_folders() == []
 
 
+def test_primary(folder: Path, tmp_path: Path) -> None:
+    has(ConfigStore.instance(), "repo", "store")
+    write(tmp_path / "own" / "config.yaml", "defaults: [model: resnet]\n")
+    write(tmp_path / "own" / "size" / "three.yaml", "d_model: 3\n")
+    hydra_api.start(folder, tmp_path / "own", set_aside=True)
+    config = hydra.compose(hydra_api.primary(), ["size=three"], return_hydra_config=True)
+    assert config.size == {"d_model": 3} and config.shape == {"width": 3} and "model" not in config
+    hydra_api.start(folder, None)
+    assert hydra_api.primary() == "config"
+
+
 def test_config_loader(folder: Path) -> None:
     has(GlobalHydra.instance(), "config_loader", "is_initialized", "clear", "hydra")
     loader = hydra_api.config_loader()
@@ -179,6 +192,10 @@ def test_compose_multirun(folder: Path) -> None:
     assert config.hydra.launcher._target_.endswith(".BasicLauncher")
 
 
+def unchecked(config: DictConfig) -> None:
+    """No check."""
+
+
 def job_words(config: DictConfig) -> tuple[str, ...]:
     return tuple(HydraConfig.get().overrides.task)
 
@@ -191,7 +208,9 @@ def test_split_jobs(folder: Path) -> None:
     """The jobs are those that Hydra's basic sweeper makes of the words: it is asked to run them."""
     for words in (WORDS[:-1], [WORDS[0], WORDS[-1]], []):
         jobs = list(hydra_api.split_jobs(words))
-        assert hydra_api.launch(job_words, words) == jobs, f"{CHANGED} a basic sweeper of these jobs"
+        assert hydra_api.launch(job_words, words, unchecked) == jobs, (
+            f"{CHANGED} a basic sweeper of these jobs"
+        )
     assert len(list(hydra_api.split_jobs(WORDS[:-1]))) == 2 * 2 * 2
     with pytest.raises(Refused, match=r"seed=interval\(0,1\): no values to run one by one"):
         list(hydra_api.split_jobs(["seed=interval(0,1)"]))
@@ -205,8 +224,22 @@ def test_launch(folder: Path) -> None:
     has(GlobalHydra.instance().hydra, "multirun")
     hydras: Any = GlobalHydra.instance().hydra
     takes(hydras.multirun, "config", seed_of, [], with_log_configuration=False)
-    assert hydra_api.launch(seed_of, ["seed=3,4"]) == [3, 4]
-    assert hydra_api.launch(seed_of, ["seed=5"]) == [5]
+    assert hydra_api.launch(seed_of, ["seed=3,4"], unchecked) == [3, 4]
+    assert hydra_api.launch(seed_of, ["seed=5"], unchecked) == [5]
+
+
+@pytest.mark.slow
+def test_launch_checks_the_whole_multirun_and_each_job_before_any_runs(folder: Path) -> None:
+    checked: list[int] = []
+    hydra_api.launch(lambda config: checked.append(-config.seed), ["seed=3,4"], note_seed(checked))
+    assert checked[0] == 0 and checked.index(-3) > checked.index(4), CHANGED
+    assert set(checked) == {0, 3, 4, -3, -4}
+    lacking = ConfigLoader.__abstractmethods__ - vars(hydra_api.CheckedLoader).keys()
+    assert not lacking, f"{CHANGED} a ConfigLoader of these methods only"
+
+
+def note_seed(checked: list[int]) -> Callable[[DictConfig], None]:
+    return lambda config: checked.append(int(config.seed))
 
 
 @pytest.mark.parametrize(

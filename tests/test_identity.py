@@ -12,7 +12,7 @@ import pytest
 
 import t5grid
 from t5grid.config import identity
-from t5grid.config.build import ALLOW, located
+from t5grid.config.build import located
 from t5grid.config.identity import (
     FIRST_NAMES,
     REGISTER,
@@ -24,6 +24,7 @@ from t5grid.config.identity import (
     stable_name,
 )
 from t5grid.config.schema import load_cell
+from t5grid.config.trust import ALLOW
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
 from t5grid.stages.pretrain import PretrainStage

@@ -65,7 +65,7 @@ def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
 
 
 def test_what_is_not_the_real_data_is_said_beside_its_task(shared: Path) -> None:
-    words = ["suite=t5", "suite.use=[squad,wmt_enro]", f"suite.root={shared / 'mirror'}"]
+    words = ["suite=t5", "suite.use=[squad,wmt_enro]", f"suite.root={shared / 'mirror'}", *SMALL]
     lines = [line for line in show(words, 1) if "scored by" in line or "real data" in line]
     assert lines == [
         "  squad: 5169 training examples, 1082 validation examples, scored by em",
@@ -90,7 +90,8 @@ def test_without_an_axis_everything_is_shown() -> None:
 def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from t5grid.commands.inspection import documents_of, vocabulary_of
+    from t5grid.commands.comparing import made
+    from t5grid.commands.inspection import documents_of
     from t5grid.execution.store import Store
     from t5grid.grid.strategies import vocabulary_stage
 
@@ -99,5 +100,5 @@ def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
     path = Store("runs").folder(vocabulary_stage(cell)) / "vocabulary.model"
     path.parent.mkdir(parents=True)
     path.write_bytes(model)
-    monkeypatch.setattr("t5grid.commands.inspection.documents_of", lambda _: iter(()))
-    assert vocabulary_of(cell).fingerprint == Vocabulary(model).fingerprint
+    monkeypatch.setattr("t5grid.commands.comparing.every_document", lambda _: iter(()))
+    assert made(cell).fingerprint == Vocabulary(model).fingerprint

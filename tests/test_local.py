@@ -1,5 +1,6 @@
 """The local executor: order, workers, failures, other commands at the same time, and what a kill leaves."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import heed_interrupts
@@ -28,8 +30,13 @@ from toy_stages import (
 
 from t5grid.config.build import build
 from t5grid.execution import local as executors
+from t5grid.execution.control import cancel_stages
 from t5grid.execution.local import Local, num_cores
-from t5grid.execution.store import Store
+from t5grid.execution.run_stage import CANCELLED, work_on
+from t5grid.execution.slurm import queue
+from t5grid.execution.store import BEGAN, Store
+from t5grid.refused import Refused
+from t5grid.stages.stage import Context
 
 HERE = Path(__file__).parent
 
@@ -166,6 +173,122 @@ def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, di
     outcome = Local(1, retries=1).run([moody, child], store, RUNTIME)
     assert (names(outcome.ran), outcome.failed) == (["child", "moody"], {})
     assert lines(diary).count("start moody") == 3 and store.failure(moody) is None
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_what_is_cancelled_stays_so_until_a_command_asks_for_it_again(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    """One stage runs and another waits; what neither has to do with goes on, and nothing has failed."""
+    monkeypatch.setenv("T5GRID_ALLOW", "")  # as every command sets it, by which its workers are known
+    long, later = make(Endless, "long", diary), make(Toy, "later", diary)
+    child, free = make(Toy, "child", diary, long), make(Toy, "free", diary)
+    lines_of: list[str] = []
+
+    def cancel() -> None:
+        await_line(str(diary), "start long")
+        lines_of.extend(cancel_stages([long.identity, later.identity], store))
+
+    helper = threading.Thread(target=cancel)
+    helper.start()
+    outcome = Local(1, retries=retries).run([long, later, child, free], store, RUNTIME)
+    helper.join()
+    assert lines_of == [f"cancelled {long.identity}", f"cancelled {later.identity}"]
+    assert (sorted(outcome.cancelled), names(outcome.ran)) == (
+        sorted([long.identity, later.identity]),
+        ["free"],
+    )
+    assert (outcome.failed, outcome.blocked) == ({}, {child.identity: long.identity})
+    assert [line for line in lines(diary) if line.startswith("start")] == ["start long", "start free"]
+    states = queue.states([long, later, child, free], store)
+    assert [state.word for state in states.values()] == ["cancelled", "cancelled", "blocked", "done"]
+    assert store.failure(long) is None and list(outcome.complaints(store)) == [
+        f"cancelled: {long.identity}; the same command asks for it again",
+        f"cancelled: {later.identity}; the same command asks for it again",
+        f"blocked: {child.identity} by {long.identity}",
+    ]
+    note(str(diary), "go")
+    assert names(Local(1).run([long, later, child, free], store, RUNTIME).ran) == ["child", "later", "long"]
+
+
+def test_a_stage_that_runs_elsewhere_ends_when_it_next_reports(store: Store, diary: Path) -> None:
+    """Where no signal reaches it, or a command cancels it before its worker has taken it."""
+    stage = make(Reporting, "a", diary)
+    with store.cancelling([stage.identity]):
+        assert work_on(stage, store, RUNTIME, 1) == CANCELLED and lines(diary) == []
+    store.ask_again([stage])
+    assert work_on(stage, store, RUNTIME, 1) == CANCELLED and lines(diary) == ["start a", "cancel"]
+    assert store.failure(stage) is None and store.state(stage) == "missing"
+
+
+class Reporting(Toy):
+    """Is cancelled, as from another machine, and reports."""
+
+    def act(self, context: Context) -> dict[str, Any]:
+        with Store(context.folder_of(self).parents[1]).cancelling([self.identity]):
+            note(self.config["diary"], "cancel")
+        context.report({"step": 1})
+        return {}
+
+
+def test_a_job_of_a_multirun_does_not_ask_for_what_was_cancelled_since_it_began(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(Toy, "a", diary)
+    monkeypatch.setenv(BEGAN, str(time.time() - 10))
+    with store.cancelling([stage.identity]):
+        outcome = Local(1).run([stage], store, RUNTIME)
+    assert outcome.cancelled == [stage.identity] and lines(diary) == []
+    monkeypatch.setenv(BEGAN, str(time.time() + 10))
+    assert names(Local(1).run([stage], store, RUNTIME).ran) == ["a"]
+
+
+def test_a_stage_that_ends_between_two_looks_at_it_is_counted_once(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another command writes the record just after the first look; and, of a single look, in its middle."""
+    stage, state = make(Toy, "a", diary), Store.state
+    looks: list[str] = []
+
+    def look(self: Store, stage: Toy) -> str:
+        looks.append(state(self, stage))
+        self.finish(stage, {})
+        return looks[-1]
+
+    monkeypatch.setattr(Store, "state", look)
+    outcome = Local(1).run([stage], store, RUNTIME)
+    assert names([*outcome.ran, *outcome.done_before]) == ["a"]
+    (store.folder(stage) / "record.json").unlink()
+    monkeypatch.setattr("t5grid.execution.store.locks", lambda folder: store.finish(stage, {}) or {})
+    assert state(store, stage) == "done"
+
+
+def test_a_worker_that_cannot_be_replaced_has_done_what_it_did(
+    store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First of two that share what is left; then there is no other, and memory comes back, or does not."""
+    start, refusals = executors._Run._start, [0]
+
+    def without_memory(self: executors._Run) -> executors._Worker:
+        if self.outcome.ran and refusals[0]:
+            refusals[0] -= 1
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return start(self)
+
+    monkeypatch.setattr(executors._Run, "_start", without_memory)
+    monkeypatch.setattr(executors, "POLL", 0.01)
+    monkeypatch.setattr(executors, "memory_of", lambda pid: executors.GB * (pid == large.setdefault(0, pid)))
+    for number, (num_workers, few) in enumerate([(2, 1000), (1, 3)]):
+        refusals[0] = few
+        stages = [make(Toy, f"{number}{name}", diary) for name in "abc"]
+        outcome, large = executors.Outcome(), dict[int, int]()
+        todo = {stage.identity: stage for stage in stages}
+        executors._Run(todo, outcome, store, RUNTIME, num_workers, 1, 1).to_the_end()
+        assert (names(outcome.ran), outcome.failed) == (names(stages), {})
+    refusals[0], large, outcome = 1000, {}, executors.Outcome()
+    stages = [make(Toy, f"never {name}", diary) for name in "ab"]
+    with pytest.raises(Refused, match=r"^no worker can be started: Cannot allocate memory; 1 stage is left"):
+        executors._Run({s.identity: s for s in stages}, outcome, store, RUNTIME, 1, 1, 1).to_the_end()
 
 
 @pytest.mark.slow

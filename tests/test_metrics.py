@@ -108,3 +108,30 @@ def test_unequal_or_empty_sides_are_refused(metric: Callable[..., dict]) -> None
     for targets, predictions in ([], []), (["a"], []):
         with pytest.raises(ValueError, match="equally many"):
             metric(targets, predictions)
+
+
+def test_whatever_is_no_class_counts_against_f1_as_minus_one_does() -> None:
+    assert metrics.f1_with_invalid([1, 0, 1], [2, 7, 1]) == metrics.f1_with_invalid([1, 0, 1], [-1, -1, 1])
+    assert metrics.f1_with_invalid([1, 0, 1], [2, 7, 1])["f1"] == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "unicode", "characters"),
+    [
+        ("Ein Weg, 2.", ["ein", "weg", "2"], ["e", "i", "n", "w", "e", "g", "2"]),
+        ("cafe\u0301", ["café"], ["c", "a", "f", "é"]),
+        ("漢字。", ["漢字"], ["漢", "字"]),
+        ("हिन्दी", ["हिन्दी"], ["हि", "न्", "दी"]),
+        ("…!", [], []),
+    ],
+)
+def test_the_words_of_rouge_in_every_script(text: str, unicode: list[str], characters: list[str]) -> None:
+    assert metrics.rouge_words(text, "unicode") == unicode
+    assert metrics.rouge_words(text, "characters") == characters
+
+
+def test_the_words_of_rouge_are_by_default_those_of_its_library() -> None:
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    for text in ("Größe 3.5% it's_so", "ﬁne Ａ ² e\u0301", "…"):
+        assert metrics.rouge_words(text, "ascii") == DefaultTokenizer(False).tokenize(text)

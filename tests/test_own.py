@@ -1,5 +1,6 @@
 """A file and one YAML are a task."""
 
+import csv
 import gzip
 import json
 import sys
@@ -14,6 +15,8 @@ from pyarrow.csv import write_csv
 from t5grid.cli import main
 from t5grid.config.build import build
 from t5grid.config.schema import load_cell
+from t5grid.tasks.files import content_of, read_anew
+from t5grid.tasks.labelled import digest
 from t5grid.tasks.own import METRICS, OwnTask, fill
 
 TSV = "text\tscore\nEin Haus.\t1.04\nDie Katze, die schläft.\t2.96\nEs.\t1.0\n"
@@ -198,6 +201,15 @@ def test_every_metric_gives_100_for_the_right_answers(metric: str) -> None:
         ),
         ({"labels": {0: "easy", 1: "easy"}}, "labels: 0 and 1 are both 'easy'; each takes its own text"),
         ({"labels": {0: "easy", "0": "hard"}}, "labels: 0 and '0' are one value of a column"),
+        ({"labels": {0: " ", 1: "hard"}}, "labels: 0 is ' ', which leaves no text to learn"),
+        ({"labels": {}}, r"labels=\{\}: a mapping, not empty, or null is needed"),
+        ({"labels": {0: "a"}, "round_to": 1.0}, "round_to=1.0: labels say what the targets are"),
+        (
+            {"labels": {0: "a"}, "targets": "{text} {score}", "metrics": ["f1"]},
+            r"targets='\{text\} \{score\}': f1 compares classes, so they name one column, as \{label\}$",
+        ),
+        ({"quotes": None}, "quotes=null: one of double, none is needed"),
+        ({"rouge_words": "latin"}, "rouge_words=latin: one of ascii, unicode, characters is needed"),
     ],
 )
 def test_a_wrong_setting_is_refused(changed: dict[str, Any], message: str) -> None:
@@ -231,6 +243,182 @@ def test_labels_of_a_config_may_be_numbers_in_the_file() -> None:
     node = {"name": "a", "train": "a", "inputs": "a", "targets": "{b}", "metrics": ["f1"]}
     made = build({**node, "labels": {0: "easy", 1: "hard", 0.5: "between", "x": "none"}}, "a", OwnTask)
     assert [made._target(cell, "b") for cell in (0, "1", 0.5, "x")] == ["easy", "hard", "between", "none"]
+
+
+def test_classes_are_compared_as_the_template_writes_them() -> None:
+    Path("rows.csv").write_text("text,score\na,0\nb,1\n")
+    labels = {"labels": {0: "easy", 1: "hard"}, "metrics": ["f1", "macro_f1", "matthews", "accuracy"]}
+    mine = task("rows.csv", validation="rows.csv", targets="it is {score}", **labels)
+    records = mine.records("validation")
+    assert mine.class_targets == ("it is easy", "it is hard")
+    assert mine.score(records, ["it is easy", "it is hard"]) == dict.fromkeys(labels["metrics"], 100.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.jsonl", '{"text": "a", "score": 0}\n{"text": "b", "score": 5.5}\n'),
+        ("rows.csv", "text,score\na,0.0\nb,5.50\n"),
+        ("rows.parquet", ""),
+    ],
+)
+def test_a_label_that_is_a_number_is_any_spelling_of_it(name: str, text: str) -> None:
+    if name == "rows.parquet":
+        pq.write_table(pa.table({"text": ["a", "b"], "score": [0.0, 5.5]}), name)
+    else:
+        Path(name).write_text(text)
+    mine = task(name, validation=name, labels={0: "no", 5.5: "yes"}, metrics=["accuracy"])
+    assert [record["targets"] for record in mine.records("train")] == ["no", "yes"]
+    words = task(name, validation=name, labels={"00": "no", "5,5": "yes"}, metrics=["accuracy"])
+    with pytest.raises(ValueError, match=r"row 1: column 'score' is .*, expected one of 00, 5,5"):
+        words.records("train")
+
+
+def test_true_is_no_number() -> None:
+    Path("rows.jsonl").write_text('{"text": "a", "score": true}\n')
+    settings = {"validation": "rows.jsonl", "metrics": ["accuracy"]}
+    with pytest.raises(ValueError, match="column 'score' is True, expected one of 0, 1"):
+        task("rows.jsonl", labels={0: "no", 1: "yes"}, **settings).records("train")
+    mine = task("rows.jsonl", labels={"False": "no", "True": "yes"}, **settings)
+    assert mine.records("train")[0]["targets"] == "yes"
+
+
+def test_numbers_of_json_lines_are_learnt_as_they_are_written() -> None:
+    Path("rows.jsonl").write_text('{"text": 1, "score": 0}\n{"text": 2, "score": 5.5}\n')
+    mine = task("rows.jsonl", validation="rows.jsonl")
+    assert [(record["inputs"], record["targets"]) for record in mine.records("train")] == [
+        ("complexity: 1", "0"),
+        ("complexity: 2", "5.5"),
+    ]
+    Path("rows.jsonl").write_text('{"text": 1, "score": 3}\n{"text": 2.5, "score": NaN}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl, row 2: column 'score' is empty"):
+        mine.records("train")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"f\xc3\xbcnf", b"b"]),
+        pa.array([b"f\xc3\xbcnf", b"b"], pa.large_binary()),
+        pa.array([b"f\xc3\xbcnf", b"b"], pa.binary_view()),
+        pa.array([b"f\xc3\xbcnf", b"b"]).dictionary_encode(),
+        pa.array(["fünf", "b"], pa.string_view()),
+        pa.array(["fünf", "b"], pa.large_string()),
+        pa.array(["fünf", "b"]).dictionary_encode(),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_every_layout_of_text_is_text(column: pa.Array) -> None:
+    pq.write_table(pa.table({"text": column, "score": [1, 2]}), "rows.parquet")
+    records = task("rows.parquet", held_out=2).records("train")
+    assert [record["inputs"] for record in records] == ["complexity: fünf"]
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (pa.array([0.1], pa.float32()), "0.1"),
+        (pa.array([0.1], pa.float16()), "0.1"),
+        (pa.array([0.1]), "0.1"),
+        (pa.array([1]).cast(pa.decimal128(22, 2)), "1.00"),
+        (pa.array([1], pa.date32()), "1970-01-02"),
+        (pa.array([True]), "True"),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_a_cell_reads_as_it_was_written(column: pa.Array, text: str) -> None:
+    pq.write_table(pa.table({"text": ["a"], "score": column}), "rows.parquet")
+    mine = task("rows.parquet", validation="rows.parquet", metrics=["accuracy"])
+    assert mine.records("train")[0]["targets"] == text
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([[1]]), "rows.parquet: column 'text' is list<.*>, expected text, numbers, dates"),
+        (pa.array([{"a": 1}]), "rows.parquet: column 'text' is struct<a: int64>, expected text"),
+        (pa.array([1], pa.duration("s")), r"rows.parquet: column 'text' is duration\[s\], expected text"),
+        (pa.array([b"\xff"]), "rows.parquet, row 1: column 'text' is binary, and not UTF-8 at byte 1"),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_what_is_no_text_is_refused_by_column_and_type(column: pa.Array, message: str) -> None:
+    pq.write_table(pa.table({"text": column, "score": [1], "unused": column}), "rows.parquet")
+    with pytest.raises(ValueError, match=message):
+        task("rows.parquet", validation="rows.parquet").records("train")
+    mine = task("rows.parquet", validation="rows.parquet", inputs="{score}")
+    assert mine.records("train")[0]["inputs"] == "1"
+
+
+def test_lists_of_json_lines_are_no_text() -> None:
+    Path("rows.jsonl").write_text('{"text": ["a"], "score": 1}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl: column 'text' is list<.*>, expected text"):
+        task("rows.jsonl").records("train")
+
+
+def test_only_tasks_whose_cells_were_read_otherwise_have_another_name() -> None:
+    made = {"a": [1, 2, 3], "b": [b"x", b"y", b"z"], "c": pa.array([1, 2, 3], pa.float32())}
+    pq.write_table(pa.table(made), "rows.parquet")
+    content = [[role, content_of([Path("rows.parquet")])] for role in ("train", "validation")]
+    for inputs, named_anew in (("{a}", False), ("{b}", True), ("{c}", True)):
+        mine = task("rows.parquet", inputs=inputs, targets="{a}")
+        first = {"name": "mine", "inputs": inputs, "targets": "{a}", "metrics": ["pearson"], "held_out": 3}
+        later = dict.fromkeys(("round_to", "num_train", "num_validation"))
+        assert (mine.fingerprint() != digest([1, first | later, {}, content])) == named_anew
+    Path("rows.jsonl").write_text('{"a": 1, "b": 1}\n{"a": 2, "b": 2.5}\n')
+    assert [read_anew(Path("rows.jsonl"), [name]) for name in "ab"] == [False, True]
+    assert task(quotes="none").later == ("quotes", "rouge_words")
+
+
+def test_settings_that_came_later_name_a_task_anew_where_they_are_used() -> None:
+    Path("rows.tsv").write_text(TSV)
+    prints = [
+        task(**changed).fingerprint() for changed in ({}, {"quotes": "none"}, {"rouge_words": "unicode"})
+    ]
+    assert len(set(prints)) == 3
+
+
+def test_quotation_marks_may_be_ordinary() -> None:
+    rows = 'text\tscore\n"a" b\t1\n"c\t2\n\n'
+    Path("rows.tsv").write_text(rows)
+    mine = task(quotes="none", validation="rows.tsv")
+    assert [record["inputs"] for record in mine.records("train")] == ['complexity: "a" b', 'complexity: "c']
+    assert [split.rows for split in mine.needed_splits] == [2, 2]
+    with pytest.raises(ValueError, match=r"rows.tsv, row 1: .*a task of your own says quotes: none"):
+        task().records("train")
+    Path("rows.tsv").write_text(rows.replace('"a"', "a"))
+    with pytest.raises(ValueError, match=r"rows.tsv, row 2: .*\(where quotation marks are ordinary"):
+        task().records("train")
+
+
+def test_a_value_may_be_of_any_length_and_the_last_lines_empty() -> None:
+    Path("rows.csv").write_text(f"text,score\n{'a' * 140_000},1\n\n\n")
+    csv.field_size_limit(131_072)
+    (record,) = task("rows.csv", validation="rows.csv").records("train")
+    assert len(record["inputs"]) == 140_012 and csv.field_size_limit() == 131_072
+    Path("rows.csv").write_text("text,score\na,1\n\nb,2\n")
+    with pytest.raises(ValueError, match=r"rows.csv, row 2: 0 values, its first line names 2 columns"):
+        task("rows.csv").records("train")
+
+
+def test_a_line_of_json_ends_at_a_line_feed_alone() -> None:
+    Path("rows.jsonl").write_bytes('\ufeff{"text": "a\u2028b\x85c", "score": 1}\r\n'.encode())
+    (record,) = task("rows.jsonl", validation="rows.jsonl").records("train")
+    assert record["inputs"] == "complexity: a\u2028b\x85c"
+
+
+def test_targets_without_a_word_that_rouge_sees_are_refused() -> None:
+    Path("rows.jsonl").write_text('{"text": "a", "score": "Большой дом"}\n')
+    settings = {"validation": "rows.jsonl", "metrics": ["rouge1", "rougeLsum"]}
+    with pytest.raises(
+        ValueError, match="rouge1 sees no word in any target, such as 'Большой дом'; rouge_words"
+    ):
+        task("rows.jsonl", **settings).records("train")
+    for words, expected in (("unicode", 50.0), ("characters", 80.0)):
+        mine = task("rows.jsonl", rouge_words=words, **settings)
+        records = mine.records("validation")
+        assert mine.score(records, ["большой кот"])["rouge1"] == pytest.approx(expected)
+        assert mine.score(records, ["большой дом"])["rougeLsum"] == 100.0
 
 
 def test_braces_are_doubled_and_values_never_read_as_templates() -> None:

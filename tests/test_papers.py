@@ -195,11 +195,12 @@ rows:
 """
 SCORES = {"masked": 84.0, "left_to_right": 80.0, "prefix": 82.0, "shuffled": 70.0}
 PROVENANCE = {
+    "step": 1,
+    "tasks": {},
     "machine": "abacus",
     "python": "3.11.9",
     "versions": {"torch": "2.9.1"},
     "commit": None,
-    "tasks": {},
 }
 
 

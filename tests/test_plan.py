@@ -138,6 +138,9 @@ def test_devices_share_the_rows_of_a_batch_and_each_holds_the_weights() -> None:
     assert weights < four["pretrain"].memory < 0.4 * one["pretrain"].memory
 
 
+RECORDED = {"score": 1.0, "step": 1, "tasks": {}, "machine": "", "python": "", "versions": {"torch": ""}}
+
+
 def test_a_plan_says_what_sharing_saves_and_what_the_rest_takes(tmp_path: Path) -> None:
     store = Store(tmp_path)
     words = ["suite.use=[questions]", "budget.num_baseline_seeds=1", *GPU]
@@ -147,7 +150,7 @@ def test_a_plan_says_what_sharing_saves_and_what_the_rest_takes(tmp_path: Path) 
     assert sentences[1].startswith("sharing saves 12% of the pretrain stages' operations: ")
     assert "at 50.0 T FLOP/s a device (50% of runtime.peak_tflops=100)" in sentences[-2]
     for stage in merged([expand(name, words) for name in ("objectives", "span_length")]):
-        store.finish(stage, {})
+        store.finish(stage, RECORDED)
     done, sentences = table(["objectives", "span_length"], words, store)
     memory, nothing = kinds["pretrain"][-5:-3], ["0", "0"]
     assert done["pretrain"][3:] == ["11", "0", "459.8", "k", *nothing, *memory, "0.0", "0.0", "MiB"]

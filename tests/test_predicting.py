@@ -14,6 +14,7 @@ from t5grid.commands.predicting import answers, fixed_start, with_start
 from t5grid.config.schema import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.execution.store import Store
+from t5grid.files import lines_of, read_lines
 from t5grid.model.decoding import greedy
 from t5grid.stages import stage_file
 
@@ -46,6 +47,32 @@ SPECK = [
 )
 def test_a_line_gets_the_words_of_its_task_that_it_lacks(line: str, text: str) -> None:
     assert with_start(line, "entail hypothesis:") == text
+
+
+ODD_LINES = "\ufeffa\u2028b\x0cc\x85d\x1ce\r\nf\n\n g\rh "
+LINES = ["a\u2028b\x0cc\x85d\x1ce", "f", "", " g\rh "]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_line_ends_at_a_line_feed_alone_and_a_byte_order_mark_is_no_text(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (ODD_LINES + end).encode()
+    (tmp_path / "in.txt").write_bytes(data)
+    assert read_lines(tmp_path / "in.txt") == LINES
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert read_lines(None) == LINES
+    assert (lines_of(""), lines_of("\n")) == ([], [""])
+
+
+def test_there_are_as_many_answers_as_lines_for_every_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("t5grid.commands.predicting.answers", lambda words, lines, **how: lines)
+    (tmp_path / "in.txt").write_bytes(ODD_LINES.encode())
+    out = tmp_path / "out.txt"
+    assert main(["predict", "to_norvin", "--input", f"{tmp_path}/in.txt", "--output", str(out)]) == 0
+    assert out.read_bytes().decode().splitlines() == ["a b c d e", "f", "", " g h "]
 
 
 class Rows:

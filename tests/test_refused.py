@@ -36,12 +36,12 @@ THEIRS = json.dumps({"model_type": "t5", "vocab_size": 128, **SIZES}).encode()
 
 SMALL = ["suite.use=[questions]"]
 PREDICT = ["predict", "runs/finetune/a-1", "--input", "input.txt"]
-STATUS = ["status", "baseline", *SMALL]
+CANCEL = ["cancel", "baseline", *SMALL]
 CORPUS = ["inspect", "corpus=text", "corpus.path=text", *SMALL, "-n", "1"]
 GIVEN = ["inspect", "vocabulary=given", "vocabulary.path=v.model", *SMALL]
 
 SPOILT_FILES: list[tuple[str, Sequence[bytes], list[str]]] = [
-    ("runs/.slurm/12/stages.json", [*SPOILT, b"{}", b"[]", b"[1]", b'"ab"'], STATUS),
+    ("runs/.slurm/12/stages.json", [*SPOILT, b"{}", b"[]", b"[1]", b'"ab"'], CANCEL),
     ("experiments/mine.yaml", [*SPOILT, NO_DAY, b"? [a, b]\n: c\n"], ["plan", "mine"]),
     ("runs/pretrain/a-1/config.yaml", SPOILT, ["export", "runs/pretrain/a-1", "theirs"]),
     (

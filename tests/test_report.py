@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from t5grid.files import write_whole
 from t5grid.results import report
+from t5grid.results.publishing import serve_report
+from t5grid.results.records import losses_in
 from t5grid.results.report import page, page_data, server
 from t5grid.results.study import Study, load_study
 
@@ -124,6 +128,25 @@ def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: 
         urlopen(request)
     with pytest.raises(Exception, match="404"):
         urlopen(f"{address}/../pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [(host, 404) for host in ("127.0.0.1:8321", "LocalHost:9000", "localhost")]
+    + [
+        (host, 421)
+        for host in ("evil.example", "evil.example:8321", "localhost.evil.example", "127.0.0.1.evil", "")
+    ],
+)
+def test_the_server_answers_under_its_own_name_only(host: str, code: int, tmp_path: Path) -> None:
+    with server(study_in(tmp_path, "corruption_rate"), 0) as running:
+        thread = threading.Thread(target=running.handle_request)
+        thread.start()
+        with socket.create_connection(running.server_address[:2]) as connection:
+            connection.sendall(f"GET /absent HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            answer = connection.makefile("rb").read()
+        thread.join()
+    assert int(answer.split()[1]) == code  # 404: asked for what is not there
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +305,38 @@ def test_the_live_page_draws_what_the_server_sends(browser: Any, address: str) -
     browser.get(address)
     assert "63 done" in browser.find_element("id", "counts").text
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.slow
+def test_a_score_without_a_value_and_a_spoilt_record_are_states_of_their_own(tmp_path: Path) -> None:
+    """JSON has no NaN: the page says that a score is undefined, of which metric, and what is spoilt."""
+    overrides = ["budget=lab", "suite.use=[questions]", f"runtime.runs_dir={tmp_path}/runs"]
+    study = load_study([*overrides, f"runtime.results_dir={tmp_path}/results"], ["objectives"])
+    (stage, other, *_) = [s for s in study.grids["objectives"].stages if s.kind == "evaluate"]
+    committed = json.loads((RESULTS / "records" / f"{stage.identity}.json").read_text())
+    nan = {"score": float("nan"), "tasks": {"questions": {"step": 1, "f1": float("nan")}}}
+    write_whole(study.results / "records" / f"{stage.identity}.json", json.dumps(committed | nan))
+    write_whole(study.results / "records" / f"{other.identity}.json", "{}")
+    made = page_data(study, figures=False)
+    run, spoilt = made["runs"][stage.identity], made["runs"][other.identity]
+    assert (run["score"], run["state"], run["tasks"]["questions"]["f1"]) == (None, "undefined", "undefined")
+    assert run["detail"].startswith("undefined: questions f1; ")
+    assert (spoilt["state"], spoilt["detail"]) == (
+        "spoilt",
+        "record set aside: not a record, but an empty object",
+    )
+    states = [row["cells"]["questions"]["state"] for row in made["tables"][0]["rows"]]
+    assert states.count("undefined") == states.count("spoilt") == 1
+    assert '"undefined"' in page(made)
+
+
+def test_a_loss_that_is_no_number_leaves_the_rest_of_its_curve(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,loss\n1,2.5\n2,nan\n3,inf\n4,2.0\n")
+    assert losses_in(path) == [(1, 2.5), (4, 2.0)]
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_there_cannot_be_is_refused(study: Study, port: int) -> None:
+    with pytest.raises(ValueError, match=f"report: --port {port}: from 0 .any free port. to 65535"):
+        serve_report(study, port, False)

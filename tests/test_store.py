@@ -16,10 +16,11 @@ from toy_stages import RUNTIME, Toy, make
 
 from t5grid.execution import lock as lock_module
 from t5grid.execution.local import Local
-from t5grid.execution.lock import STALE_AFTER, lock_is_alive
+from t5grid.execution.lock import STALE_AFTER, LostLock, lock_is_alive
 from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, work_on
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
+from t5grid.stages.stage import Context
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def stage(tmp_path: Path) -> Toy:
     return make(Toy, "first", tmp_path / "diary")
+
+
+@pytest.fixture(autouse=True)
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A taker looks only for a moment."""
+    monkeypatch.setattr(lock_module, "WATCHED", 0.03)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def dead_pid() -> int:
 def leave_lock(store: Store, stage: Toy, number: int = 1, age: float = 0.0, **owner: Any) -> Path:
     """A lock as somebody else left it `age` seconds ago."""
     path = store.folder(stage) / f"lock.{number}"
-    here = {"host": lock_module.socket.gethostname(), "pid": os.getpid(), "time": 0.0}
+    here = {**lock_module.place(), "pid": os.getpid(), "time": 0.0}
     write_whole(path, json.dumps({**here, **owner}))
     os.utime(path, (time.time() - age,) * 2)
     return path
@@ -174,15 +181,116 @@ def test_the_heart_beats_while_the_lock_is_held(
         assert time.time() - path.stat().st_mtime < STALE_AFTER and lock_is_alive(path)
 
 
-def test_an_owner_that_lost_its_lock_leaves_the_new_one_alone(
-    store: Store, stage: Toy, dead_pid: int
-) -> None:
+def test_an_owner_that_lost_its_lock_leaves_the_new_one_alone(store: Store, stage: Toy) -> None:
     with store.lock(stage):
         os.utime(store.folder(stage) / "lock.1", (0, 0))  # it stood still, and was taken for dead
         with store.lock(stage) as second:
             assert second and locks(store, stage) == ["lock.2"]
     leave_lock(store, stage, number=2)
     assert store.state(stage) == "running"
+
+
+def test_a_lock_of_the_same_number_that_is_anothers_is_neither_kept_alive_nor_released(
+    store: Store, stage: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = []
+    monkeypatch.setattr(lock_module, "HEARTBEAT", 0.001)
+    with store.lock(stage):
+        other = leave_lock(store, stage, token="another's")
+        monkeypatch.setattr(os, "utime", lambda *_: beats.append(1))
+        for thread in threading.enumerate():
+            if thread.name.endswith("(_beat)"):
+                thread.join(10)
+                assert not thread.is_alive()
+    assert other.exists() and len(beats) < 2  # one may have been on its way
+
+
+@pytest.mark.parametrize("where", [{"namespace": "pid:[1]"}, {"boot": "yesterday"}, {"host": "elsewhere"}])
+def test_a_process_is_only_looked_for_where_it_has_its_number(
+    store: Store, stage: Toy, dead_pid: int, where: dict[str, str]
+) -> None:
+    leave_lock(store, stage, pid=dead_pid, **where)
+    assert store.state(stage) == "running"
+    with store.lock(stage) as mine:
+        assert not mine
+
+
+@pytest.mark.parametrize("age", [-3600.0, 100.0, 1e9])
+def test_a_beat_that_changes_while_one_looks_is_alive_whatever_clocks_say(
+    store: Store, stage: Toy, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    path = leave_lock(store, stage, host="elsewhere", age=age)
+    monkeypatch.setattr(lock_module, "WATCHED", 100)
+    monkeypatch.setattr(
+        lock_module.time, "sleep", lambda seconds: os.utime(path, (time.time() - age + 5,) * 2)
+    )
+    with store.lock(stage) as mine:
+        assert not mine
+
+
+def test_a_beat_in_the_future_is_stale(store: Store, stage: Toy) -> None:
+    leave_lock(store, stage, host="elsewhere", age=-STALE_AFTER - 10)
+    assert store.state(stage) == "missing"
+    with store.lock(stage) as mine:
+        assert mine
+
+
+@pytest.mark.parametrize("owner", [{"pid": 0}, {"pid": -1}, {"pid": "7"}, {"pid": None}, {"pid": 10**30}])
+def test_a_lock_with_a_number_that_is_no_process_is_judged_by_its_beat(
+    store: Store, stage: Toy, owner: dict[str, Any]
+) -> None:
+    leave_lock(store, stage, age=STALE_AFTER + 1, **owner)
+    with store.lock(stage) as mine:
+        assert mine
+
+
+def test_whoever_lost_a_lock_writes_nothing_more(store: Store, stage: Toy, tmp_path: Path) -> None:
+    """Stopped for a minute, it goes on beside its successor."""
+    from t5grid.training import checkpoints
+
+    folder, other = store.folder(stage), make(Toy, "other", tmp_path / "diary")
+    with store.lock(stage):
+        store.report(stage, {"step": 1})
+        write_whole(folder / "checkpoints" / "step-00000001-00.safetensors", "1")
+        before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        os.utime(folder / "lock.1", (0, 0))
+        with store.lock(stage):
+            (folder / "lock.2").rename(tmp_path / "lock.2")  # what comes is not the successor's doing
+        (tmp_path / "lock.2").rename(folder / "lock.2")
+        for write in (
+            lambda: store.finish(stage, {}),
+            lambda: store.fail(stage, "no", "no"),
+            lambda: store.report(stage, {"step": 2}),
+            lambda: store.begin(stage),
+            lambda: write_whole(folder / "checkpoints" / "step-00000002-00.safetensors", "2"),
+            lambda: checkpoints.keep_last(folder / "checkpoints", 0),
+            lambda: checkpoints.discard_others(folder / "checkpoints", ()),
+        ):
+            with pytest.raises(LostLock, match="taken over by another"):
+                write()
+        store.finish(other, {})  # of other stages it says what it likes
+    del before["lock.1"]
+    left = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {name: data for name, data in left.items() if name != "lock.2"} == before
+
+
+class Overtaken(Toy):
+    """Loses its lock to another while it works."""
+
+    def act(self, context: Context) -> dict[str, Any]:
+        lock = context.folder_of(self) / "lock.1"
+        lock.write_text(lock.read_text().replace('"token"', '"taken"'))
+        if self.config["fails"]:
+            raise ValueError("what a stage meets whose files are another's")
+        return {}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_work_whose_lock_is_lost_is_anothers(store: Store, tmp_path: Path, fails: bool) -> None:
+    stage = make(Overtaken, "a", tmp_path / "diary", fails=fails)
+    assert work_on(stage, store, RUNTIME, 1) == HELD
+    assert store.record(stage) is None and store.failure(stage) is None
+    assert locks(store, stage) == ["lock.1"]
 
 
 # --- states
@@ -257,8 +365,17 @@ def test_a_crash_while_writing_leaves_the_old_file(
     assert {path.name: path.read_bytes() for path in store.folder(stage).iterdir()} == before
 
 
+PARTS = (
+    ".record.json.7-0a.partial",
+    "checkpoints/.a.7.partial",
+    ".shard-00000.bin.7-0b.partial",
+    "shard-00000.bin.partial",
+    "shard-00000.partial.npy",
+)
+
+
 def test_parts_of_files_that_a_kill_left_are_cleared_away(store: Store, stage: Toy) -> None:
-    parts = [store.folder(stage) / name for name in (".record.json.7.partial", "checkpoints/.a.7.partial")]
+    parts = [store.folder(stage) / name for name in PARTS]
     for path in parts:
         write_whole(path, "half")
     store.begin(stage)

@@ -115,8 +115,8 @@ def test_cells_of_missing_and_broken_scores_are_holes() -> None:
     assert make_scores(None).hole == "not run"
     assert make_scores([]).hole == "not run"
     assert make_scores(Hole("failed: out of memory")).hole == "failed: out of memory"
-    assert make_scores([float("nan")]).hole == "nan"
-    assert make_scores([1.0, float("nan"), 2.0]).hole == "nan in 1 of 3 seeds"
+    assert make_scores([float("nan")]).hole == "undefined"
+    assert make_scores([1.0, float("nan"), 2.0]).hole == "undefined in 1 of 3 seeds"
 
 
 def test_a_cell_is_the_mean_and_sample_deviation_of_its_seeds() -> None:

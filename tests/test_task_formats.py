@@ -133,3 +133,19 @@ def test_marked_spans_are_those_of_the_original(golden: dict[str, list[Case]]) -
         expected = [(each["inputs"], each["targets"]) for each in case["formatted"]]
         record = winograd.marked_spans(case["raw"])
         assert [(record["inputs"], record["targets"])] == expected, case["id"]
+
+
+def spans(text: str, first: tuple[str, int], second: tuple[str, int], label: int) -> dict[str, Any]:
+    names = {"span1_text": first[0], "span1_index": first[1], "span2_text": second[0]}
+    return winograd.marked_spans({"text": text, **names, "span2_index": second[1], "label": label})
+
+
+def test_a_first_span_out_of_its_place_leaves_the_second_unmarked_as_in_the_original() -> None:
+    text = "Mismatch here , so no mark ."
+    record = spans(text, ("nobody", 0), ("no", 4), -1)
+    assert record == {"inputs": f"wsc text: {text}", "targets": "<unk>"}
+    assert spans(text, ("so", 3), ("nobody", 0), 1)["inputs"] == "wsc text: Mismatch here , * so * no mark ."
+    assert spans("Lee 's cat saw it's tail", ("it", 4), ("Lee", 0), 0) == {
+        "inputs": "wsc text: # Lee # 's cat saw it's tail".replace("it's", "* it *'s"),
+        "targets": "False",
+    }

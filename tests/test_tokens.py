@@ -13,6 +13,7 @@ from t5grid.data.chunking import piece_spans
 from t5grid.data.stream import key_of, permute
 from t5grid.data.tokens import Rows, encode_corpus, token_dtype
 from t5grid.data.vocabulary import Trained, Vocabulary
+from t5grid.files import fenced
 
 WORDS = ["kalo", "miru", "teso", "napi", "loka", "rumi", "sote", "pina"]
 
@@ -122,11 +123,43 @@ def test_half_written_files_are_ignored(tmp_path):
     write(ToyCorpus(), tmp_path / "whole")
     killed = tmp_path / "killed"
     killed.mkdir()
-    (killed / "shard-00001.bin.partial").write_bytes(b"\x07")
-    (killed / "shard-00002.partial.npy").write_bytes(b"\x93NUMPY")
+    (killed / ".shard-00001.bin.7-0a.partial").write_bytes(b"\x07")
+    (killed / ".shard-00002.npy.7-0b.partial").write_bytes(b"\x93NUMPY")
     (killed / "shard-00003.bin").write_bytes(b"old")  # renamed, but its lengths were not written yet
     write(ToyCorpus(), killed)
-    assert contents(killed) == contents(tmp_path / "whole")
+    whole = {name: data for name, data in contents(killed).items() if not name.startswith(".")}
+    assert whole == contents(tmp_path / "whole")
+
+
+def test_shards_are_on_the_disk_before_they_have_their_names(tmp_path, monkeypatch):
+    synced, replaced = set(), {}
+    fsync, replace = os.fsync, os.replace
+
+    def noted(handle: int) -> None:
+        synced.add(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def renamed(source: Path, target: Path) -> None:
+        replaced[target.name] = str(source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", renamed)
+    write(ToyCorpus(num_shards=1), tmp_path)
+    assert {"shard-00000.bin", "shard-00000.npy"} <= replaced.keys()
+    assert set(replaced.values()) == synced
+    assert all(Path(source).match(".*.partial") for source in synced)
+
+
+def test_workers_write_no_shard_of_a_folder_that_is_no_longer_theirs(tmp_path):
+    for workers in (1, 2):
+        with pytest.raises(InterruptedError), fenced({tmp_path: lost}):
+            write(ToyCorpus(), tmp_path, workers)
+        assert contents(tmp_path) == {}
+
+
+def lost() -> None:
+    raise InterruptedError
 
 
 def test_a_corpus_without_text_is_refused(tmp_path):

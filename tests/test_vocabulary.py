@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from t5grid.config.build import build
-from t5grid.data.vocabulary import Given, Trained, Vocabulary
+from t5grid.data.vocabulary import LONGEST, Given, Trained, Vocabulary, readable
 
 SYLLABLES = ["ka", "lo", "mi", "ru", "te", "so", "na", "pi"]
 
@@ -190,3 +190,19 @@ def test_a_vocabulary_with_a_corpus_of_its_own_reads_that_one():
     own = NanoCorpus(num_documents=9)
     assert Trained(40, corpus=own).reads(NanoCorpus(num_documents=8)) is own
     assert Trained(40, corpus=own).fingerprint() == Trained(40).fingerprint()
+
+
+@pytest.mark.parametrize("text", ["ab cd ", "абвгд\n", "漢字仮名", "𝄞a"])
+def test_a_text_of_any_length_is_cut_into_parts_that_are_read(text):
+    document = text * (3 * LONGEST // len(text.encode()))
+    parts = list(readable(iter([document])))
+    assert "".join(parts) == document and max(len(part.encode()) for part in parts) <= LONGEST
+    assert len(parts) <= 5 and all(part[0].isspace() for part in parts[1:]) == (text[-1] in " \n")
+
+
+def test_no_document_is_left_out_of_the_vocabulary(monkeypatch):
+    monkeypatch.setattr("t5grid.data.vocabulary.LONGEST", 500)
+    long = " ".join(str(number * 7919 % 99991) for number in range(200))
+    marked = " ".join(f"{word} \u2585" for word in ["quux", "the", "fox", "jumps", "by"] * 20)
+    vocabulary = Vocabulary(Trained(48).make(iter([long, marked])))
+    assert vocabulary.decode(vocabulary.encode(["fox 123 quux"])[0]) == "fox 123 quux"

@@ -15,13 +15,18 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from t5grid.commands.comparing import at_hand
 from t5grid.config.schema import Cell
+from t5grid.data.roundtrip import labels_of, losses_of
+from t5grid.data.vocabulary import Vocabulary
 from t5grid.refused import Refused
 from t5grid.tasks import hub
+from t5grid.tasks.availability import sampled
 from t5grid.tasks.labelled import Split
+from t5grid.tasks.task import Record
 
-PROBLEM, FINE, PARTIAL, NONE = "missing", "present", "partial", "none"
-COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim"}
+PROBLEM, FINE, PARTIAL, NONE, LOST = "missing", "present", "partial", "none", "lost"
+COLOURS = {PROBLEM: "red", FINE: "green", PARTIAL: "yellow", NONE: "dim", LOST: "yellow"}
 ASK_SECONDS = 5
 
 
@@ -29,7 +34,8 @@ ASK_SECONDS = 5
 class Check:
     """One line of the report: `state` is "present", "partial" (not the real rows), "none" or "missing".
 
-    What is "none" is gone without; only what is "missing" stops the cell.
+    "lost" are texts that the vocabulary does not give back. What is "none" is gone without; only what is
+    "missing" stops the cell.
     """
 
     section: str
@@ -44,6 +50,7 @@ def examine(cell: Cell) -> Iterator[Check]:
     """Everything a cell needs, section by section."""
     yield from data_checks(cell)
     yield from corpus_checks(cell)
+    yield from answer_checks(cell)
     yield from package_checks()
     yield from machine_checks(cell)
 
@@ -120,6 +127,43 @@ def corpus_checks(cell: Cell) -> Iterator[Check]:
     given = getattr(vocabulary, "path", None)
     says = f"the model in {given}" if given else "trained when it is needed"
     yield _tried(section, name, lambda: says, vocabulary.fingerprint if given else None)
+
+
+def answer_checks(cell: Cell) -> Iterator[Check]:
+    """Whether the vocabulary can spell the labels, and the targets of local rows, where it is at hand."""
+    section = "answers in the vocabulary"
+    try:
+        vocabulary = at_hand(cell)
+    except (Refused, OSError):  # said of the corpus and the vocabulary
+        return
+    if vocabulary is None:
+        yield Check(section, "labels and targets", NONE, "compared when a run has trained the vocabulary")
+        return
+    for key, column in cell.suite.chosen().items():
+        for name, task in column.tasks.items():
+            yield from _answers(section, key, name, task, vocabulary)
+
+
+def _answers(section: str, key: str, name: str, task: Any, vocabulary: Vocabulary) -> Iterator[Check]:
+    title = f"{key}: {name}"
+    try:
+        records = _local_records(task)
+        lines = losses_of(name, task, records, vocabulary)
+    except (Refused, OSError) as error:
+        yield Check(section, title, PROBLEM, " ".join(str(error).split()))
+        return
+    for line in lines:
+        yield Check(section, title, LOST, line)
+    if not lines:
+        counts = f"{len(labels_of(task))} labels, {len(records)} targets"
+        yield Check(section, title, FINE, f"given back as they are: {counts}")
+
+
+def _local_records(task: Any) -> Sequence[Record]:
+    """Some training records of a task whose rows are files of this machine."""
+    splits = [split for split in getattr(task, "needed_splits", ()) if split.role == "train"]
+    is_here = all(split.source.root is not None and not split.missing for split in splits)
+    return sampled(task.records("train")) if splits and is_here else ()
 
 
 def _tried(section: str, name: str, says: Any, attempt: Any = None) -> Check:

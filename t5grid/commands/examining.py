@@ -89,7 +89,7 @@ def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
     from t5grid.commands.predicting import answers, is_place
     from t5grid.config.compose import check_repeats
-    from t5grid.files import read_lines, write_whole
+    from t5grid.files import in_one_line, read_lines, write_whole
 
     check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:
@@ -97,7 +97,7 @@ def predict(options: Any, rest: list[str]) -> int:
     lines = read_lines(options.input)
     how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
     replies = answers(options.names, lines, **how)
-    text = "".join(answer.replace("\n", " ") + "\n" for answer in replies)
+    text = "".join(in_one_line(answer) + "\n" for answer in replies)
     if options.output:
         write_whole(options.output, text)
     else:

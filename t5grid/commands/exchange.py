@@ -24,6 +24,9 @@ def import_model(options: Any, rest: list[str]) -> int:
     words = import_checkpoint(options.source, options.target)
     print(f"written: {options.target}")
     print(f"start from it with: {' '.join(words)}")
+    if not any(word.startswith("vocabulary") for word in words):
+        given = "vocabulary=given vocabulary.path=FILE.model"
+        print(f"{options.source} has no spiece.model: add the vocabulary it was trained with: {given}")
     return 0
 
 

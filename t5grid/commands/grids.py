@@ -1,8 +1,12 @@
 """`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from t5grid.commands import FAILURE
@@ -61,6 +65,22 @@ def grids_of(options: Any) -> tuple[list[Any], Any]:
     return grids, Store(grids[0].baseline.runtime.runs_dir)
 
 
+def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
+    """Refuse an override without effect in every row; on standard error, those without effect in some."""
+    from t5grid.config.schema import Cells
+    from t5grid.grid.effect import rows_without_effect
+
+    overrides, loader = split_names(words)[1], Cells()
+    idle = [rows_without_effect(grid, overrides, loader) for grid in grids]
+    for word in overrides:
+        rows = [(grid, key) for grid, found in zip(grids, idle, strict=True) for key in found.get(word, ())]
+        named = ", ".join(f"{key} ({grid.experiment.name})" for grid, key in rows)
+        if len(rows) == sum(len(grid.rows) for grid in grids):
+            raise Refused(f"{word}: has no effect in any row")
+        if rows:
+            print(f"t5grid: {word}: has no effect in {named}", file=sys.stderr)
+
+
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     seen: dict[str, str] = {}
@@ -72,38 +92,52 @@ def _refuse_equal_rows(grid: Any) -> None:
             raise Refused(f"{rows}: one and the same cell; override only what no row varies")
 
 
+def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
+    """Name on standard error the records that cannot be used; tables show the others."""
+    from t5grid.grid.graph import merged
+    from t5grid.results.records import set_aside
+
+    records = Path(grids[0].baseline.runtime.results_dir) / "records"
+    for line in set_aside(merged(grids), store, records):
+        print(f"t5grid: set aside: {line}", file=sys.stderr)
+
+
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
+    from t5grid.commands.comparing import compared
+    from t5grid.files import require_writable
     from t5grid.grid.graph import merged
     from t5grid.results.publishing import publish
     from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
-    if any(store.record(stage) is None for stage in stages):
-        fetch(cell.suite.chosen())
-    try:
-        executor = cell.executor.waiting() if options.wait else cell.executor
-        outcome = executor.run(stages, store, cell.runtime)
-    finally:
-        written = [publish(grid, store, redraw=False) for grid in grids]
+    require_writable(Path(cell.runtime.results_dir))
+    unfinished = any(store.record(stage) is None for stage in stages)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        try:
+            executor = cell.executor.waiting() if options.wait else cell.executor
+            outcome = executor.run(stages, store, cell.runtime)
+        finally:
+            tell_set_aside(grids, store)
+            written = [publish(grid, store, redraw=False) for grid in grids]
     for text, path in written:
         print(text)
         print(f"written: {path}")
     print(f"{len(stages)} stages: {len(outcome.ran)} run now, {len(outcome.done_before)} done before", end="")
     print(f", {len(outcome.failed)} failed, {len(outcome.blocked)} blocked", end="")
+    print(f", {len(outcome.cancelled)} cancelled" if outcome.cancelled else "", end="")
     print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
     print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
     return _report_failures(outcome, store)
 
 
 def _report_failures(outcome: Any, store: Any) -> int:
-    for identity, reason in outcome.failed.items():
-        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
-    for identity, culprit in outcome.blocked.items():
-        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
-    return FAILURE if outcome.failed or outcome.blocked else 0
+    for line in outcome.complaints(store):
+        print(line, file=sys.stderr)
+    return FAILURE if outcome.stuck else 0
 
 
 def plan(options: Any, rest: list[str]) -> int:
@@ -112,6 +146,7 @@ def plan(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    _say_idle(grids, options.names)
     print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 
@@ -122,6 +157,7 @@ def status(options: Any, rest: list[str]) -> int:
     from t5grid.grid.graph import merged
 
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     print("\n".join(status_lines(merged(grids), store)))
     return 0
 
@@ -132,24 +168,24 @@ def logs(options: Any, rest: list[str]) -> int:
 
     if options.num < 1:
         raise Refused(f"logs: --num {options.num}: at least 1")
-    identities, store = _stages_named(options.names, ("running", "failed", "cancelled"))
+    identities, store = _stages_named(options.names, ("running", "failed", "cancelled", "unknown"))
     for line in log_lines(identities, store, options.num):
         print(line)
     return 0
 
 
 def cancel(options: Any, rest: list[str]) -> int:
-    """End stages, or all of the tables named that run or wait in a queue."""
+    """End stages, or all of the tables named, where they run, and keep those that wait from starting."""
     from t5grid.execution.control import cancel_stages
 
-    identities, store = _stages_named(options.names, ("running", "queued"))
-    lines = list(cancel_stages(identities, store))
+    identities, store = _stages_named(options.names)
+    lines = cancel_stages(identities, store)
     print("\n".join(lines) if lines else "nothing of these runs or waits")
     return 0
 
 
-def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str], Any]:
-    """Identities of the stages named as kind/part, and of those in `states` of the tables named."""
+def _stages_named(words: Sequence[str], states: Sequence[str] = ()) -> tuple[list[str], Any]:
+    """Identities of the stages named as kind/part, and of those (in `states`, if any) of the tables named."""
     from t5grid.config.schema import load_cell
     from t5grid.execution.control import matching
     from t5grid.execution.slurm import queue
@@ -159,8 +195,9 @@ def _stages_named(words: Sequence[str], states: Sequence[str]) -> tuple[list[str
     parts, names, overrides = sort_words(words)
     if names:
         grids, store = grids_of(argparse.Namespace(names=[*names, *overrides]))
-        seen = queue.states(merged(grids), store)
-        identities = [identity for identity, state in seen.items() if state.word in states]
+        stages = merged(grids)
+        seen = queue.states(stages, store) if states else {}
+        identities = [s.identity for s in stages if not states or seen[s.identity].word in states]
     else:
         identities, store = [], Store(load_cell(overrides).runtime.runs_dir)
     return [*identities, *(identity for part in parts for identity in matching(part, store))], store
@@ -170,13 +207,18 @@ def run(options: Any, rest: list[str]) -> int:
     """One cell, or with -m a Hydra multirun; both share identity and store with sweeps."""
     from t5grid.commands.multirun import multirun, run_overrides
     from t5grid.config.compose import check_repeats
+    from t5grid.execution.store import BEGAN
 
     words = [*options.overrides, *rest]
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
         if options.wait:
             raise Refused("run -m --wait: for jobs of executor=slurm write executor.wait=true")
-        return multirun([word for word in words if word not in ("-m", "--multirun")])
+        os.environ[BEGAN] = str(time.time())
+        try:
+            return multirun([word for word in words if word not in ("-m", "--multirun")])
+        finally:
+            del os.environ[BEGAN]
     if unknown := [word for word in words if word.startswith("-")]:
         raise Refused(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
     return run_overrides(words, options.wait)

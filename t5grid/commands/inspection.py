@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from t5grid.commands.comparing import at_hand, is_streamed, made, task_lines
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
-from t5grid.grid.strategies import Multitask, vocabulary_stage
+from t5grid.grid.strategies import Multitask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents
@@ -62,15 +63,6 @@ def worked_table(words: list[str]) -> Iterator[str]:
         yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}"
 
 
-def vocabulary_of(cell: Cell) -> Vocabulary:
-    """The cell's vocabulary: from its stage if that is done, else made here."""
-    path = Store(cell.runtime.runs_dir).folder(vocabulary_stage(cell)) / "vocabulary.model"
-    read = cell.vocabulary.reads(cell.corpus)
-    if path.exists():
-        return Vocabulary.read(path)
-    return Vocabulary(cell.vocabulary.make(every_document(read)))
-
-
 def documents_of(cell: Cell) -> Iterator[str]:
     """Every document of the cell's corpus."""
     return every_document(cell.corpus)
@@ -85,7 +77,7 @@ def corpus_lines(cell: Cell, num: int) -> Iterator[str]:
 
 def objective_lines(cell: Cell, num: int) -> Iterator[str]:
     """A few documents under the objective, as text with sentinels spelt out."""
-    vocabulary = vocabulary_of(cell)
+    vocabulary = made(cell)
     length = cell.budget.pretrain.inputs_length
     raw, targets_length = cell.objective.lengths(length)
     lengths = f"{raw} tokens a piece -> at most {length} inputs, {targets_length} targets"
@@ -99,8 +91,9 @@ def objective_lines(cell: Cell, num: int) -> Iterator[str]:
 
 
 def suite_lines(cell: Cell, num: int) -> Iterator[str]:
-    """A few training records of every task of every column, and how many there are."""
+    """A few training records of every task, how many there are, and what of them cannot be answered."""
     yield f"suite={cell.suite.name}"
+    vocabulary = compared_with(cell)
     for key, column in cell.suite.chosen().items():
         yield f"{key} ({column.title})"
         rows_of = standing({key: column}).get(key, {})
@@ -117,6 +110,16 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
             for record in next(iter(records.values()), [])[:num]:
                 yield f"    inputs   {record['inputs']}"
                 yield f"    targets  {record['targets']}"
+            for line in task_lines(name, task, records.get("train", ()), vocabulary) if vocabulary else ():
+                yield f"    lost     {line}"
+    if vocabulary is None and standing(cell.suite.chosen()):
+        yield "targets are not compared with the vocabulary, which is still to be trained: a run does so"
+
+
+def compared_with(cell: Cell) -> Vocabulary | None:
+    """The vocabulary if it is at hand, or if there are rows that are not generated and text is not far."""
+    near = standing(cell.suite.chosen()) and not is_streamed(cell.vocabulary.reads(cell.corpus))
+    return made(cell) if near else at_hand(cell)
 
 
 def mixing_lines(cell: Cell, num: int) -> Iterator[str]:

@@ -3,26 +3,39 @@
 import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
-from typing import Any
+from contextlib import chdir, nullcontext
+from functools import partial
 
 from omegaconf import DictConfig, OmegaConf
 
-from t5grid.config.build import check_allowed
-from t5grid.config.compose import check_words, initialise, readable
-from t5grid.config.schema import Cell, build_cell, load_cell
-from t5grid.execution.local import Outcome
+from t5grid.commands.comparing import compared
+from t5grid.config import hydra_part
+from t5grid.config.compose import (
+    GROUPS,
+    MULTIPLE,
+    check_words,
+    data_folder,
+    initialise,
+    look,
+    multiplied,
+    readable,
+)
+from t5grid.config.schema import Cell, Cells, build_cell
+from t5grid.config.trust import allowed, trusting
+from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
+from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
+from t5grid.refused import Refused
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
-
-CALLED = ("_target_", "()", "class")
-HYDRAS_OWN = ("hydra", "hydra_plugins", "logging", "colorlog")
 
 
 def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
     """Run one cell and print the score of each column; 1 if a stage failed."""
-    return run_cell(load_cell(overrides), wait)
+    loader = Cells()
+    cell = loader.load(overrides)
+    refuse_idle(overrides, cell, loader)
+    return run_cell(cell, wait)
 
 
 def run_cell(cell: Cell, wait: bool = False) -> int:
@@ -32,13 +45,13 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     stages = with_parents(list(columns.values()))
     for line in (line for stage in stages for line in stage.preface(store.folder)):
         print(line)
-    if any(store.record(stage) is None for stage in columns.values()):
-        fetch(cell.suite.chosen())
+    unfinished = any(store.record(stage) is None for stage in columns.values())
     executor = cell.executor.waiting() if wait else cell.executor
-    outcome = executor.run(stages, store, cell.runtime)
+    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        outcome = executor.run(stages, store, cell.runtime)
     _print_scores(cell, columns, store)
     _print_outcome(outcome, store)
-    return 1 if outcome.failed or outcome.blocked else 0
+    return 1 if outcome.stuck else 0
 
 
 def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
@@ -52,32 +65,72 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
     """How many stages were submitted; on standard error, those that failed and those that wait for them."""
     if outcome.submitted:
         print(f"{len(outcome.submitted)} stages submitted")
-    for identity, reason in outcome.failed.items():
-        print(f"failed: {identity}: {reason} (see {store.root / identity / 'failed.json'})", file=sys.stderr)
-    for identity, culprit in outcome.blocked.items():
-        print(f"blocked: {identity} by {culprit}", file=sys.stderr)
+    for line in outcome.complaints(store):
+        print(line, file=sys.stderr)
 
 
 def multirun(overrides: Sequence[str]) -> int:
-    """A normal Hydra multirun over cells; what one of them did, none does again."""
+    """A normal Hydra multirun over cells; what one of them did, none does again.
+
+    Every config that Hydra loads for it, in whatever process, is checked as it is loaded.
+    """
     from t5grid.config import hydra_api
 
     initialise()
+    overrides = _multiplied(overrides)
     with readable(overrides):
         check_words(overrides, several=True)
+        check = hydra_part.check_of(_alone(hydra_part.words_of(overrides)))
+        initialise()
         config = hydra_api.compose_multirun(overrides)
-    _check_hydra(OmegaConf.to_container(config.hydra, resolve=False))
+        check(config)
     _check_jobs(config)
-    return max((code or 0 for code in hydra_api.launch(multirun_task, overrides)), default=0)
+    task = partial(multirun_task, packages=allowed())
+    return max((code or 0 for code in hydra_api.launch(task, overrides, check)), default=0)
 
 
-def _check_hydra(node: Any, key: str = "hydra") -> None:
-    """Refuse what Hydra, or the logging it sets up, would call from an unknown package."""
-    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if name in CALLED and isinstance(value, str):
-            check_allowed(value, f"{key}.{name}", HYDRAS_OWN)
-        elif isinstance(value, dict | list):
-            _check_hydra(value, f"{key}.{name}")
+def _multiplied(words: Sequence[str]) -> Sequence[str]:
+    """The words with each `KEY*=FACTOR` as a plain one: a value for each that `KEY=` has. Raises Refused."""
+    for word in sorted(filter(MULTIPLE.match, words), key=lambda word: word.partition("*=")[0] not in GROUPS):
+        key = word.partition("*=")[0]
+        others = [other for other in words if not MULTIPLE.match(other)]
+        with readable(others):
+            check_words(others, several=True)
+            values = _values_of(word, others)
+        kept = [other for other in words if other != word and other.partition("=")[0] != key]
+        words = [*kept, f"{key}={','.join(values)}"]
+    return words
+
+
+def _values_of(word: str, others: Sequence[str]) -> list[str]:
+    """What a multiple comes to in the jobs of the other words. Raises Refused where it is not one sweep's."""
+    from t5grid.config import hydra_api
+
+    key = word.partition("*=")[0]
+    values: dict[str, set[str]] = {}
+    for job in hydra_api.split_jobs(others):
+        own = next((given for given in job if given.partition("=")[0] == key), "")
+        values.setdefault(own, set()).add(multiplied([*job, word], look)[-1].partition("=")[2])
+    if any(len(results) > 1 for results in values.values()):
+        raise Refused(
+            f"{word}: comes to {', '.join(sorted(set().union(*values.values())))}, by the job; write them out"
+        )
+    return [next(iter(results)) for results in values.values()]
+
+
+def _alone(words: Sequence[str]) -> DictConfig:
+    """What words make of Hydra's part where no config has a say. Raises MissingConfigException."""
+    from hydra.errors import MissingConfigException
+
+    from t5grid.config import hydra_api
+
+    hydra_api.start(data_folder("conf"), None)
+    try:
+        return hydra_api.compose_multirun(words)
+    except MissingConfigException:
+        if "hydra" not in allowed():
+            raise
+        return hydra_api.compose_multirun([])
 
 
 def _check_jobs(config: DictConfig) -> None:
@@ -85,14 +138,21 @@ def _check_jobs(config: DictConfig) -> None:
     from t5grid.config import hydra_api
 
     sweeper = config.hydra.sweeper
-    if sweeper._target_.endswith(".BasicSweeper"):
-        words = [f"{key}={values}" for key, values in (sweeper.params or {}).items()]
-        for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
-            load_cell(job)
+    if not sweeper._target_.endswith(".BasicSweeper"):
+        return
+    words = [f"{key}={values}" for key, values in (sweeper.params or {}).items()]
+    loader, idle = Cells(), list[dict[str, str]]()
+    for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
+        cell = loader.load(job)
+        idle.append({key_of(word): explained(word, cell) for word in without_effect(job, loader)})
+    if everywhere := set.intersection(*map(set, idle)):
+        raise Refused("; ".join(sorted(idle[0][key] for key in everywhere)))
+    for line in sorted({line for lines in idle for line in lines.values()}):
+        print(f"t5grid: {line}", file=sys.stderr)
 
 
-def multirun_task(config: DictConfig) -> int:
-    """One job of a multirun; folders are relative to where the command was given."""
+def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> int:
+    """One job of a multirun; folders, and who is trusted, are those of where the command was given."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
@@ -101,7 +161,5 @@ def multirun_task(config: DictConfig) -> int:
         whole.hydra = HydraConfig.get()
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which no new process knows
-    if whole.hydra.runtime.cwd not in sys.path:
-        sys.path.append(whole.hydra.runtime.cwd)
-    with chdir(whole.hydra.runtime.cwd):
+    with chdir(whole.hydra.runtime.cwd), trusting(packages):
         return run_cell(build_cell(whole))

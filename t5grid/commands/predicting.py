@@ -90,7 +90,7 @@ def evaluation_of(folder: Path) -> Stage:
         return stage
     if "column" not in stage.config:
         raise Refused(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
-    for evaluation in stage_file.evaluations(folder.parents[1]):
+    for evaluation in stage_file.evaluations(folder.parents[1], stage.identity):
         if [member.identity for member in evaluation.trained] == [stage.identity]:
             return evaluation
     return EvaluateStage(stage.name, stage.config, {}, (stage, stage.vocabulary))

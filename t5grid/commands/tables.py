@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands.grids import grids_of
+from t5grid.commands.grids import grids_of, tell_set_aside
 from t5grid.refused import Refused
 
 
@@ -17,7 +17,9 @@ def add_commands(commands: Any) -> None:
     add.add_argument(
         "names", nargs="*", metavar="NAME|OVERRIDE", help="experiments (default: all), overrides"
     )
-    add.add_argument("-o", "--output", help="where to write (default: results/report-<scale>.html)")
+    add.add_argument(
+        "-o", "--output", type=Path, help="where to write (default: results/report-<scale>.html)"
+    )
     add.add_argument("--serve", action="store_true", help="serve it live on 127.0.0.1 while a sweep runs")
     add.add_argument("--port", type=int, default=8321, help="of --serve; 0 takes any free port")
     add.add_argument("--open", action="store_true", help="open a browser on --serve")
@@ -36,9 +38,12 @@ def table(options: Any, rest: list[str]) -> int:
     if options.all:
         if named := [word for word in options.names if "=" not in word]:
             raise Refused(f"table: --all is every experiment, so {named[0]!r} cannot be named beside it")
-        print("\n".join(publish_all(load_study(options.names))))
+        study = load_study(options.names)
+        tell_set_aside(list(study.grids.values()), study.store)
+        print("\n".join(publish_all(study)))
         return 0
     grids, store = grids_of(options)
+    tell_set_aside(grids, store)
     for grid in grids:
         text, path = publish(grid, store)
         print(text)
@@ -53,10 +58,11 @@ def report(options: Any, rest: list[str]) -> int:
 
     names = [word for word in options.names if "=" not in word]
     study = load_study([word for word in options.names if "=" in word], names)
+    tell_set_aside(list(study.grids.values()), study.store)
     if options.serve:
         serve_report(study, options.port, options.open)
     else:
-        path = Path(options.output or study.results / f"report-{study.stem}.html")
+        path = options.output or study.results / f"report-{study.stem}.html"
         write_report(study, path)
         print(f"written: {path}")
         if options.wandb:
@@ -66,7 +72,9 @@ def report(options: Any, rest: list[str]) -> int:
 
 def findings(options: Any, rest: list[str]) -> int:
     """Test the paper's claims on our records, and on the paper's own numbers; write the page."""
-    from t5grid.results.study import write_findings
+    from t5grid.results.study import load_claimed, write_findings
 
-    print(write_findings(options.overrides))
+    study = load_claimed(options.overrides)
+    tell_set_aside(list(study.grids.values()), study.store)
+    print(write_findings(study))
     return 0

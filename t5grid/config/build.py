@@ -5,8 +5,7 @@ Hints say what a key takes, with `Annotated` rules where a type says too little:
 They are checked as deep as they go, in lists and in keys and values of mappings, and a complaint names the
 innermost key. Nothing is converted but a whole number where a float is meant: YAML's `no` is no text.
 
-A config may be a stranger's: a `_target_` is imported only from t5grid, torch and pytorch_lightning, and from
-packages the user names outside of any config (`--allow mine`, or T5GRID_ALLOW=mine,other in the environment).
+A config may be a stranger's: a `_target_` is imported only from packages that are trusted (`config.trust`).
 """
 
 import dataclasses
@@ -14,7 +13,6 @@ import difflib
 import importlib
 import json
 import math
-import os
 import re
 import types
 import typing
@@ -24,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.rules import Rule
+from t5grid.config.trust import check_allowed
 from t5grid.refused import Refused
 
-PACKAGES = ("t5grid", "torch", "pytorch_lightning")
-ALLOW = "T5GRID_ALLOW"
 MOVED = Path(__file__).with_name("moved.json")
 UNIONS, LISTS, MAPPINGS = (typing.Union, types.UnionType), (list, tuple, Sequence), (dict, Mapping)
 
@@ -165,6 +162,16 @@ def located(target: Any, key: str) -> Any:
     return cls
 
 
+def refuse_hidden_targets(key: str, node: Any) -> None:
+    """Raise Refused for a `_target_` that is an interpolation: elsewhere it may be another class."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node if isinstance(node, list) else ())
+    for name, value in items:
+        if name == "_target_" and "${" in str(value):
+            raise Refused(f"{key}._target_={value}: an interpolation; write the class out")
+        if isinstance(value, Mapping | list):
+            refuse_hidden_targets(f"{key}.{name}", value)
+
+
 def current_path(target: str) -> str:
     """Where a class of ours is now that a config, perhaps an older one, calls `target`."""
     for old in (target, target.rpartition(".")[0]):
@@ -177,16 +184,6 @@ def current_path(target: str) -> str:
 def _moved() -> dict[str, str]:
     """Paths of modules, and of classes that have another name, as they were -> as they are."""
     return json.loads(MOVED.read_text(encoding="utf-8"))
-
-
-def check_allowed(target: Any, key: str, packages: tuple[str, ...] = PACKAGES) -> None:
-    """Refuse a dotted name outside `packages` and those the user allows. Raises Refused."""
-    allowed = (*packages, *filter(None, os.environ.get(ALLOW, "").split(",")))
-    if not any(str(target).startswith(f"{package}.") for package in allowed):
-        package = str(target).partition(".")[0]
-        raise Refused(
-            f"{key}={target}: not from {', '.join(packages)}; if you trust {package}, say --allow {package}"
-        )
 
 
 def check_type(value: Any, hint: Any, key: str) -> Any:
@@ -273,6 +270,7 @@ def _rules(hint: Any) -> list[Rule]:
 
 WORDS: dict[Any, str] = {
     **{int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "null"},
+    Any: "a value",
     **dict.fromkeys(LISTS, "a list"),
     **dict.fromkeys(MAPPINGS, "a mapping"),
 }

@@ -1,9 +1,12 @@
 """overrides -> composed config: Hydra's composition; one line for whatever it refuses."""
 
 import re
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from t5grid.config.build import nearest
+from t5grid.config.own_folder import circle, foreign_primary
 from t5grid.refused import Refused
 
 GROUPS = (
@@ -44,7 +48,16 @@ def initialise() -> None:
     """A fresh Hydra that sees the user's own `conf/` in the working directory first, then the package's."""
     from t5grid.config import hydra_api
 
-    hydra_api.start(data_folder("conf"), _own_folder())
+    own = _own_folder()
+    foreign = foreign_primary(own, GROUPS) if own else None
+    if foreign:
+        _say_once(f"t5grid: {foreign.parent.name}/{foreign.name} is another project's: it is set aside")
+    hydra_api.start(data_folder("conf"), own, set_aside=foreign is not None)
+
+
+@cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _own_folder() -> Path | None:
@@ -67,16 +80,23 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     Beside Hydra's overrides there is `KEY*=FACTOR`: a multiple of what would stand there without it, and for
     a group the option of that name (`size*=2` is size=base_2x where the size is base).
     """
-    import hydra
-
     _ensure_initialised()
-    words = multiplied(overrides, _look)
+    words = multiplied(overrides, look)
     with readable(words):
         check_words(words)
-        return hydra.compose("config", words, return_hydra_config=True)
+        return _composed(words)
 
 
-def _look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
+def _composed(words: Sequence[str]) -> DictConfig:
+    import hydra
+
+    from t5grid.config import hydra_api
+
+    return hydra.compose(hydra_api.primary(), list(words), return_hydra_config=True)
+
+
+def look(words: Sequence[str]) -> tuple[Mapping[str, str], DictConfig]:
+    """The option of each group under these words, and the config."""
     config = compose(words)
     return config.hydra.runtime.choices, config
 
@@ -131,7 +151,7 @@ def parse(word: str, several: bool = False) -> Any:
     try:
         override = hydra_api.parse_override(word)
     except HydraException as error:
-        raise Refused(f"{word}: no override ({error}); write key=value") from None
+        raise Refused(f"{word}: no override ({error}); {_as_it_works(word)}") from None
     if not override.key_or_group:
         raise Refused(f"{word}: no key; write key=value")
     if override.is_sweep_override() and not several:
@@ -139,6 +159,23 @@ def parse(word: str, several: bool = False) -> Any:
     if override.key_or_group in GROUPS and not override.is_sweep_override():
         _check_choice(word, override)
     return override
+
+
+def _as_it_works(word: str) -> str:
+    """How to write a word whose value Hydra's grammar cannot read: in quotes, for the shell too."""
+    from hydra.errors import HydraException
+
+    from t5grid.config import hydra_api
+
+    key, equals, value = word.partition("=")
+    for mark in ('"', "'") if equals else ():
+        quoted = f"{key}={mark}{value}{mark}"
+        try:
+            if hydra_api.parse_override(quoted).value() == value:
+                return f"quote the value: {shlex.quote(quoted)}"
+        except HydraException:
+            continue
+    return "write key=value"
 
 
 def _check_choice(word: str, override: Any) -> None:
@@ -162,7 +199,15 @@ def load_option(group: str, option: str) -> Any:
     _ensure_initialised()
     try:
         layers = list(_layers(group, option, set()))
-    except (_NotAlone, HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError):
+    except (
+        _NotAlone,
+        HydraException,
+        OmegaConfBaseException,
+        YAMLError,
+        OSError,
+        ValueError,
+        RecursionError,
+    ):
         return None
     return layers[0] if len(layers) == 1 else OmegaConf.to_container(OmegaConf.merge(*layers))
 
@@ -221,6 +266,9 @@ def readable(overrides: Sequence[str]) -> Iterator[None]:
         raise Refused(_no_option(error, overrides)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise Refused(_explain(error, overrides)) from None
+    except RecursionError:
+        way = circle(own) if (own := _own_folder()) else ""
+        raise Refused(f"conf: {f'a circle of defaults: {way}' if way else 'nested too deeply'}") from None
     except Refused:
         raise
     except (YAMLError, OSError, ValueError) as error:  # of a header or a list of defaults: Hydra's ValueError
@@ -255,7 +303,12 @@ def _is_choice(key: str, value: str = "") -> bool:
 
 def _what_is_there(key: str, choices: Sequence[str]) -> str:
     """What stands where `key` was looked for, nearest name first; empty if it is there after all."""
-    node: Any = OmegaConf.to_container(compose(choices), resolve=False)
+    from hydra.errors import HydraException
+
+    try:
+        node: Any = OmegaConf.to_container(_composed(choices), resolve=False)
+    except (HydraException, OmegaConfBaseException, RecursionError):  # the same again
+        return ""
     if not key.startswith("hydra"):
         del node["hydra"]
     done: list[str] = []

@@ -5,6 +5,7 @@ Nothing imports `hydra._internal`. What the manual describes is used where it is
 Importing this module imports Hydra, so it is imported where something is composed.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import Any, ClassVar
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
-from omegaconf import Container, DictConfig
+from omegaconf import Container, DictConfig, OmegaConf
 
 from t5grid.refused import Refused
 
 USER = "user"
+SET_ASIDE = "t5grid_config"
 
 
 class UserFolder(SearchPathPlugin):
@@ -36,15 +39,26 @@ class UserFolder(SearchPathPlugin):
             search_path.prepend(USER, f"file://{self.folder}")
 
 
-def start(folder: Path, own: Path | None) -> None:
-    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`."""
+def start(folder: Path, own: Path | None, set_aside: bool = False) -> None:
+    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`.
+
+    The user's `config.yaml` may be `set_aside`: then that of `folder` is the primary config.
+    """
     GlobalHydra.instance().clear()
+    ConfigStore.instance().repo.pop(f"{SET_ASIDE}.yaml", None)
+    if set_aside:
+        ConfigStore.instance().store(SET_ASIDE, OmegaConf.load(folder / "config.yaml"))
     Plugins.instance().register(UserFolder)
     UserFolder.folder = own
     try:
         initialize_config_dir(str(folder), job_name="t5grid", version_base="1.3")
     finally:
         UserFolder.folder = None
+
+
+def primary() -> str:
+    """The name of the config that everything is composed from."""
+    return SET_ASIDE if f"{SET_ASIDE}.yaml" in ConfigStore.instance().repo else "config"
 
 
 def config_loader() -> ConfigLoader:
@@ -82,7 +96,7 @@ def parse_override(word: str) -> Override:
 
 def compose_multirun(words: Sequence[str]) -> DictConfig:
     """The config of a whole multirun with Hydra's part in it. Raises HydraException."""
-    return config_loader().load_configuration("config", list(words), RunMode.MULTIRUN)
+    return config_loader().load_configuration(primary(), list(words), RunMode.MULTIRUN)
 
 
 def split_jobs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -103,10 +117,48 @@ def _job_words(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def launch(task: Callable[[DictConfig], Any], words: Sequence[str]) -> list[Any]:
-    """Run the task on each job of a multirun under the launcher that the words name; what each returned."""
-    hydra = GlobalHydra.instance().hydra
+class CheckedLoader(ConfigLoader):
+    """Loads as another loader does, and checks each config: the multirun's and every job's."""
+
+    def __init__(self, loader: ConfigLoader, check: Callable[[DictConfig], None]) -> None:
+        self.loader, self.check = loader, check
+
+    def load_configuration(self, *arguments: Any, **named: Any) -> DictConfig:
+        return self._checked(self.loader.load_configuration(*arguments, **named))
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        return self._checked(self.loader.load_sweep_config(master_config, sweep_overrides))
+
+    def _checked(self, config: DictConfig) -> DictConfig:
+        self.check(config)
+        return config
+
+    def get_search_path(self) -> ConfigSearchPath:
+        return self.loader.get_search_path()
+
+    def get_sources(self) -> list[Any]:
+        return self.loader.get_sources()
+
+    def list_groups(self, parent_name: str) -> list[str]:
+        return self.loader.list_groups(parent_name)
+
+    def get_group_options(self, *arguments: Any, **named: Any) -> list[str]:
+        return self.loader.get_group_options(*arguments, **named)
+
+    def compute_defaults_list(self, *arguments: Any, **named: Any) -> Any:
+        return self.loader.compute_defaults_list(*arguments, **named)
+
+
+def launch(
+    task: Callable[[DictConfig], Any], words: Sequence[str], check: Callable[[DictConfig], None]
+) -> list[Any]:
+    """Run the task on each job of a multirun under the launcher that the words name; what each returned.
+
+    Every config that Hydra loads for it is checked, in whatever process.
+    """
+    hydra = copy.copy(GlobalHydra.instance().hydra)
     assert hydra is not None
-    returned = hydra.multirun("config", task, list(words), with_log_configuration=False)
+    hydra.config_loader = CheckedLoader(hydra.config_loader, check)
+    returned = hydra.multirun(primary(), task, list(words), with_log_configuration=False)
     batches = returned if isinstance(returned, list) else [[returned]]
     return [job.return_value for batch in batches for job in batch]

@@ -105,6 +105,17 @@ class FileName(Rule):
 
 
 @dataclass(frozen=True)
+class OneLine(Rule):
+    """Rule: a text without line breaks, as stands in a line of a script; numbers and the like too."""
+
+    def allows(self, value: Any) -> bool:
+        return len(str(value).splitlines()) <= 1
+
+    def wanted(self, base: str) -> str:
+        return f"{base} of one line"
+
+
+@dataclass(frozen=True)
 class Because(Rule):
     """No rule, but the reason of a narrow type, for who meets it."""
 

@@ -5,6 +5,7 @@ work is imported when it is called.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.config import contracts
-from t5grid.config.build import build, canonical, check_type, nearest, type_hints
+from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
@@ -159,6 +160,10 @@ class Runtime:
     recompute: bool = False
     device_memory: Annotated[float, Above(0)] | None = None  # GiB
 
+    def __post_init__(self) -> None:
+        for name in ("runs_dir", "results_dir"):
+            object.__setattr__(self, name, os.path.expanduser(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -191,6 +196,7 @@ class Cells:
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
         self._built, self._canonical = ByObject(_built), ByObject(_canonical)
+        self._targets = ByObject(refuse_hidden_targets)
 
     def load(self, overrides: Sequence[str]) -> Cell:
         """Compose, resolve and validate one cell. Raises Refused, one line."""
@@ -207,6 +213,8 @@ class Cells:
 
     def _plain(self, composed: Composed) -> dict[str, Any]:
         """The config resolved, with exactly the keys of a cell."""
+        for key, node in composed.raw.items():
+            self._targets(key, node)
         try:
             plain = self.resolve(composed.raw)
         except OmegaConfBaseException as error:

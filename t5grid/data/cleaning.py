@@ -15,7 +15,6 @@ words, 3 sentences and all rules. An ellipsis is no terminal punctuation, as in 
 import gzip
 import hashlib
 import json
-import os
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ import numpy as np
 
 from t5grid.config.rules import Count, Probability
 from t5grid.data.vocabulary import Corpus
+from t5grid.files import file_whole
 from t5grid.refused import Refused
 
 TERMINAL = re.compile(r"[.!?][\"'\u201d\u2019)\]]*$|[\"\u201d]$")
@@ -240,8 +240,6 @@ def clean_whole(corpus: Cleaned, counts: "Counter[str]", folder: Path | None) ->
         else:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"shard-{number:05d}.jsonl.gz"
-            partial = path.with_suffix(".partial")
-            with gzip.open(partial, "wt", encoding="utf-8") as file:
+            with file_whole(path) as partial, gzip.open(partial, "wt", encoding="utf-8") as file:
                 file.writelines(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in left)
-            os.replace(partial, path)
         yield shard

@@ -241,7 +241,9 @@ def _check_column(schema: Any, num_rows: int, key: str, path: Path) -> None:
         raise Refused(f"corpus file {path}: no column {key!r} (corpus.text_key), it has {columns}")
     kind = schema.field(key).type
     plain = kind.value_type if types.is_dictionary(kind) else kind
-    if not (types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)):
+    is_text = types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)
+    is_bytes = types.is_binary(plain) or types.is_large_binary(plain) or types.is_binary_view(plain)
+    if not (is_text or is_bytes or types.is_fixed_size_binary(plain)):
         raise Refused(f"corpus file {path}: column {key!r} is {kind}, expected string")
     if num_rows == 0:
         raise Refused(f"corpus file {path}: empty file, no rows")
@@ -250,6 +252,7 @@ def _check_column(schema: Any, num_rows: int, key: str, path: Path) -> None:
 def _parquet_text(scalar: Any, key: str) -> str | BadRow:
     try:
         text = scalar.as_py()
+        text = text.decode() if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         return BadRow(f"{key!r} is not UTF-8 at byte {error.start + 1}")
     return BadRow(f"{key!r} is null, expected text") if text is None else text

@@ -6,7 +6,6 @@ written last, which says how many shards there are.
 """
 
 import json
-import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,7 @@ from jaxtyping import Int
 from t5grid.data.chunking import pack_rows, piece_spans
 from t5grid.data.stream import key_of, permute
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.files import read_json, write_whole
+from t5grid.files import fences, file_whole, inherit, read_json, write_whole
 from t5grid.refused import Refused
 
 ENCODE_AT_ONCE = 1 << 20  # characters
@@ -67,7 +66,8 @@ def _map(function: Callable[[Any], None], jobs: list[Any], num_workers: int) -> 
     if num_workers < 2 or len(jobs) < 2:
         yield from map(function, jobs)
         return
-    with ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    num_workers, context = min(num_workers, len(jobs)), get_context("spawn")
+    with ProcessPoolExecutor(num_workers, context, initializer=inherit, initargs=(fences(),)) as pool:
         yield from pool.map(function, jobs)
 
 
@@ -80,19 +80,15 @@ def _encode_shard(job: tuple[Any, Any, bytes, Path]) -> None:
     counted = getattr(corpus, "counted", None)
     documents = counted(shard, cleaning) if counted else corpus.documents(shard)
     lengths = array("i")
-    partial = path.with_suffix(".bin.partial")
-    with open(partial, "wb") as file:
+    with file_whole(path.with_suffix(".bin")) as partial, open(partial, "wb") as file:
         for batch in _batches(documents, ENCODE_AT_ONCE):
             ids = vocabulary.encode(batch)
             lengths.extend(map(len, ids))
             file.write(np.concatenate([np.asarray(document, dtype=dtype) for document in ids]).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path.with_suffix(".bin"))
     if cleaning:
         write_whole(path.with_suffix(".json"), json.dumps(cleaning))
-    np.save(path.with_suffix(".partial.npy"), np.frombuffer(lengths, dtype=np.int32))
-    os.replace(path.with_suffix(".partial.npy"), path.with_suffix(".npy"))
+    with file_whole(path.with_suffix(".npy")) as partial, open(partial, "wb") as file:
+        np.save(file, np.frombuffer(lengths, dtype=np.int32))
 
 
 def _batches(documents: Iterable[str], num_characters: int) -> Iterator[list[str]]:

@@ -7,6 +7,7 @@ are ids, never text: a document that spells one is encoded as ordinary pieces.
 import hashlib
 import io
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from t5grid.refused import Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
+LONGEST = 65536  # bytes: SentencePiece leaves out what is longer than the option says
+RESERVED = "\u2585"  # a block element that stands for unknown text within SentencePiece
 
 
 class Vocabulary:
@@ -107,14 +110,14 @@ class Trained:
         return self.num_pieces + NUM_SENTINELS
 
     def make(self, documents: Iterator[str]) -> bytes:
-        """Train on the first `num_documents` documents.
+        """Train on the first `num_documents` documents, however long each is.
 
         Raises:
             Refused: the text is too small, or what reading the documents raised.
         """
         from sentencepiece import SentencePieceTrainer
 
-        model, reading = io.BytesIO(), Reading(itertools.islice(documents, self.num_documents))
+        model, reading = io.BytesIO(), Reading(readable(itertools.islice(documents, self.num_documents)))
         try:
             SentencePieceTrainer.train(
                 sentence_iterator=reading,
@@ -127,7 +130,7 @@ class Trained:
                 bos_id=-1,
                 character_coverage=0.9999,
                 shuffle_input_sentence=False,
-                max_sentence_length=65536,
+                max_sentence_length=LONGEST,
                 num_threads=1,
                 minloglevel=2,
             )
@@ -145,6 +148,32 @@ class Trained:
     def reads(self, corpus: Any) -> Any:
         """The corpus it is trained on, in a cell that pre-trains on `corpus`."""
         return self.corpus or corpus
+
+
+def readable(documents: Iterator[str]) -> Iterator[str]:
+    """The documents in parts that SentencePiece reads: it leaves out longer ones, and its own mark.
+
+    They are cut at blanks, where no piece spans, unless a part has none.
+    """
+    for document in documents:
+        document = document.replace(RESERVED, " ")
+        if 4 * len(document) <= LONGEST:
+            yield document
+        else:
+            yield from _parts(document.encode())
+
+
+def _parts(text: bytes) -> Iterator[str]:
+    start = 0
+    while len(text) - start > LONGEST:
+        end = max(text.rfind(blank, start + 1, start + LONGEST + 1) for blank in (b" ", b"\n", b"\t"))
+        if end < 0:
+            end = start + LONGEST
+            while text[end] & 0xC0 == 0x80:  # within a character
+                end -= 1
+        yield text[start:end].decode()
+        start = end
+    yield text[start:].decode()
 
 
 class Reading:
@@ -172,6 +201,9 @@ class Given:
     """An existing `.model` file, taken as it is."""
 
     path: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.path.expanduser(self.path))
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ from t5grid.stages.stage import Stage
 from t5grid.stages.stage_file import description
 
 LEFT_OUT = "(left out: neutral)"
+DESCRIBED = {"kind", "version", "content", "parents"}
 Description = dict[str, Any]
 
 
@@ -55,7 +56,8 @@ class Known:
         folder = self.store.root / identity
         if (folder / "config.yaml").exists():
             return description(folder / "config.yaml")
-        return read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
+        record = read_json(folder / "record.json") or read_json(self.records / f"{identity}.json")
+        return record if record and record.keys() >= DESCRIBED else None
 
 
 def explain_difference(a: str, b: str, known: Known) -> Iterator[str]:
@@ -65,11 +67,18 @@ def explain_difference(a: str, b: str, known: Known) -> Iterator[str]:
         return
     yield f"A: {a}"
     yield f"B: {b}"
-    differences = list(_differences(a, b, known.describe, "  "))
+    differences = list(_differences(a, b, known.describe, "  ", set()))
     yield from differences or ["  nothing but the name: the same content under two labels"]
 
 
-def _differences(a: str, b: str, describe: Callable[[str], Description | None], indent: str) -> Iterator[str]:
+def _differences(
+    a: str, b: str, describe: Callable[[str], Description | None], indent: str, compared: set[tuple[str, str]]
+) -> Iterator[str]:
+    """`compared` are the pairs that have been: a damaged file may say that a stage stands on itself."""
+    if (a, b) in compared:
+        yield f"{indent}(compared above)"
+        return
+    compared.add((a, b))
     left, right = describe(a), describe(b)
     if left is None or right is None:
         yield f"{indent}of {a if left is None else b} nothing is known here"
@@ -81,11 +90,15 @@ def _differences(a: str, b: str, describe: Callable[[str], Description | None], 
     for key in dict.fromkeys([*left_values, *right_values]):
         if left_values.get(key, LEFT_OUT) != right_values.get(key, LEFT_OUT):
             yield f"{indent}{key}: {left_values.get(key, LEFT_OUT)} | {right_values.get(key, LEFT_OUT)}"
-    yield from _of_parents(left["parents"], right["parents"], describe, indent)
+    yield from _of_parents(left["parents"], right["parents"], describe, indent, compared)
 
 
 def _of_parents(
-    left: list[str], right: list[str], describe: Callable[[str], Description | None], indent: str
+    left: list[str],
+    right: list[str],
+    describe: Callable[[str], Description | None],
+    indent: str,
+    compared: set[tuple[str, str]],
 ) -> Iterator[str]:
     """Parents are compared kind by kind, in order."""
     for kind in dict.fromkeys(parent.partition("/")[0] for parent in [*left, *right]):
@@ -96,7 +109,7 @@ def _of_parents(
                 continue
             yield f"{indent}parent: {a or '(none)'} | {b or '(none)'}"
             if a and b:
-                yield from _differences(a, b, describe, indent + "  ")
+                yield from _differences(a, b, describe, indent + "  ", compared)
 
 
 def _flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -20,10 +20,12 @@ from typing import Annotated, Any, Literal
 
 from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
+from t5grid.execution import waiting
 from t5grid.execution.lock import discard_dead
+from t5grid.execution.outcome import Outcome
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import blocked
-from t5grid.execution.run_stage import DONE, FAILED, FOUND, HELD, Result, run_worker
+from t5grid.execution.run_stage import CANCELLED, DONE, FAILED, FOUND, HELD, Result, run_worker
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage
@@ -31,23 +33,9 @@ from t5grid.stages.stage import Stage
 GB = 2**30
 LEAST_MEMORY = GB  # what a worker takes with everything imported and a small model
 POLL = 0.5  # seconds between looks at the status of running stages
+ATTEMPTS = 20  # how often a worker is started before there is none
 PATIENCE = 5.0  # seconds a worker gets to end by itself
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-@dataclass
-class Outcome:
-    """What a sweep did: stages run now, done before, failed with their error, blocked by a failed parent.
-
-    An executor that does not wait has `submitted` the rest; one that stops at a failure has `left` it.
-    """
-
-    ran: list[Stage] = field(default_factory=list)
-    done_before: list[Stage] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    blocked: dict[str, str] = field(default_factory=dict)
-    submitted: list[Stage] = field(default_factory=list)
-    left: list[Stage] = field(default_factory=list)
 
 
 @dataclass
@@ -55,6 +43,13 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     stage: Stage | None = None
+
+    def end(self, patience: float = 0.0) -> None:
+        """Close the connection: an idle one returns, a busy one ends at once; a deaf one is killed."""
+        self.connection.close()
+        self.process.join(patience)
+        self.process.kill()
+        self.process.join()
 
 
 @dataclass(frozen=True)
@@ -74,16 +69,20 @@ class Local:
         """Run every stage that is not done, parents first; a failed stage blocks its children only."""
         if runtime.num_nodes > 1:
             raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
-        outcome = Outcome(done_before=[stage for stage in stages if store.state(stage) == "done"])
+        waiting.discard_dead(store)
+        done = {stage.identity for stage in stages if store.state(stage) == "done"}
+        outcome = Outcome(done_before=[stage for stage in stages if stage.identity in done])
         for stage in outcome.done_before:
             discard_dead(store.folder(stage))
-        todo = {stage.identity: stage for stage in stages if store.state(stage) != "done"}
+        todo = {stage.identity: stage for stage in stages if stage.identity not in done}
         if todo:
+            store.ask_again(todo.values())
             memory = self.memory * GB if self.memory else free_memory()
             num_workers = self._num_workers(todo.values(), runtime.num_devices, memory)
             threads = max(1, num_cores() // self._most_workers(runtime.num_devices))
             share = memory // num_workers
-            _Run(todo, outcome, store, runtime, num_workers, threads, share, self).to_the_end()
+            with waiting.announced(todo.values(), store):
+                _Run(todo, outcome, store, runtime, num_workers, threads, share, self).to_the_end()
         return outcome
 
     def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
@@ -146,6 +145,7 @@ class _Run:
         self.settings, self.failures = settings, Counter[str]()
         self.held: dict[str, float] = {}
         self.num_workers, self.workers = num_workers, list[_Worker]()
+        self.attempts = 0
 
     def _start(self) -> _Worker:
         """A spawned worker that sees its share of the cores from its first import on."""
@@ -167,8 +167,9 @@ class _Run:
         total = sum(stage.work for stage in self.todo.values())
         with Progress(len(self.outcome.done_before), len(self.todo), total) as progress:
             try:
-                for _ in range(self.num_workers):
-                    self.workers.append(self._start())
+                with suppress(OSError):  # those there is no memory for are tried again when they are needed
+                    for _ in range(self.num_workers):
+                        self.workers.append(self._start())
                 while self.todo or self._busy():
                     self._hand_out()
                     if not self._busy() and (self._stopped() or not self._waiting_for_others()):
@@ -195,7 +196,7 @@ class _Run:
 
     def _ready(self) -> list[Stage]:
         """Stages whose parents are done, costliest first; children of failures are blocked on the way."""
-        gone = self.outcome.failed.keys() | self.outcome.blocked.keys()
+        gone = self.outcome.stuck
         for identity, stage in list(self.todo.items()):
             if culprit := next((p.identity for p in stage.parents if p.identity in gone), None):
                 self.outcome.blocked[identity] = self.outcome.blocked.get(culprit, culprit)
@@ -216,20 +217,56 @@ class _Run:
         return sorted(ready, key=lambda stage: -stage.work)
 
     def _hand_out(self) -> None:
+        """Give every idle worker a stage that is ready; those that were cancelled meanwhile are left out."""
         ready = self._ready()
-        for worker in self.workers:
-            if worker.stage is None and ready:
-                worker.stage = self.todo.pop(ready.pop(0).identity)
-                self._send(worker)
+        while ready and (worker := self._idle()):
+            stage = self.todo.pop(ready.pop(0).identity)
+            if self.store.is_cancelled(stage):
+                self.outcome.cancelled.append(stage.identity)
+                ready = self._ready()  # its children are not
+            elif not self._send(worker, stage):
+                self.todo[stage.identity] = stage
+                ready = self._ready()
 
-    def _send(self, worker: _Worker) -> None:
-        """Give a worker its stage; one that vanished while it was idle is replaced."""
+    def _idle(self) -> _Worker | None:
+        """A worker without a stage, started where there are fewer than may be; None where there is none.
+
+        Raises Refused if none at all can be started, having tried for a while.
+        """
+        idle = next((worker for worker in self.workers if worker.stage is None), None)
+        while idle is None and len(self.workers) < self.num_workers:
+            try:
+                idle = self._start()
+                self.workers.append(idle)
+                self.attempts = 0
+            except OSError as error:  # want of memory, or of processes; others may give it back
+                if self.workers:
+                    break
+                self._try_again(error)
+        return idle
+
+    def _try_again(self, error: OSError) -> None:
+        self.attempts += 1
+        if self.attempts > ATTEMPTS:
+            left = len(self.todo)
+            what = f"{left} stage{'s are' if left > 1 else ' is'} left, and the same command goes on"
+            raise Refused(f"no worker can be started: {error.strerror or error}; {what}") from None
+        time.sleep(POLL)
+
+    def _send(self, worker: _Worker, stage: Stage) -> bool:
+        """Give a worker a stage; False, and it is let go, where it vanished while it was idle."""
         try:
-            worker.connection.send(worker.stage)
+            worker.connection.send(stage)
         except OSError:
-            fresh = self._start()
-            worker.process, worker.connection = fresh.process, fresh.connection
-            worker.connection.send(worker.stage)
+            self._dismiss(worker)
+            return False
+        worker.stage = stage
+        return True
+
+    def _dismiss(self, worker: _Worker, patience: float = 0.0) -> None:
+        """Do without a worker; another takes its place when there is something to do."""
+        self.workers.remove(worker)
+        worker.end(patience)
 
     def _collect(self, progress: Progress) -> None:
         busy = {worker.connection: worker for worker in self._busy()}
@@ -239,10 +276,11 @@ class _Run:
             assert stage is not None
             try:
                 result = worker.connection.recv()
-                self._replace_if_large(worker)
             except (EOFError, OSError):
                 result = self._bury(stage, worker)
             self._note(stage, result, progress)
+            if worker in self.workers and memory_of(worker.process.pid) > self.share:
+                self._dismiss(worker, PATIENCE)
 
     def _pause(self) -> list[Any]:
         time.sleep(POLL)
@@ -255,6 +293,9 @@ class _Run:
         elif result in (DONE, FOUND):
             (self.outcome.ran if result == DONE else self.outcome.done_before).append(stage)
             progress.finished(stage)
+        elif result == CANCELLED:
+            self.outcome.cancelled.append(stage.identity)
+            progress.cancelled(stage)
         else:
             self.failures[stage.identity] += 1
             again = self.failures[stage.identity] <= self.settings.retries
@@ -264,21 +305,16 @@ class _Run:
             else:
                 self.outcome.failed[stage.identity] = result.reason
 
-    def _replace_if_large(self, worker: _Worker) -> None:
-        if memory_of(worker.process.pid) > self.share:
-            worker.connection.close()
-            worker.process.join(PATIENCE)
-            worker.process.kill()
-            fresh = self._start()
-            worker.process, worker.connection = fresh.process, fresh.connection
-
     def _bury(self, stage: Stage, dead: _Worker) -> Result:
-        """A worker that vanished fails its stage, unless that was just done, and is replaced."""
+        """A worker that vanished fails its stage, unless that was just done or cancelled."""
         dead.process.join()
-        self.workers[self.workers.index(dead)] = self._start()
-        if self.store.state(stage) == "done":
+        self._dismiss(dead)
+        with suppress(OSError):
             discard_dead(self.store.folder(stage))
+        if self.store.state(stage) == "done":
             return DONE
+        if self.store.is_cancelled(stage):
+            return CANCELLED
         code = dead.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         with suppress(OSError):  # a full disk may be what killed it
@@ -286,10 +322,8 @@ class _Run:
         return replace(FAILED, reason=f"the worker {how}")
 
     def _stop(self) -> None:
-        """Close the connections: idle workers return, busy ones end at once, a deaf one is killed."""
+        """End the workers, all of them told at once."""
         for worker in self.workers:
             worker.connection.close()
         for worker in self.workers:
-            worker.process.join(PATIENCE)
-            worker.process.kill()
-            worker.process.join()
+            worker.end(PATIENCE)

@@ -16,9 +16,10 @@ from typing import Any
 
 from t5grid.config.identity import digest_of
 from t5grid.execution.lock import locked
-from t5grid.execution.store import Store
+from t5grid.execution.store import Store, discard_partials
 from t5grid.files import file_whole, read_json, write_whole
 from t5grid.refused import Refused
+from t5grid.stages.record import read_record, record_fault
 
 MADE = {
     "config": "where its data lie",
@@ -53,11 +54,13 @@ def merge_store(source: Path, store: Store, records: Path) -> Iterator[Merged]:
         )
         foreign = read_json(path)
         below = [path, *(folder for folder in path.parents if source in folder.parents)]
-        if reason := _distrust(identity, foreign, any(place.is_symlink() for place in below)):
+        fault = record_fault(path, identity)
+        if reason := _distrust(identity, foreign, any(place.is_symlink() for place in below)) or fault:
             yield Merged(identity, "refused", reason)
             continue
         assert foreign is not None
-        local = read_json(store.root / identity / "record.json") or read_json(records / f"{identity}.json")
+        local = read_record(store.root / identity / "record.json", identity)
+        local = local or read_record(records / f"{identity}.json", identity)
         if local is not None and (detail := disagreement(local, foreign)):
             yield Merged(identity, "conflict", detail)
         elif is_stage:
@@ -83,9 +86,9 @@ def _distrust(identity: str, record: dict[str, Any] | None, is_link: bool) -> st
     try:
         parts = [record[key] for key in ("kind", "version", "content", "parents")]
         is_its_own = record["identity"] == identity and identity.startswith(f"{record['kind']}/")
-    except (KeyError, TypeError):
+        digest = digest_of(*parts)
+    except (KeyError, TypeError, ValueError, RecursionError):
         return "not a record"
-    digest = digest_of(*parts)
     if not is_its_own or not identity.endswith(f"-{digest}"):
         return f"its content belongs to another stage ({digest})"
     return ""
@@ -97,8 +100,9 @@ def _take_stage(source: Path, identity: str, store: Store) -> Merged:
     with locked(target) as is_held:
         if not is_held:
             return Merged(identity, "held", "it runs here")
-        if (target / "record.json").exists():
+        if read_record(target / "record.json", identity):
             return Merged(identity, "same")
+        discard_partials(target)
         shutil.rmtree(target / "checkpoints", ignore_errors=True)
         for path in sorted(source.rglob("*")):
             if path.is_file() and not path.is_symlink() and not path.name.startswith(LEFT):

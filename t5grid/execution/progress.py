@@ -50,6 +50,14 @@ class Progress:
         """Say at once that a stage failed."""
         self.console.print(Text(f"failed: {stage.identity}: {reason}", style="red"))
 
+    def say(self, line: str) -> None:
+        """Say something of the sweep as a whole."""
+        self.console.print(Text(line))
+
+    def cancelled(self, stage: Stage) -> None:
+        """Say at once that a stage was cancelled."""
+        self.console.print(Text(f"cancelled: {stage.identity}"))
+
     def show(self, running: list[tuple[Stage, dict[str, Any]]], outcome: Any) -> None:
         """Draw the state of the sweep."""
         head = self._head(running, len(outcome.failed), len(outcome.blocked))
@@ -79,16 +87,22 @@ class Progress:
 
 
 def fraction(status: dict[str, Any]) -> float:
-    """Share of a running stage's steps that are taken."""
-    return status["step"] / max(status["num_steps"], 1) if "num_steps" in status else 0.0
+    """Share of a running stage's steps that are taken; of a status that makes no sense, none."""
+    try:
+        return status["step"] / max(status["num_steps"], 1) if "num_steps" in status else 0.0
+    except (KeyError, TypeError, OverflowError):
+        return 0.0
 
 
 def status_line(status: dict[str, Any]) -> str:
-    """A running stage's status in words."""
+    """A running stage's status in words; one that makes no sense is said to be none."""
     if "num_steps" not in status:
         return ""
-    text = f"step {status['step']}/{status['num_steps']}"
-    if "loss" in status:
-        text += f", loss {status['loss']:.3f}, {status['tokens_per_second']:,} tokens/s"
-        text += f", {clock(status['seconds_left'])} left"
+    try:
+        text = f"step {status['step']}/{status['num_steps']}"
+        if "loss" in status:
+            text += f", loss {status['loss']:.3f}, {status['tokens_per_second']:,} tokens/s"
+            text += f", {clock(status['seconds_left'])} left"
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return "its status.json makes no sense"
     return text

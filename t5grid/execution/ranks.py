@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from t5grid.config.schema import Runtime
 from t5grid.execution.die_with_parent import watching
 from t5grid.execution.store import Store
+from t5grid.files import Check, fences, inherit
 from t5grid.refused import Refused
 from t5grid.stages.stage import Context, Stage
 
@@ -89,7 +91,7 @@ def _results(ranks: list[tuple[BaseProcess, Connection]]) -> list[dict[str, Any]
 def _start(environment: dict[str, str], arguments: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     near_end, far_end = context.Pipe()
-    process = context.Process(target=_rank, args=(far_end, *arguments), daemon=False)
+    process = context.Process(target=_rank, args=(far_end, fences(), *arguments), daemon=False)
     with _environment(environment), blocked(IGNORED):  # until the rank ignores them itself
         process.start()
     far_end.close()
@@ -118,8 +120,16 @@ def blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _rank(connection: Connection, stage: Stage, root: str, runtime: Runtime, num_threads: int) -> None:
+def _rank(
+    connection: Connection,
+    fences: dict[Path, Check],
+    stage: Stage,
+    root: str,
+    runtime: Runtime,
+    num_threads: int,
+) -> None:
     """One rank: the stage's result and no error, or an error, through the connection."""
+    inherit(fences)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)

@@ -18,6 +18,7 @@ from pathlib import Path
 from t5grid.config.schema import Runtime
 from t5grid.execution import ranks
 from t5grid.execution.die_with_parent import watching
+from t5grid.execution.lock import LostLock
 from t5grid.execution.provenance import provenance
 from t5grid.execution.ranks import Node, error_line
 from t5grid.execution.store import Store
@@ -33,20 +34,27 @@ class Result:
     reason: str = field(default="", compare=False)
 
 
-DONE, FOUND, FAILED, HELD = map(Result, ("done", "found", "failed", "held"))
+DONE, FOUND, FAILED, HELD, CANCELLED = map(Result, ("done", "found", "failed", "held", "cancelled"))
 
 
 def work_on(
     stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: Node | None = None
 ) -> Result:
-    """Run a stage: "done"; "found" done; "failed" (failed.json says why); or "held" by somebody else."""
+    """Run a stage: "done"; "found" done; "failed" (failed.json says why); "cancelled"; or "held" by another.
+
+    Held is also one whose lock was lost on the way: its new owner brings it to its end.
+    """
     try:
         with store.lock(stage) as is_held:
             if not is_held:
                 return HELD
             if store.record(stage) is not None:
                 return FOUND
+            if store.is_cancelled(stage):
+                return CANCELLED
             return _run(stage, store, runtime, num_threads, node)
+    except LostLock:
+        return HELD
     except OSError as error:  # neither a record nor a failure can be written
         return replace(FAILED, reason=_reason(error))
 
@@ -64,7 +72,11 @@ def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: N
                 result = stage.run(context)
         seconds = {"wall_seconds": round(time.time() - started, 2)}
         store.finish(stage, {**result, **seconds, **provenance(runtime, num_threads)})
+    except LostLock:
+        raise
     except Exception as error:
+        if store.is_cancelled(stage):
+            return CANCELLED
         store.fail(stage, _reason(error), traceback.format_exc())
         return replace(FAILED, reason=_reason(error))
     return DONE

@@ -12,7 +12,7 @@ from t5grid.config.schema import Runtime
 from t5grid.execution.local import num_cores
 from t5grid.execution.provenance import machine
 from t5grid.execution.store import Store
-from t5grid.files import read_json
+from t5grid.stages.record import read_record
 
 ENOUGH = 40  # records of a kind that are looked at
 SHARE = 0.4  # of the rate of a small matrix product that training reaches on a CPU, roughly
@@ -35,9 +35,7 @@ def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: 
         flops = runtime.peak_tflops * 1e12 * runtime.mfu
         return Speed(flops, f"{runtime.mfu:.0%} of runtime.peak_tflops={runtime.peak_tflops:g}")
     comparable = [record for record in _recorded(store) if _is_alike(record, runtime)]
-    alike = [
-        record for record in comparable if _values(record["config"]["size"]) == _values(size)
-    ] or comparable
+    alike = [record for record in comparable if _values(_size_of(record)) == _values(size)] or comparable
     if alike:
         flops = sum(record["flops"] for record in alike) / sum(record["seconds"] for record in alike)
         return Speed(flops, f"as recorded of {len(alike)} stages here")
@@ -50,9 +48,16 @@ def _recorded(store: Store) -> Iterator[dict[str, Any]]:
     for kind in store.root.glob("*/"):
         with os.scandir(kind) as folders:
             for folder, _ in zip(folders, range(ENOUGH), strict=False):
-                record = read_json(kind / folder.name / "record.json") or {}
+                path = kind / folder.name / "record.json"
+                record = read_record(path, f"{kind.name}/{folder.name}") or {}
                 if record.get("flops") and record.get("seconds", 0) > 1 and not record.get("resumed_at"):
                     yield record
+
+
+def _size_of(record: dict[str, Any]) -> Any:
+    """The size of a record's model; None where it says none."""
+    config = record.get("config")
+    return config.get("size") if isinstance(config, dict) else None
 
 
 def _values(size: dict[str, Any]) -> dict[str, Any]:
@@ -63,8 +68,9 @@ def _values(size: dict[str, Any]) -> dict[str, Any]:
 def _is_alike(record: dict[str, Any], runtime: Runtime) -> bool:
     """Whether a record was made on this machine, in the same way."""
     keys = ("accelerator", "precision", "num_devices", "num_nodes")
-    same = all(record["runtime"].get(key, 1) == getattr(runtime, key) for key in keys)
-    return same and record["machine"] == machine()
+    made = record.get("runtime")
+    same = isinstance(made, dict) and all(made.get(key, 1) == getattr(runtime, key) for key in keys)
+    return same and record.get("machine") == machine() and isinstance(_size_of(record), dict)
 
 
 def _product_rate(width: int = 64, seconds: float = 0.05) -> float:

@@ -1,9 +1,12 @@
 """`strategy.pretrained=DIR` -> the stage whose weights replace pre-training."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from t5grid.config.identity import essential
 from t5grid.config.schema import Cell, build
+from t5grid.model.size import fits_table, table_rows
 from t5grid.refused import Refused
 from t5grid.stages.exchange import measures
 from t5grid.stages.imported import ImportStage, digest_in
@@ -16,6 +19,7 @@ def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
 
     Raises Refused where the cell's architecture, size or vocabulary is not that of the weights.
     """
+    path = os.path.expanduser(path)
     try:
         trained = trained_model(Path(path))
         _check_model(cell, trained)
@@ -26,7 +30,12 @@ def import_stage(cell: Cell, path: str, vocabulary: Stage) -> Stage:
         "weights": digest_in(trained.checkpoint()),
         "architecture": essential(trained.config["architecture"]),
     }
-    return ImportStage("imported", {"path": str(Path(path).absolute())}, content)
+    config: dict[str, Any] = {"path": str(Path(path).absolute())}
+    if (num_rows := trained.num_rows()) != table_rows(cell.vocabulary.size):
+        config |= {"num_rows": num_rows}
+    if trained.vocabulary is None and vocabulary.identity not in trained.parents:
+        config |= {"brings_vocabulary": False}
+    return ImportStage("imported", config, content)
 
 
 def _check_model(cell: Cell, trained: TrainedModel) -> None:
@@ -45,9 +54,8 @@ def _check_model(cell: Cell, trained: TrainedModel) -> None:
 
 
 def _check_vocabulary(cell: Cell, trained: TrainedModel, vocabulary: Stage) -> None:
-    """The same vocabulary stage, or the same file; of weights that bring none, the table must fit."""
-    from t5grid.data.vocabulary import Vocabulary
-    from t5grid.model.size import table_rows
+    """The same vocabulary stage, or the same file; of weights that bring none, one whose ids fit."""
+    from t5grid.data.vocabulary import Trained, Vocabulary
 
     if vocabulary.identity in trained.parents:
         return
@@ -56,6 +64,9 @@ def _check_vocabulary(cell: Cell, trained: TrainedModel, vocabulary: Stage) -> N
             given = f"vocabulary=given vocabulary.path={trained.vocabulary}"
             raise Refused(f"it was trained with a vocabulary of its own; write {given}")
         return
-    rows, size = table_rows(trained.config["vocab_size"]), cell.vocabulary.size
-    if rows != table_rows(size):
+    if isinstance(cell.vocabulary, Trained):
+        own = "vocabulary=given vocabulary.path=FILE.model"
+        raise Refused(f"it brings no vocabulary; give the one it was trained with: {own}")
+    rows, size = trained.num_rows(), cell.vocabulary.size
+    if not fits_table(size, rows):
         raise Refused(f"its id table has {rows} rows, the cell's vocabulary of {size} ids {table_rows(size)}")

@@ -17,7 +17,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from t5grid.files import write_whole
-from t5grid.model.size import FeedForward, Size, table_rows
+from t5grid.model.size import FeedForward, Size, fits_table
 from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 
@@ -91,9 +91,10 @@ def _block_names(stack: str, block: int, feed_forward: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor of a safetensors file: where it is and what the header says of it."""
+    """A tensor of a safetensors file: where it is, under which name, and what the header says of it."""
 
     path: Path
+    name: str
     dtype: str
     shape: tuple[int, ...]
 
@@ -115,7 +116,8 @@ class Checkpoint:
 
     def model(self) -> EncoderDecoderModel:
         """The model, in single precision."""
-        model, names = EncoderDecoderModel(self.size, self.vocab_size), tensor_names(self.size)
+        model = EncoderDecoderModel(self.size, self.vocab_size, num_rows=self.num_rows)
+        names = tensor_names(self.size)
         with torch.no_grad():
             for ours, parameter in model.named_parameters():
                 tensor = _tensor(self.entries, names[ours])
@@ -126,14 +128,18 @@ class Checkpoint:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Check a folder's config, names, shapes and vocabulary. Raises Refused, one line."""
     _refuse_other_files(folder)
-    size, num_rows = _size(folder / CONFIG)
+    config = _object(folder / CONFIG)
+    size, num_rows = _size(config, folder / CONFIG)
     entries = _entries(folder)
+    if _shares_unscaled(config) and "shared.weight" in entries:
+        entries.setdefault("lm_head.weight", entries["shared.weight"])
     _check_tensors(folder, entries, size, num_rows)
     file = folder / VOCABULARY
     vocabulary = file.read_bytes() if file.is_file() else None
-    if vocabulary and table_rows(_vocab_size(vocabulary, file)) != num_rows:
-        number = f"{_vocab_size(vocabulary)} ids with sentinels"
-        raise Refused(f"{file}: {number}, not what tensor shared.weight of {num_rows} rows is for")
+    number = _vocab_size(vocabulary, file) if vocabulary else num_rows
+    if not fits_table(number, num_rows):
+        told = f"{number} ids with sentinels, not what tensor shared.weight of {num_rows} rows is for"
+        raise Refused(f"{file}: {told}")
     return Checkpoint(folder, size, num_rows, entries, vocabulary)
 
 
@@ -174,9 +180,8 @@ def _only_pickled(folder: Path) -> bool:
     return ".safetensors" not in files and bool(files & set(PICKLED))
 
 
-def _size(path: Path) -> tuple[Size, int]:
+def _size(config: Mapping[str, Any], path: Path) -> tuple[Size, int]:
     """The measures in a config.json, and the rows of its id table."""
-    config = _object(path)
     if config.get("model_type") != "t5":
         raise Refused(f"{path}: model_type={config.get('model_type')}: only t5 can be read")
     for key, needed in FIXED.items():
@@ -194,15 +199,23 @@ def _size(path: Path) -> tuple[Size, int]:
         **measures,
         num_decoder_layers=None if decoder == measures["num_layers"] else decoder,
         feed_forward=FEED_FORWARD_NAMES[feed_forward],
-        tied=_is_tied(config),
+        tied=_is_tied(config, path),
         dropout=float(dropout),
     )
     return size, _count(config, "vocab_size", path)
 
 
-def _is_tied(config: Mapping[str, Any]) -> bool:
+def _is_tied(config: Mapping[str, Any], path: Path) -> bool:
     """Whether the softmax is the id table; transformers 5 says it by the factor, not by the tie."""
-    return bool(config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True)))
+    for key in ("tie_word_embeddings", "scale_decoder_outputs"):
+        if type(config.get(key, True)) is not bool:
+            raise Refused(f"{path}: {key}={config[key]}: true or false is needed")
+    return config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
+
+
+def _shares_unscaled(config: Mapping[str, Any]) -> bool:
+    """Whether transformers 5 takes the id table for a softmax that is absent, without the factor."""
+    return config.get("scale_decoder_outputs") is False and config.get("tie_word_embeddings", True)
 
 
 def _count(config: Mapping[str, Any], key: str, path: Path) -> int:
@@ -249,7 +262,9 @@ def _header(path: Path) -> dict[str, Entry]:
             text, available = file.read(min(length, LONGEST_HEADER)), path.stat().st_size
         header = json.loads(text)
         header.pop("__metadata__", None)
-        entries = {name: Entry(path, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+        entries = {
+            name: Entry(path, name, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()
+        }
         ends = sorted((8 + length + entry["data_offsets"][1], name) for name, entry in header.items())
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
@@ -286,10 +301,6 @@ def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_r
             _tensor(entries, name), _tensor(entries, "shared.weight")
         ):
             raise Refused(f"{folder}: tensor {name} {shape} is not shared.weight, to which {CONFIG} ties it")
-    if table_rows(num_rows) != num_rows:
-        raise Refused(
-            f"{folder / CONFIG}: vocab_size={num_rows}: a multiple of 128 is needed, as T5's tables are"
-        )
 
 
 def _check_deepest(folder: Path, entries: Mapping[str, Entry], block: str, shape: tuple[int, ...]) -> None:
@@ -318,7 +329,7 @@ def _is_transposed(ours: str) -> bool:
 def _tensor(entries: Mapping[str, Entry], name: str) -> Tensor:
     try:
         with safe_open(entries[name].path, "pt") as file:
-            return file.get_tensor(name).float()
+            return file.get_tensor(entries[name].name).float()
     except SafetensorError as error:
         raise Refused(f"{entries[name].path}: tensor {name}: {' '.join(str(error).split())}") from None
 

@@ -67,7 +67,7 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        inverse = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        inverse = length.square_().mul_(1 / x.shape[-1]).add_(epsilon).rsqrt_()
         normed = x * inverse
         ctx.save_for_backward(normed, inverse, scale)
         return normed * scale
@@ -75,10 +75,10 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         normed, inverse, scale = ctx.saved_tensors
-        along = (gradient * normed).view(-1, len(scale))
-        share = (along @ scale).div_(len(scale)).view(inverse.shape)
-        result = (gradient * scale).addcmul_(normed, share, value=-1).mul_(inverse)
-        return result, along.sum(0), None
+        along = gradient * normed
+        share = (along @ scale).mul_(1 / len(scale)).unsqueeze(-1)
+        result = (gradient * scale).sub_(normed * share).mul_(inverse)
+        return result, along.view(-1, len(scale)).sum(0), None
 
 
 class RMSNorm(nn.Module):
@@ -161,13 +161,12 @@ class RelativePositionBias(nn.Module):
 
         `bidirectional` other than the table's own reads the same table through the other kind of buckets.
         """
-        device = self.table.device
-        queries = torch.arange(first_query, first_query + num_queries, device=device)
-        distance = torch.arange(num_keys, device=device) - queries[:, None]
+        last_query = first_query + num_queries - 1
+        distance = torch.arange(-last_query, num_keys - first_query, device=self.table.device)
         nearest = distance.clamp(-self.max_distance, self.max_distance) + self.max_distance
         both = self.bidirectional if bidirectional is None else bidirectional
-        gathered = F.embedding(self.bucket_of_distance[int(both)][nearest], self.table.t())
-        return gathered.permute(2, 0, 1)[None]
+        by_distance = self.table[:, self.bucket_of_distance[int(both)][nearest]]
+        return by_distance.unfold(1, num_keys, 1).flip(1)[None]  # a query reads one place before the last
 
 
 @dataclass
@@ -222,45 +221,6 @@ class Attention(nn.Module):
         return self.output(attended.transpose(1, 2).reshape(*x.shape[:2], -1))
 
 
-class _HeadByHead(torch.autograd.Function):
-    """softmax(q k + bias) v with its gradients, a head at a time: no head is copied out of its row.
-
-    torch's own is not fused on a CPU where the bias needs a gradient; composed of its functions, half of the
-    time goes into copies, the sum with the bias and buffers for both.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout: float
-    ) -> Tensor:
-        rows, heads, length, d_kv = queries.shape
-        bias = bias.expand(rows, heads, length, keys.shape[2])
-        attended = queries.new_empty(rows, length, heads, values.shape[3]).transpose(1, 2)
-        weights = []
-        for head in range(heads):
-            logits = torch.bmm(queries[:, head], keys[:, head].transpose(1, 2)).add_(bias[:, head])
-            weights.append(torch.softmax(logits, dim=-1, out=logits))
-            attended[:, head] = torch.bmm(weights[-1], values[:, head])
-        ctx.save_for_backward(queries, keys, values, *weights)
-        return attended
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        queries, keys, values, *weights = ctx.saved_tensors
-        results = [torch.empty_like(tensor) for tensor in (queries, keys, values)]
-        of_bias = []
-        for head, weight in enumerate(weights):
-            outwards = gradient[:, head]
-            results[2][:, head] = torch.bmm(weight.transpose(1, 2), outwards)
-            of_weight = torch.bmm(outwards, values[:, head].transpose(1, 2))
-            inwards = torch._softmax_backward_data(of_weight, weight, -1, weight.dtype)
-            results[0][:, head] = torch.bmm(inwards, keys[:, head])
-            results[1][:, head] = torch.bmm(inwards.transpose(1, 2), queries[:, head])
-            of_bias.append(inwards)
-        bias = torch.stack(of_bias, dim=1) if ctx.needs_input_grad[3] else None
-        return *results, bias, None
-
-
 def attend(
     queries: Float[Tensor, "rows heads queries d_kv"],
     keys: Float[Tensor, "rows heads keys d_kv"],
@@ -275,11 +235,9 @@ def attend(
     """
     if bias is not None:
         bias = bias.to(queries.dtype)
-        if bias.device.type == "cpu" and queries.shape[2] == 1:
+        if bias.device.type == "cpu" and (bias.requires_grad or queries.shape[2] == 1):
             weights = torch.softmax(queries @ keys.transpose(-1, -2) + bias, dim=-1)
             return F.dropout(weights, dropout) @ values if dropout else weights @ values
-        if bias.device.type == "cpu" and queries.requires_grad:
-            return _HeadByHead.apply(queries, keys, values, bias, dropout)
     return F.scaled_dot_product_attention(queries, keys, values, bias, dropout_p=dropout, scale=1.0)
 
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
-from t5grid.config.rules import AtLeast, Below, Count
+from t5grid.config.rules import AtLeast, AtMost, Below, Count
 from t5grid.refused import Refused
+
+Depth = Annotated[int, AtLeast(1), AtMost(1000)]
+"""Blocks of a stack: deeper than any published, and what a plan counts one by one within seconds."""
 
 FeedForward = Literal["relu", "gated_gelu"]
 Dropout = Annotated[float, AtLeast(0), Below(1)]
@@ -13,6 +16,11 @@ Dropout = Annotated[float, AtLeast(0), Below(1)]
 def table_rows(vocab_size: int) -> int:
     """Rows of the id table: the vocabulary size, filled up to a multiple of 128 (the authors' setting)."""
     return -(-vocab_size // 128) * 128
+
+
+def fits_table(vocab_size: int, num_rows: int) -> bool:
+    """Whether a table of so many rows is one of so many ids: a row for each, filled up or not."""
+    return vocab_size <= num_rows <= table_rows(vocab_size)
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,8 @@ class Size:
     d_ff: Count
     d_kv: Count
     num_heads: Count
-    num_layers: Count
-    num_decoder_layers: Count | None = None
+    num_layers: Depth
+    num_decoder_layers: Depth | None = None
     feed_forward: FeedForward = "relu"
     tied: bool = True
     dropout: Dropout = 0.1

@@ -223,14 +223,18 @@ class DecodingState:
 class EncoderDecoderModel(TextToText):
     """The paper's baseline (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
 
+    Its tables have rows up to a multiple of 128, or `num_rows`.
+
     Batches hold `inputs` and `decoder_inputs` (targets one position later, starting with 0); packed ones also
     `inputs_segments` and `targets_segments`, and attention then stays within equal numbers.
     """
 
-    def __init__(self, size: Size, vocab_size: int, dropout: float | None = None) -> None:
+    def __init__(
+        self, size: Size, vocab_size: int, dropout: float | None = None, num_rows: int | None = None
+    ) -> None:
         super().__init__()
         dropout = size.dropout if dropout is None else dropout
-        num_rows = table_rows(vocab_size)
+        num_rows = table_rows(vocab_size) if num_rows is None else num_rows
         self.vocab_size = vocab_size
         self.embedding = Embedding(num_rows, size.d_model)
         self.encoder = self._encoder(size, dropout)
@@ -239,6 +243,12 @@ class EncoderDecoderModel(TextToText):
 
     def _encoder(self, size: Size, dropout: float) -> Stack | None:
         return Stack(size, size.num_layers, dropout, one_sided=False)
+
+    def keep_rows(self, num_rows: int) -> None:
+        """Drop the rows above `num_rows`, which then get no probability; before weights are loaded."""
+        for table in (self.embedding, self.softmax):
+            if isinstance(table, Embedding | OwnSoftmax):
+                table.weight = nn.Parameter(table.weight.detach()[:num_rows].clone())
 
     def _read(
         self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]

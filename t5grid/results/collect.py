@@ -1,6 +1,7 @@
 """a grid + its records -> its table, as far as it is done: a pure function of records."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
-from t5grid.results.records import number_in, record_of
+from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
+from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import caption
 
@@ -28,13 +30,14 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         scores[key] = {}
         for column in table_columns(grid):
             kept = [record_of(cell[column.key], store, records) for _, cell in cells]
-            done = [number_in(record, "score") for record in kept if record]
             if counts := [record["data"] for record in kept if record and "data" in record]:
                 rows_used[column.key] = counts[0]
             holes = [
-                _reason(cell[column.key], store) for (_, cell), r in zip(cells, kept, strict=True) if not r
+                _reason(cell[column.key], store, records)
+                for (_, cell), r in zip(cells, kept, strict=True)
+                if not r
             ]
-            scores[key][column.key] = done or Hole(holes[0])
+            scores[key][column.key] = _scores([record for record in kept if record], holes)
     prints = _corpus_prints(grid)
     prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
     provenance = Provenance(
@@ -51,6 +54,19 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     return build_table(grid.experiment, table_columns(grid), scores, provenance, shown)
 
 
+def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:
+    """The scores of a row's seeds in a column, or why there is none: one that is undefined makes a hole."""
+    if not done:
+        return Hole(holes[0])
+    undefined = [record for record in done if is_undefined(record["score"])]
+    if not undefined:
+        return [record["score"] for record in done]
+    seeds = f" in {len(undefined)} of {len(done)} seeds" if len(done) > 1 else ""
+    metrics = dict.fromkeys(metric for record in undefined for metric in undefined_in(record))
+    why = f": {', '.join(metrics)}, for answers that are all alike or no numbers" if metrics else ""
+    return Hole(f"undefined{seeds}{why}")
+
+
 def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
     """Sentences for the caption: the budget's own note, and where the numbers were made."""
     notes = [grid.baseline.budget.note] if grid.baseline.budget.note else []
@@ -64,8 +80,10 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
     return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))
 
 
-def _reason(stage: Stage, store: Store) -> str:
-    """Why a column has no score: the first of its stages that is not done says it."""
+def _reason(stage: Stage, store: Store, records: Path) -> str:
+    """Why a column has no score: its record is of no use, or the first of its stages not done says it."""
+    if fault := fault_of(stage, store, records):
+        return f"record set aside: {fault}"
     for needed in with_parents([stage]):
         state = store.state(needed)
         if state == "failed":

@@ -1,7 +1,7 @@
 """grid + records -> the figures of one table: dots, ranks, curves, an axis, costs."""
 
-import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import plots
-from t5grid.results.plots import Curve
-from t5grid.results.records import NOT_KEPT, number_in, record_of
+from t5grid.results.records import NOT_KEPT, Curve, curve_places, losses_in, record_of
 from t5grid.results.table import Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
@@ -24,22 +23,14 @@ MOST_POINTS = 200
 
 def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
     """(step, loss) of a training, from the store or the kept records; empty where there is none."""
-    for path in (store.folder(stage) / "metrics.csv", records / f"{stage.identity}.csv"):
-        if path.exists():
+    for path in curve_places(stage, store, records):
+        with suppress(Refused):  # one of no use is set aside, and named by records.set_aside
             rows = losses_in(path)
+            if rows is None:
+                continue
             every = max(1, -(-len(rows) // MOST_POINTS))
             return [row for k, row in enumerate(rows) if (len(rows) - 1 - k) % every == 0]
     return []
-
-
-def losses_in(path: Path) -> Curve:
-    """(step, loss) of a metrics file; a last line that is not finished is left out. Raises Refused."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-        return [(int(row["step"]), float(row["loss"])) for row in rows]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise Refused(f"{path}: not the metrics of a training ({error!r})") from None
 
 
 def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
@@ -77,10 +68,10 @@ def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, 
         kept = [record_of(stage, store, records) or {} for stage in stages]
         if kept and all("seconds" in record for record in kept):
             flops = [
-                number_in(record, "flops") if "flops" in record else _planned(stage, cell.runtime, built)
+                record["flops"] if "flops" in record else _planned(stage, cell.runtime, built)
                 for stage, record in zip(stages, kept, strict=True)
             ]
-            costs[key] = (sum(number_in(record, "seconds") for record in kept), sum(flops))
+            costs[key] = (sum(record["seconds"] for record in kept), sum(flops))
     return costs
 
 

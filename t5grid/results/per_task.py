@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ from t5grid.results.rendering import (
 )
 
 TITLE = "Every task's scores"
+UNDEFINED = "undefined"
+UNDEFINED_MEANS = (
+    "Undefined: of a seed at least the metric has no value, as a correlation with answers that are all alike."
+)
 ACROSS = 4
 """Columns of numbers on a page of LaTeX: as many as stand beside the longest title."""
 
@@ -81,13 +86,15 @@ def _scores(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(score: float | None) -> str:
-    return "–" if score is None else f"{score:.2f}"
+    return "–" if score is None else UNDEFINED if math.isnan(score) else f"{score:.2f}"
 
 
 def _caption(table: PerTask) -> str:
+    undefined = any(math.isnan(score) for scores in table.rows.values() for score in scores.values())
     return (
         f"{table.scale}. Every metric of every task at its chosen checkpoint, the mean over a row's seeds. "
         "The layout is that of Table 16 of Raffel et al. (2020): results/paper/table16.csv."
+        + (f" {UNDEFINED_MEANS}" if undefined else "")
     )
 
 
@@ -130,7 +137,10 @@ def _csv(table: PerTask) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["experiment", "row", *table.metrics])
     for (experiment, row), scores in table.rows.items():
-        numbers = ["" if name not in scores else f"{scores[name]:.4f}" for name in table.metrics]
+        numbers = [
+            "" if name not in scores else UNDEFINED if math.isnan(scores[name]) else f"{scores[name]:.4f}"
+            for name in table.metrics
+        ]
         writer.writerow([experiment, row, *numbers])
     return buffer.getvalue()
 

@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 from t5grid.files import write_whole
+from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
@@ -40,7 +41,6 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
 }
 
-Curve = Sequence[tuple[int, float]]
 """(step, training loss in nats a target token), ascending."""
 
 

@@ -17,6 +17,8 @@ from t5grid.results.records import keep_records
 from t5grid.results.rendering import to_markdown, write_table
 from t5grid.results.study import Study
 
+HIGHEST_PORT = 65535
+
 
 def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
     """Keep the records of a grid, write its table in every format and its figures; Markdown and its path.
@@ -64,6 +66,8 @@ def write_report(study: Study, path: Path) -> None:
 
 def serve_report(study: Study, port: int, open_browser: bool) -> None:
     """Serve the live page until interrupted. Raises Refused for a port that cannot be had."""
+    if not 0 <= port <= HIGHEST_PORT:
+        raise Refused(f"report: --port {port}: from 0 (any free port) to {HIGHEST_PORT}")
     try:
         server = report.server(study, port)
     except OSError as error:

@@ -7,6 +7,7 @@ The page is a template with the data beside it as JSON, drawn by its own script;
 import base64
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,14 +22,19 @@ from t5grid.grid.graph import MACHINE, Grid
 from t5grid.grid.published import PaperRow, paper_deviations
 from t5grid.results.figures import costs_of, curve_of, curves_of, draw_figures
 from t5grid.results.plots import svg
-from t5grid.results.records import record_of
+from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.study import Study
 from t5grid.results.table import Row, Scores, Table, caption, paper_source
+from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
 
 PAGE = Path(__file__).parent / "page"
 SAMPLES = 3
 """Decoded examples shown of a task."""
+
+UNDEFINED = "undefined"
+STATES = {word: word for word in ("running", "failed", "blocked", UNDEFINED)} | {"record set aside": "spoilt"}
+"""What a hole's reason begins with -> the state it is shown as."""
 
 REFRESH = 2.0
 """Seconds for which the server gives the same data again."""
@@ -39,7 +45,9 @@ Drawn = dict[str, tuple[Any, dict[str, str]]]
 
 
 def page_data(study: Study, figures: bool = True, drawn: Drawn | None = None) -> dict[str, Any]:
-    """Everything the page shows, as plain types; a state is done, running, failed, blocked or missing.
+    """Everything the page shows, as plain types.
+
+    A state is done, running, failed, blocked, undefined, spoilt (a record that cannot be used) or missing.
 
     Figures of `drawn` that would show the same are not drawn again; the others are put into it.
     """
@@ -124,7 +132,7 @@ def _paper(row: PaperRow) -> dict[str, Any]:
 
 def _cell(cell: Scores, bold: bool) -> dict[str, Any]:
     word = (cell.hole or "").partition(":")[0]
-    state = "done" if cell.hole is None else word if word in ("running", "failed", "blocked") else "missing"
+    state = "done" if cell.hole is None else STATES.get(word.partition(" in ")[0], "missing")
     return {
         "mean": cell.mean,
         "deviation": cell.deviation,
@@ -146,24 +154,31 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
         for training in trainings
         if training is not stage
     }
+    fault = "" if record else fault_of(stage, study.store, records)
     run = {
         "seed": seed,
         "identity": stage.identity,
         "score": None,
-        "state": study.store.state(stage),
+        "state": "spoilt" if fault else study.store.state(stage),
         "curves": {identity: curve for identity, curve in curves.items() if curve},
     }
     if record is None:
-        return run
+        return run | ({"detail": f"record set aside: {fault}"} if fault else {})
     samples = {task: examples[:SAMPLES] for task, examples in record.get("samples", {}).items()}
-    provenance = f"{record['machine']}; commit {record['commit'] or 'of an installed package'}"
+    undefined = is_undefined(record["score"])
+    reason = f"undefined: {', '.join(undefined_in(record))}; " if undefined else ""
     return run | {
-        "score": record["score"],
-        "state": "done",
-        "tasks": record["tasks"],
+        "score": None if undefined else record["score"],
+        "state": "undefined" if undefined else "done",
+        "tasks": {task: _shown(scores) for task, scores in record["tasks"].items()},
         "samples": samples,
-        "detail": provenance,
+        "detail": f"{reason}{record['machine']}; commit {record.get('commit') or 'of an installed package'}",
     }
+
+
+def _shown(scores: dict[str, float]) -> dict[str, float | str]:
+    """The scores of a task; JSON has no number for one without a value."""
+    return {metric: UNDEFINED if is_undefined(score) else score for metric, score in scores.items()}
 
 
 def _data_url(text: bytes) -> str:
@@ -205,8 +220,14 @@ class Live:
         return page(json.loads(self.data())).encode()
 
 
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # any port: one may be forwarded
+
+
 def server(study: Study, port: int) -> ThreadingHTTPServer:
-    """A server of the live page, on the loopback interface only; port 0 takes any free one."""
+    """A server of the live page, on the loopback interface only; port 0 takes any free one.
+
+    It answers under its own name only: a page of another site may have its name lead to 127.0.0.1.
+    """
     live = Live(study)
     routes: dict[str, tuple[str, Callable[[], bytes]]] = {
         "/": ("text/html; charset=utf-8", live.page),
@@ -215,6 +236,9 @@ def server(study: Study, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if not OWN_HOST.fullmatch(self.headers.get("Host", "")):
+                self.send_error(421, "This page answers as 127.0.0.1 and localhost only")
+                return
             if self.path not in routes:
                 self.send_error(404)
                 return

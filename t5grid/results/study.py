@@ -74,10 +74,14 @@ def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 
 
-def write_findings(overrides: Sequence[str]) -> str:
-    """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
+def load_claimed(overrides: Sequence[str]) -> Study:
+    """The experiments that the claims are about."""
     claimed = {claim.experiment for claim in findings.load_claims().values()}
-    study = load_study(overrides, [name for name in experiments() if name in claimed])
+    return load_study(overrides, [name for name in experiments() if name in claimed])
+
+
+def write_findings(study: Study) -> str:
+    """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
     text = findings.to_markdown(study.findings(), study.scale)
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

@@ -158,7 +158,7 @@ def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
         return Scores(hole="not run")
     lost = sum(not math.isfinite(score) for score in scores)
     if lost:
-        return Scores(hole="nan" if len(scores) == 1 else f"nan in {lost} of {len(scores)} seeds")
+        return Scores(hole="undefined" if len(scores) == 1 else f"undefined in {lost} of {len(scores)} seeds")
     return Scores(by_seed=tuple(float(score) for score in scores))
 
 

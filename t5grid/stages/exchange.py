@@ -58,11 +58,14 @@ def measures(size: Size) -> dict[str, Any]:
 def export_checkpoint(source: Path, target: Path, step: int | None = None) -> None:
     """Write a trained model of ours as a Hugging Face T5. Raises Refused, and writes nothing."""
     from t5grid.model.huggingface import write_checkpoint
+    from t5grid.model.transformer import EncoderDecoderModel
     from t5grid.training import checkpoints
 
     trained = trained_model(source)
     vocabulary = trained.vocabulary.read_bytes() if trained.vocabulary else None
     model, _ = build_model({"seed": 0, **trained.config}, _vocab_size(trained, vocabulary))
+    if isinstance(model, EncoderDecoderModel):
+        model.keep_rows(trained.num_rows(step))
     checkpoints.load_model(trained.checkpoint(step), model)
     size = build(trained.config["size"], "size")
     try:

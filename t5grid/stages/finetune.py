@@ -62,10 +62,13 @@ class FinetuneStage(TrainingStage):
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
         """The column's records, mixed by their number."""
         from t5grid.data.feeds import FinetuneFeed, labelled
+        from t5grid.data.roundtrip import losses
         from t5grid.evaluation.scores import load_records
 
         column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
         records = load_records(column, "train", None)
+        for line in losses(column.tasks, records, vocabulary):
+            print(line, flush=True)
         return FinetuneFeed(
             tasks={name: labelled(rows, self.budget.labelled_share, seed) for name, rows in records.items()},
             vocabulary=vocabulary,
@@ -96,6 +99,8 @@ class FinetuneStage(TrainingStage):
         from t5grid.training.finetuning import episodes_of, never_trained
         from t5grid.training.fit import initialise
 
+        if self.start and "num_rows" in self.start.config:
+            model.keep_rows(self.start.config["num_rows"])
         num_steps = self.budget.num_steps
         names = [name for name, _ in model.named_parameters()]
         is_whole = not never_trained(names, self.method.episodes(names, num_steps))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ class ImportStage(Stage):
     """a folder with a trained model -> its weights, where fine-tuning looks for those it starts from."""
 
     kind = "import"
+
+    def preface(self, folder_of: Callable[[Stage], Path]) -> list[str]:
+        """What nobody can check of weights that bring no vocabulary."""
+        if self.config.get("brings_vocabulary", True):
+            return []
+        doubt = "whether its weights were trained with the pieces of the one given cannot be checked"
+        return [f"{self.config['path']} brings no vocabulary: {doubt}"]
 
     def run(self, context: Context) -> dict[str, Any]:
         from t5grid.training import checkpoints

@@ -89,9 +89,14 @@ class MultitaskStage(TrainingStage):
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> "MixtureFeed":
         """Examples of every part by rate; the mixture is printed into the log."""
         from t5grid.data.feeds import Labelled, MixtureFeed
+        from t5grid.data.roundtrip import losses
         from t5grid.evaluation.scores import load_records
 
-        loaded = {key: load_records(column, "train", None) for key, column in self.columns().items()}
+        columns = self.columns()
+        loaded = {key: load_records(column, "train", None) for key, column in columns.items()}
+        for key, column in columns.items():
+            for line in losses(column.tasks, loaded[key], vocabulary):
+                print(line, flush=True)
         records = {f"{key}.{name}": rows for key, tasks in loaded.items() for name, rows in tasks.items()}
         parts = self.parts(context.folder_of, {name: len(rows) for name, rows in records.items()})
         phases = self.phases(parts)

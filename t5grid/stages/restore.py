@@ -11,6 +11,7 @@ from torch import nn
 from t5grid.config.schema import Column, build
 from t5grid.evaluation.scores import common_checkpoints
 from t5grid.model.ensemble import as_one
+from t5grid.refused import Refused
 from t5grid.stages.model import build_model
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.text import load_vocabulary
@@ -37,10 +38,24 @@ class Restored:
         return sorted(self._paths)
 
     def at(self, step: int) -> nn.Module:
-        """The model with the weights of that step, the same object every time."""
+        """The model with the weights of that step, the same object every time.
+
+        Raises Refused where its checkpoint is gone or damaged, or a weight is no number.
+        """
+        if step not in self._paths:
+            folder, steps = next(iter(self._paths.values()))[0].parent, ", ".join(map(str, self.steps))
+            raise Refused(f"{folder}: no sound checkpoint of step {step} is left; there are {steps}")
         for member, path, without in zip(self._members, self._paths[step], self._left_out, strict=True):
             checkpoints.load_model(path, member, without)
+            refuse_no_numbers(member, path)
         return self.model
+
+
+def refuse_no_numbers(model: nn.Module, path: Path) -> None:
+    """Raise Refused naming the file where a weight is NaN or infinite: such a model answers nothing."""
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise Refused(f"{path}: tensor {name} holds NaN or infinity: nothing can be answered with it")
 
 
 def restore(evaluate: Stage, context: Context) -> Restored:

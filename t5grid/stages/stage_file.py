@@ -2,7 +2,7 @@
 
 `config.yaml` in a stage's folder says what it is: kind, version, config, content and its parents' identities,
 plain values, resolved; of a kind that is not ours its class too, which is only looked for where a `_target_`
-may be (building.check_allowed). The folder of a trained model has the same form:
+may be (config.trust). The folder of a trained model has the same form:
 
     DIR/   config.yaml   vocabulary.model   checkpoints/step-00000000-<digest>.safetensors
 
@@ -10,7 +10,9 @@ may be (building.check_allowed). The folder of a trained model has the same form
 """
 
 import importlib
+import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from t5grid.config.build import check_allowed, current_path
+from t5grid.config.build import current_path
 from t5grid.config.identity import is_ours
-from t5grid.files import write_whole
+from t5grid.config.trust import check_allowed
+from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
@@ -33,6 +36,7 @@ from t5grid.stages.stage import Stage
 from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
 FILE = "config.yaml"
+LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as the format's own readers allow
 STEP = re.compile(r"step-(\d+)-[0-9a-f]+")
 KEYS = {"identity": str, "kind": str, "version": int, "config": dict, "content": dict, "parents": list}
 KINDS: tuple[type[Stage], ...] = (
@@ -60,10 +64,16 @@ def write(stages: Iterable[Stage], folder_of: Callable[[Stage], Path]) -> None:
 def description(path: Path, keys: Collection[str] = KEYS.keys()) -> dict[str, Any]:
     """What a config.yaml says. Raises Refused naming the file where the keys of a stage are not in it."""
     try:
+        if not is_regular(path):
+            raise Refused(f"{path}: not a file")
         told: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError:
         raise Refused(f"{path}: no such file; name a stage as `t5grid status` and runs/ do") from None
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except Refused:
+        raise
+    except RecursionError:
+        raise Refused(f"{path}: nested too deeply") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from None
     if not (isinstance(told, dict) and all(isinstance(told.get(key), KEYS[key]) for key in keys)):
         raise Refused(f"{path}: {', '.join(keys)} of a stage are needed")
@@ -73,16 +83,23 @@ def description(path: Path, keys: Collection[str] = KEYS.keys()) -> dict[str, An
 def read(folder: Path) -> Stage:
     """The stage that a folder's file describes, its parents from theirs below the same root.
 
-    Raises Refused if there is none, or if it has another identity by now.
+    Raises Refused if there is none, if it stands on itself, or has another identity by now.
     """
-    return _read(folder, {})
+    return _read(folder, {}, ())
 
 
-def _read(folder: Path, known: dict[Path, Stage]) -> Stage:
+def _read(folder: Path, known: dict[Path, Stage], above: tuple[Path, ...]) -> Stage:
+    """`above` are the stages it is a parent of."""
     if folder not in known:
-        path = folder / FILE
+        path, above = folder / FILE, (*above, folder)
         told = description(path)
-        parents = tuple(_read(folder.parents[1] / str(identity), known) for identity in told["parents"])
+        places = [folder.parents[1] / str(identity) for identity in told["parents"]]
+        for place in places:
+            if place in above:
+                raise Refused(
+                    f"{path}: parents: {place.parent.name}/{place.name} stands on this stage itself"
+                )
+        parents = tuple(_read(place, known, above) for place in places)
         name = told["identity"].partition("/")[2].rpartition("-")[0]
         stage = _kind(told, path)(name, told["config"], told["content"], parents)
         if stage.identity != told["identity"]:
@@ -113,10 +130,16 @@ def _kind(told: dict[str, Any], path: Path) -> type[Stage]:
     return cls
 
 
-def evaluations(root: Path) -> Iterator[Stage]:
-    """Every evaluation that a store describes."""
+def evaluations(root: Path, of: str) -> Iterator[Stage]:
+    """Every evaluation of a stage that a store describes; files that cannot be read are named on stderr."""
     for path in sorted((root / EvaluateStage.kind).glob(f"*/{FILE}")):
-        yield read(path.parent)
+        try:
+            parents = description(path)["parents"]
+        except Refused as error:
+            print(f"t5grid: set aside: {error}", file=sys.stderr)
+            continue
+        if of in parents:
+            yield read(path.parent)
 
 
 @dataclass(frozen=True)
@@ -142,6 +165,23 @@ class TrainedModel:
             steps = ", ".join(map(str, self.checkpoints))
             raise Refused(f"{self.folder}: no checkpoint of step {step}; there are {steps}")
         return self.checkpoints[max(self.checkpoints) if step is None else step]
+
+    def num_rows(self, step: int | None = None) -> int:
+        """Rows of its id table, which may not be filled up to a multiple of 128. Raises Refused."""
+        path = self.checkpoint(step)
+        try:
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(length, LONGEST_HEADER)))
+            if "model/embedding.weight" not in header:
+                raise Refused(
+                    f"{path}: not a whole model: a fine-tuning method left out what it never trains"
+                )
+            return int(header["model/embedding.weight"]["shape"][0])
+        except Refused:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+            raise Refused(f"{path}: damaged: where its id table is cannot be read") from None
 
 
 def trained_model(folder: Path) -> TrainedModel:

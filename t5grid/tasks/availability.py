@@ -4,12 +4,15 @@ A task that reads published data has `needed_splits`; generated ones have none a
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from t5grid.refused import Refused
-from t5grid.tasks.task import has
+from t5grid.tasks.task import Record, has
 
+Samples = dict[str, dict[str, list[Record]]]
+"""column -> task -> some of its records."""
+NUM_SAMPLED = 200
 Standing = dict[str, dict[str, dict[str, dict[str, int | None]]]]
 NOT_REAL = (
     'NOT THE REAL DATA: where rows are counted "of" more, others stand in for the real split, and no score'
@@ -35,20 +38,29 @@ def left_out(columns: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(split) for split in _splits(columns) if split.missing and split.spare))
 
 
-def fetch(columns: Mapping[str, Any]) -> None:
+def fetch(columns: Mapping[str, Any]) -> Samples:
     """Read every split that training and scoring need: downloads them, and refuses bad rows before training.
+
+    Returns some records of each task, to compare with a vocabulary; none of those that are generated.
 
     Raises:
         Refused: one line, for what cannot be had or read.
     """
     refuse_missing(columns)
-    for column in columns.values():
-        for task in column.tasks.values():
+    samples: Samples = {}
+    for key, column in columns.items():
+        for name, task in column.tasks.items():
             for role in ("train", "validation"):
                 if hasattr(task, "needed_splits") and has(task, role):
-                    task.records(role)
+                    samples.setdefault(key, {}).setdefault(name, list(sampled(task.records(role))))
     if gone := left_out(columns):
         print(f"t5grid: gone without, as suite.root lacks them: {', '.join(gone)}", file=sys.stderr)
+    return samples
+
+
+def sampled(records: Sequence[Record], count: int = NUM_SAMPLED) -> Sequence[Record]:
+    """At most so many records, evenly spaced."""
+    return records[:: max(1, -(-len(records) // count))]
 
 
 def standing(columns: Mapping[str, Any]) -> Standing:

@@ -144,7 +144,7 @@ def _front_matter(readme: Path, size: int, changed: int) -> dict[str, dict[str, 
     from yaml import YAMLError, safe_load
 
     try:
-        parts = readme.read_text(encoding="utf-8").split("---\n", 2)
+        parts = readme.read_text(encoding="utf-8-sig").split("---\n", 2)
         configs = (safe_load(parts[1]) or {}).get("configs") if len(parts) == 3 and not parts[0] else None
         return {str(c["config_name"]): _patterns(c["data_files"]) for c in configs} if configs else None
     except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -16,6 +16,7 @@ import numpy as np
 
 from t5grid.config.rules import Count
 from t5grid.refused import Refused
+from t5grid.tasks.cells import decoded
 from t5grid.tasks.hub import Source
 from t5grid.tasks.metrics import INVALID, Scores
 from t5grid.tasks.task import Record, Row
@@ -199,7 +200,7 @@ class HubTask:
             if split in self._left_out:
                 continue
             where = self.source.where(split)
-            table = self._shaped(self.source.table(split), where)
+            table = decoded(self._shaped(self.source.table(split), where), self.texts, where)
             check_table(table, self.texts, self.others, where)
             self._check(table, role, where)
             tables.append(self._marked(table, split))

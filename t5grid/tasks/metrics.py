@@ -9,13 +9,16 @@ original code.
 import math
 import re
 import string
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from typing import Literal
 
 from t5grid.refused import Refused
 
 INVALID = -1
+RougeWords = Literal["ascii", "unicode", "characters"]
 Scores = dict[str, float]
 
 
@@ -26,7 +29,7 @@ def accuracy(targets: Sequence[Hashable], predictions: Sequence[Hashable]) -> Sc
 
 
 def f1_with_invalid(targets: Sequence[int], predictions: Sequence[int]) -> Scores:
-    """F1 of the positive class 1; an invalid prediction (-1) counts as the opposite of its target.
+    """F1 of the positive class 1; a prediction that is neither 0 nor 1 counts as the opposite of its target.
 
     Targets are 0 or 1. Without any positive, in targets and predictions, the score is 0.
     """
@@ -144,20 +147,40 @@ def record(
     return squad([answers[row] for row in rows], [predictions[row] for row in rows])
 
 
-def rouge(targets: Sequence[str], predictions: Sequence[str]) -> Scores:
+def rouge(targets: Sequence[str], predictions: Sequence[str], words: RougeWords = "ascii") -> Scores:
     """Mean F of ROUGE-1, ROUGE-2 and ROUGE-Lsum without stemming; the paper's "ROUGE-L" is Lsum.
 
     " . " ends a sentence for Lsum, in both texts. The original reports the middle of 1,000 bootstrap
-    resamples; this is the plain mean they scatter around.
+    resamples; this is the plain mean they scatter around. `words` says what a word is (`rouge_words`); a
+    target without any scores 0 whatever the prediction.
     """
     from rouge_score.rouge_scorer import RougeScorer
 
     _check(targets, predictions)
     names = ("rouge1", "rouge2", "rougeLsum")
-    scorer = RougeScorer(list(names))
+    scorer = RougeScorer(list(names), tokenizer=None if words == "ascii" else _RougeTokenizer(words))
     pairs = zip(targets, predictions, strict=True)
     rows = [scorer.score(_one_sentence_a_line(t), _one_sentence_a_line(p)) for t, p in pairs]
     return {name: _percent([row[name].fmeasure for row in rows]) for name in names}
+
+
+def rouge_words(text: str, words: RougeWords) -> list[str]:
+    """What ROUGE takes for the words of a text.
+
+    "ascii" runs of a-z and 0-9, as the original; "unicode" runs of letters, digits and their marks;
+    "characters" each letter or digit with its marks, for scripts without blanks.
+
+    >>> [rouge_words("Él 2.", words) for words in ("ascii", "unicode", "characters")]
+    [['l', '2'], ['él', '2'], ['é', 'l', '2']]
+    """
+    if words == "ascii":
+        return re.findall("[a-z0-9]+", text.lower())
+    text = unicodedata.normalize("NFC", text.lower())
+    kinds = [unicodedata.category(character)[0] for character in text]
+    apart = " " if words == "characters" else ""
+    kept = {"L": apart, "N": apart, "M": ""}
+    pairs = zip(text, kinds, strict=True)
+    return "".join(kept[kind] + character if kind in kept else " " for character, kind in pairs).split()
 
 
 def bleu(targets: Sequence[str], predictions: Sequence[str]) -> Scores:
@@ -217,7 +240,7 @@ def _percent(values: Sequence[float]) -> float:
 
 
 def _opposite_for_invalid(targets: Sequence[int], predictions: Sequence[int]) -> list[int]:
-    return [1 - t if p == INVALID else p for t, p in zip(targets, predictions, strict=True)]
+    return [p if p in (0, 1) else 1 - t for t, p in zip(targets, predictions, strict=True)]
 
 
 def _f1(targets: Sequence[int], predictions: Sequence[int], positive: int) -> float:
@@ -238,6 +261,16 @@ def _word_f1(answer: str, prediction: str) -> float:
     expected, predicted = normalise_answer(answer).split(), normalise_answer(prediction).split()
     shared = (Counter(expected) & Counter(predicted)).total()
     return 2 * shared / (len(expected) + len(predicted)) if shared else 0.0
+
+
+class _RougeTokenizer:
+    """What `rouge_score` asks for the words of a text."""
+
+    def __init__(self, words: RougeWords) -> None:
+        self.words = words
+
+    def tokenize(self, text: str) -> list[str]:
+        return rouge_words(text, self.words)
 
 
 def _one_sentence_a_line(text: str) -> str:

@@ -15,17 +15,17 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
 from t5grid.config.build import nearest
 from t5grid.config.rules import Above, AtLeast, Because, Count, NotEmpty
 from t5grid.refused import Refused
 from t5grid.tasks import metrics
-from t5grid.tasks.files import SUFFIXES, content_of, num_rows, read_table
+from t5grid.tasks.files import Quotes, read_anew
 from t5grid.tasks.labelled import Formatted, Split, digest, evenly_spaced
-from t5grid.tasks.metrics import INVALID, Scores
+from t5grid.tasks.metrics import INVALID, RougeWords, Scores
+from t5grid.tasks.own_files import OwnFiles
 from t5grid.tasks.task import Record, Row
 
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
@@ -49,10 +49,14 @@ class OwnTask:
         test: file of rows to predict, if any.
         held_out: every how many rows of `train` one is held out, where there is no validation file.
         labels: what the values of a targets column mean, as `{0: easy, 1: hard}`; with them a prediction that
-            is none of the texts is wrong, and the last is the positive class of "f1".
+            is none of the texts is wrong, and the last is the positive class of "f1". A key that is a number
+            is any spelling of it: 0 is 0.0 too.
         round_to: step that numbers are rounded to (half to even), such as 0.2: a regression as text.
         num_train: rows of the train split to use, evenly spaced over it; None uses all.
         num_validation: the same for the validation split.
+        quotes: "none" takes quotation marks of TSV and CSV as they stand, as in GLUE's own files.
+        rouge_words: what ROUGE takes for a word: "ascii" (a-z and 0-9 alone, as in the study), "unicode", or
+            "characters" for scripts without blanks.
 
     Raises:
         Refused: a metric that is not there or needs labels, a broken template, labels that are one.
@@ -66,12 +70,16 @@ class OwnTask:
     validation: str | None = None
     test: str | None = None
     held_out: Annotated[int, AtLeast(2)] = 10
-    labels: dict[Cell, str] | None = None
+    labels: Annotated[dict[Cell, str], NotEmpty()] | None = None
     round_to: Annotated[float, Above(0)] | None = None
     num_train: Count | None = None
     num_validation: Count | None = None
+    quotes: Quotes = "double"
+    rouge_words: RougeWords = "ascii"
 
     version: ClassVar[int] = 1
+    later: ClassVar[tuple[str, ...]] = ("quotes", "rouge_words")
+    """Settings that came after tasks had fingerprints: they enter where they are not the default."""
 
     def __post_init__(self) -> None:
         for metric in self.metrics:
@@ -82,6 +90,26 @@ class OwnTask:
         for key in ("inputs", "targets"):
             columns_of(getattr(self, key), key)
         _check_labels(self.labels or {})
+        if self.labels and self.round_to is not None:
+            raise Refused(
+                f"round_to={self.round_to}: labels say what the targets are; leave out one of the two"
+            )
+        of_classes = [metric for metric in self.metrics if metric in OF_CLASSES]
+        if of_classes and self._class_column is None:
+            why = f"{of_classes[0]} compares classes, so they name one column"
+            raise Refused(f"targets={self.targets!r}: {why}, as {{label}}")
+
+    @property
+    def _class_column(self) -> str | None:
+        """The column that the targets are the class of; None where they name none or several."""
+        columns = set(columns_of(self.targets, "targets"))
+        return columns.pop() if len(columns) == 1 else None
+
+    @property
+    def class_targets(self) -> tuple[str, ...]:
+        """The targets that the labels make, in their order; the labels' texts where they share a target."""
+        texts, column = dict.fromkeys((self.labels or {}).values()), self._class_column
+        return tuple(fill(self.targets, {column: text}) if column else text for text in texts)
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -95,7 +123,7 @@ class OwnTask:
     def source(self) -> "OwnFiles":
         """Where the rows are read."""
         held_out = self.held_out if self.validation is None else None
-        return OwnFiles(self.name, self.train, self.validation, self.test, held_out)
+        return OwnFiles(self.name, self.train, self.validation, self.test, held_out, self.quotes)
 
     @property
     def needed_splits(self) -> list[Split]:
@@ -110,7 +138,7 @@ class OwnTask:
         """
         if split not in self.roles:
             raise ValueError(f"task {self.name}: no {split} split, it has {', '.join(self.roles)}")
-        table, where = self.source.table(split), str(self.source.files(split)[0])
+        table, where = self.source.table(split, self._columns), str(self.source.files(split)[0])
         if not len(table):
             held = f", as held_out={self.held_out}" if split == "validation" and not self.validation else ""
             raise Refused(f"{where}: no rows for {split}{held}")
@@ -128,7 +156,22 @@ class OwnTask:
             except Refused as error:
                 number = self.source.places(split)[place * len(table) // len(rows)] + 1
                 raise Refused(f"{where}, row {number}: {error}") from None
+        self._check_words(records, split, where)
         return records
+
+    @property
+    def _columns(self) -> list[str]:
+        return [*columns_of(self.inputs, "inputs"), *columns_of(self.targets, "targets")]
+
+    def _check_words(self, records: Sequence[Record], split: str, where: str) -> None:
+        """Refuse targets none of which has a word that ROUGE sees: whatever is answered scores 0."""
+        rouge = next((name for name in self.metrics if METRICS[name] is _rouge), None)
+        if split == "test" or not rouge:
+            return
+        if not any(metrics.rouge_words(record["targets"], self.rouge_words) for record in records):
+            text = records[0]["targets"][:60]
+            why = f"{rouge} sees no word in any target, such as {text!r}"
+            raise Refused(f"{where}: {why}; rouge_words: unicode reads every script (or characters)")
 
     def _checked(self, record: Record, split: str) -> Record:
         """The record if it can be learnt and scored; rows of "test" need no targets. Raises Refused."""
@@ -150,24 +193,43 @@ class OwnTask:
         return {"inputs": fill(self.inputs, row), "targets": fill(self.targets, shown) if known else ""}
 
     def _target(self, value: Any, column: str) -> Any:
+        if value is None or value != value or (self.labels is None and self.round_to is None):
+            return value  # what is empty is refused when the template is filled
         if self.labels is not None:
-            texts = {str(key): text for key, text in self.labels.items()}
-            if str(value) not in texts:
-                raise Refused(f"column {column!r} is {value!r}, expected one of {', '.join(texts)}")
-            return texts[str(value)]
-        if self.round_to is None or value is None:
-            return value
+            return self._label(value, column)
         number = metrics.string_to_float(str(value), math.nan)
         if not math.isfinite(number):
             raise Refused(f"column {column!r} is {value!r}, expected a number")
-        decimals = max(0, -math.floor(math.log10(self.round_to) + 1e-9))
-        return f"{round(number / self.round_to) * self.round_to:.{decimals}f}"
+        step = self.round_to or 1.0
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        return f"{round(number / step) * step:.{decimals}f}"
+
+    def _label(self, value: Any, column: str) -> str:
+        """The text of a cell's label. Raises Refused where it has none."""
+        texts, numbers = self._texts
+        number = metrics.string_to_float(str(value), math.nan)
+        text = texts.get(str(value), numbers.get(number))
+        if text is None:
+            raise Refused(f"column {column!r} is {value!r}, expected one of {', '.join(texts)}")
+        return text
+
+    @cached_property
+    def _texts(self) -> tuple[dict[str, str], dict[float, str]]:
+        """The labels by what a cell says, and by the number that it is."""
+        labels = self.labels or {}
+        numbers = {float(key): text for key, text in labels.items() if not isinstance(key, str)}
+        return {str(key): text for key, text in labels.items()}, numbers
 
     def score(self, records: Sequence[Record], predictions: list[str]) -> Scores:
         """Each metric, 0 to 100, of one prediction a record."""
         targets = [record["targets"] for record in records]
-        labels = list(dict.fromkeys(self.labels.values())) if self.labels else []
-        return {name: METRICS[name](targets, predictions, labels)[name] for name in self.metrics}
+        return {
+            name: self._metric(name)(targets, predictions, self.class_targets)[name] for name in self.metrics
+        }
+
+    def _metric(self, name: str) -> Metric:
+        metric = METRICS[name]
+        return partial(_rouge, words=self.rouge_words) if metric is _rouge else metric
 
     def fingerprint(self) -> str:
         """Hash of the files' bytes and the settings that decide the records."""
@@ -175,81 +237,22 @@ class OwnTask:
 
     @cached_property
     def _fingerprint(self) -> str:
-        fields = [field.name for field in dataclasses.fields(self) if field.name not in (*PATHS, "labels")]
-        settings = {name: getattr(self, name) for name in fields}
+        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        unsaid = {name for name in self.later if getattr(self, name) == fields[name]}
+        settings = {name: getattr(self, name) for name in fields.keys() - {*PATHS, "labels", *unsaid}}
         labels = {str(key): text for key, text in (self.labels or {}).items()}
         content = [[split.role, self.source.content(split.name)] for split in self.needed_splits]
-        return digest([self.version, settings, labels, content])
-
-
-@dataclass(frozen=True)
-class OwnFiles:
-    """The files of a task; without one for validation, every `held_out`-th row of `train` is held out."""
-
-    task: str
-    train: str
-    validation: str | None
-    test: str | None
-    held_out: int | None
-    root: ClassVar[str] = "."
-
-    def label(self, split: str) -> str:
-        """How messages call a split."""
-        return f"{self._path(split)} ({self.task} {split})"
-
-    def files(self, split: str) -> list[Path]:
-        """The file of a split. Raises Refused if there is none, or of an unknown kind."""
-        path = Path(self._path(split)).expanduser()
-        if not path.is_file():
-            raise Refused(f"task {self.task}: {path}: no such file")
-        if not path.name.endswith(SUFFIXES):
-            raise Refused(f"task {self.task}: {path}: its name ends in none of {', '.join(SUFFIXES)}")
-        return [path]
-
-    def has(self, split: str) -> bool:
-        """Whether the file of a split is there."""
-        return Path(self._path(split)).expanduser().is_file()
-
-    def table(self, split: str) -> Any:
-        """The rows of a split."""
-        import pyarrow as pa
-
-        table = read_table(self.files(split))
-        if self.held_out is None or split == "test":
-            return table
-        return table.take(pa.array(self.places(split), pa.int64()))
-
-    def places(self, split: str) -> list[int]:
-        """Where a split's rows stand in its file, from 0."""
-        every = range(num_rows(self.files(split)))
-        if self.held_out is None or split == "test":
-            return list(every)
-        last = self.held_out - 1
-        return [row for row in every if (row % self.held_out == last) == (split == "validation")]
-
-    def rows(self, split: str) -> int | None:
-        """Rows of a split, None where its file is absent."""
-        if not self.has(split):
-            return None
-        total = num_rows(self.files(split))
-        if self.held_out is None or split == "test":
-            return total
-        held = total // self.held_out
-        return held if split == "validation" else total - held
-
-    def content(self, split: str) -> str:
-        """Identity of a split's rows: the bytes of its file."""
-        return content_of(self.files(split))
-
-    def _path(self, split: str) -> str:
-        path = {"train": self.train, "validation": self.validation, "test": self.test}[split]
-        return self.train if path is None else path
+        files = [file for split in self.needed_splits for file in self.source.files(split.name)]
+        anew = ["cells"] if any(read_anew(file, self._columns) for file in files) else []
+        return digest([self.version, settings, labels, content, *anew])
 
 
 def _check_labels(labels: Mapping[Any, str]) -> None:
-    """Refuse two labels of one text, which no prediction tells apart, and two of one value of a cell."""
+    """Refuse labels without text, two of one text, which no prediction tells apart, and two of one cell."""
     keys, texts = dict[str, Any](), dict[str, Any]()
     for key, text in labels.items():
+        if not text.strip():
+            raise Refused(f"labels: {key!r} is {text!r}, which leaves no text to learn")
         if str(key) in keys:
             raise Refused(f"labels: {keys[str(key)]!r} and {key!r} are one value of a column")
         if text in texts:
@@ -324,8 +327,8 @@ def _squad(targets: list[str], predictions: list[str], labels: Labels) -> Scores
     return {"exact_match": scores["em"], "word_f1": scores["f1"]}
 
 
-def _rouge(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
-    return metrics.rouge(targets, predictions)
+def _rouge(targets: list[str], predictions: list[str], labels: Labels, words: RougeWords = "ascii") -> Scores:
+    return metrics.rouge(targets, predictions, words)
 
 
 def _bleu(targets: list[str], predictions: list[str], labels: Labels) -> Scores:

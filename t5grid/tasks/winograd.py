@@ -128,15 +128,20 @@ def _content_words(text: str) -> list[str]:
 def marked_spans(row: Row) -> Record:
     """The form with both words marked: `wsc text: * Lena * asked Ruth if # she # could stay .` -> `True`.
 
-    A word that is not where its index says stays unmarked.
+    A word that is not where its index says stays unmarked. As in the original, the second is then still
+    looked for two words on if its index is the larger, where the first one's marks would have moved it.
     """
-    words = row["text"].split(" ")
-    spans = [("*", row["span1_index"], row["span1_text"]), ("#", row["span2_index"], row["span2_text"])]
-    for mark, index, text in sorted(spans, key=lambda span: -span[1]):
-        end = index + len(text.split(" "))
-        if " ".join(words[index:end]) == text:
-            words[index:end] = [mark, text, mark]
-    return {"inputs": f"wsc text: {' '.join(words)}", "targets": "True" if row["label"] else "False"}
+    first, second = row["span1_index"], row["span2_index"]
+    text = _marked(row["text"], row["span1_text"], first, "*")
+    text = _marked(text, row["span2_text"], second + 2 * (first < second), "#")
+    targets = UNLABELLED if row["label"] == INVALID else ("False", "True")[row["label"]]
+    return {"inputs": f"wsc text: {text}", "targets": targets}
+
+
+def _marked(text: str, span: str, index: int, mark: str) -> str:
+    """A text with a mark on both sides of a span that begins at its word number `index`, if it does."""
+    place = re.match(rf"((?:\S+\s){{{index}}}){re.escape(span)}", text, re.ASCII)
+    return f"{place[1]}{mark} {span} {mark}{text[place.end() :]}" if place else text
 
 
 @dataclass(frozen=True)

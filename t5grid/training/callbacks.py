@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
-from t5grid.files import write_whole
+from t5grid.files import check_fence, write_whole
 from t5grid.refused import Refused
 from t5grid.training import checkpoints
 from t5grid.training.finetuning import Episodes, episode_at
@@ -120,6 +120,7 @@ class MetricsFile(pl.Callback):
             return
         row = (step, f"{float(learner.last_loss):.6f}", f"{learner.schedule(step - 1):.6g}")
         with open(self.path, "a", newline="") as file:
+            check_fence(self.path)  # once it is open: a successor puts another file in its place
             csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
         for logger in trainer.loggers:
             logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=step)

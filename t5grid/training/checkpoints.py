@@ -20,7 +20,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from t5grid.files import write_whole
+from t5grid.files import check_fence, write_whole
 from t5grid.refused import Refused
 from t5grid.training.sharding import whole
 
@@ -83,6 +83,7 @@ def unbroken(folder: Path, wanted: Sequence[int]) -> dict[int, Path]:
 
 def discard_others(folder: Path, sound: Collection[Path]) -> None:
     """Delete all files but `sound`, lest they count among those that `keep_last` keeps."""
+    check_fence(folder)
     for path in folder.glob("step-*.safetensors"):
         if path not in sound:
             path.unlink()
@@ -98,8 +99,9 @@ def newest(folder: Path) -> Path:
 
 def keep_last(folder: Path, num_kept: int) -> None:
     """Delete all but the newest `num_kept` files."""
+    check_fence(folder)
     for path in sorted(folder.glob("step-*.safetensors"))[:-num_kept]:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset()) -> None:

@@ -7,30 +7,35 @@ last checkpoint: nobody else heeds the signal.
 
 import os
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from t5grid.config.build import ALLOW
-from t5grid.config.rules import AtLeast, Count
+from t5grid.config.rules import AtLeast, Count, FileName, OneLine
 from t5grid.config.schema import Runtime
+from t5grid.config.trust import ALLOW, allowed, check_shell
 from t5grid.execution import ranks
-from t5grid.execution.local import Outcome
+from t5grid.execution.outcome import Outcome
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import Node, RankError
-from t5grid.execution.run_stage import FAILED, HELD, several_ranks, work_on
+from t5grid.execution.run_stage import CANCELLED, FAILED, HELD, several_ranks, work_on
 from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.arrays import Array, arrays_of
+from t5grid.execution.slurm.watch import Watch
 from t5grid.execution.store import Store
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.stage import Stage, with_parents
 
 GPUS = ("gpu", "cuda")
+RUNNING = ("chdir", "container", "container-id", "error", "export", "export-file", "input", "output", "wrap")
+"""Flags of sbatch that change what a job runs, under which environment, or what it writes to."""
 PORTS = range(20000, 60000)
 HELD_POLL = 2.0  # seconds between looks at a stage that somebody else runs
-PATIENCE = 12  # looks at the queue until a job that ended without a record counts as failed
+EARLY = 90  # seconds before its moment at which Slurm may signal, and in which a job's Python starts
+STARTED = time.monotonic()  # in a job, about when it began
+NOT_KEPT = (".", "lock.", "config.yaml", "status.json", "log.txt", "metrics.csv", "failed.json", "wandb")
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,9 @@ class Resources:
     gpus: Annotated[int, AtLeast(0)] | None
     memory: Count
     minutes: Count
-    partition: str | None = None
-    account: str | None = None
-    flags: dict[str, Any] = field(default_factory=dict)
+    partition: Annotated[str, OneLine()] | None = None
+    account: Annotated[str, OneLine()] | None = None
+    flags: dict[Annotated[str, FileName()], Annotated[Any, OneLine()]] | None = None
 
     def machine(self, stage: Stage, runtime: Runtime) -> tuple[Runtime, int]:
         """The runtime of a stage on these nodes, and how many GPUs it takes of each."""
@@ -60,8 +65,8 @@ class Slurm:
     """Jobs on a cluster whose nodes share this folder."""
 
     resources: dict[str, Resources]
-    partition: str | None = None
-    account: str | None = None
+    partition: Annotated[str, OneLine()] | None = None
+    account: Annotated[str, OneLine()] | None = None
     wait: bool = False
     poll: Count = 5
     max_parallel: Count = 256
@@ -72,6 +77,10 @@ class Slurm:
     retries: Annotated[int, AtLeast(0)] = 0
 
     def __post_init__(self) -> None:
+        check_shell("setup", self.setup)
+        for kind, resources in self.resources.items():
+            flags = [name for name in resources.flags or {} if name.replace("_", "-") in RUNNING]
+            check_shell(f"resources.{kind}.flags.{'.'.join(flags[:1])}", flags)
         if "other" not in self.resources:
             raise Refused("resources.other: is needed, for kinds of stage that are not listed")
         for kind, resources in self.resources.items():
@@ -84,15 +93,22 @@ class Slurm:
         return replace(self, wait=True)
 
     def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
-        """Submit every stage that is not done and not in the queue; a failed one blocks its children only."""
+        """Submit every stage that is not done and not in the queue; a failed one blocks its children only.
+
+        Raises Refused, and submits nothing, where Slurm does not say what is in the queue.
+        """
         stages = with_parents(stages)
-        seen = queue.states(stages, store)
-        outcome = Outcome(done_before=[stage for stage in stages if seen[stage.identity].word == "done"])
-        todo = [stage for stage in stages if seen[stage.identity].word != "done"]
-        flying = {stage.identity for stage in todo if seen[stage.identity].word in ("queued", "running")}
-        fresh = [stage for stage in todo if stage.identity not in flying]
-        if fresh:
-            Submission(self, store, runtime, flying).submit(fresh)
+        if all(store.record(stage) is not None for stage in stages):
+            return Outcome(done_before=stages)
+        with queue.submitting(store):
+            seen = queue.states(stages, store)
+            outcome = Outcome(done_before=[stage for stage in stages if seen[stage.identity].word == "done"])
+            todo = [stage for stage in stages if seen[stage.identity].word != "done"]
+            _refuse_unknown(seen)
+            flying = {identity: state.job for identity, state in seen.items() if state.job}
+            if fresh := [stage for stage in todo if stage.identity not in flying]:
+                store.ask_again(fresh)
+                Submission(self, store, runtime, flying).submit(fresh)
         if self.wait and todo:
             self._follow(todo, store, outcome)
         else:
@@ -112,49 +128,30 @@ class Slurm:
         )
 
     def _follow(self, todo: list[Stage], store: Store, outcome: Outcome) -> None:
-        """Show the jobs until none waits or runs."""
-        ended: dict[str, int] = {}
-        with Progress(len(outcome.done_before), len(todo), sum(stage.work for stage in todo)) as progress:
-            counted: set[str] = set()
-            while True:
-                seen = queue.states(todo, store)
-                for stage in todo:
-                    if seen[stage.identity].word == "done" and stage.identity not in counted:
-                        counted.add(stage.identity)
-                        progress.finished(stage)
-                running = [stage for stage in todo if seen[stage.identity].word == "running"]
-                for stage in running:
-                    late = "has ended" in seen[stage.identity].detail
-                    ended[stage.identity] = ended.get(stage.identity, 0) + 1 if late else 0
-                progress.show([(stage, store.status(stage)) for stage in running], outcome)
-                active = [stage for stage in running if ended[stage.identity] < PATIENCE]
-                if not active and not any(state.word == "queued" for state in seen.values()):
-                    break
+        """Show the jobs until none waits or runs; while Slurm does not answer, what it said last holds."""
+        total = sum(stage.work for stage in todo)
+        with Progress(len(outcome.done_before), len(todo), total) as progress:
+            watch = Watch(todo, store, progress)
+            while watch.look(outcome):
                 time.sleep(self.poll)
-        _conclude(todo, seen, store, outcome)
+        watch.conclude(outcome)
 
 
-def _conclude(todo: list[Stage], seen: dict[str, queue.State], store: Store, outcome: Outcome) -> None:
-    """Sort what the jobs left; a killed one left nothing, so its failure is written here."""
-    for stage in todo:
-        state = seen[stage.identity]
-        if state.word == "done":
-            outcome.ran.append(stage)
-        elif state.word == "blocked":
-            outcome.blocked[stage.identity] = state.detail
-        else:
-            reason = state.detail if state.word == "failed" else f"{state.word}: {state.detail}".strip(": ")
-            outcome.failed[stage.identity] = reason
-            if store.failure(stage) is None:
-                store.fail(stage, f"Slurm: {reason}", "no traceback: see the log")
+def _refuse_unknown(seen: dict[str, queue.State]) -> None:
+    """Refuse to submit what may be in the queue already."""
+    for identity, state in seen.items():
+        if state.word == "unknown":
+            raise Refused(
+                f"{identity}: whether it waits or runs is unknown: {state.detail}; nothing is submitted"
+            )
 
 
 class Submission:
     """Hands stages to sbatch, array by array."""
 
-    def __init__(self, settings: Slurm, store: Store, runtime: Runtime, flying: set[str]) -> None:
-        self.settings, self.store, self.runtime, self.flying = settings, store, runtime, flying
-        self.jobs = {identity: job for identity, job in queue.jobs_of(store).items() if identity in flying}
+    def __init__(self, settings: Slurm, store: Store, runtime: Runtime, flying: dict[str, str]) -> None:
+        self.settings, self.store, self.runtime = settings, store, runtime
+        self.flying, self.jobs = set(flying), dict(flying)
 
     def submit(self, stages: list[Stage]) -> None:
         """Submit all of them, parents first; what is queued when this is interrupted stays queued."""
@@ -162,10 +159,18 @@ class Submission:
         ids: dict[int, str] = {}
         for array in arrays_of(stages, self.flying, self.settings.max_array_size):
             ids[id(array)] = job = self._submit(array, self._dependency(array, ids))
-            queue.note(job, array.stages, self.store)
+            self._note(job, array.stages)
             single = len(array.stages) == 1
             for task, stage in enumerate(array.stages):
                 self.jobs[stage.identity] = job if single else f"{job}_{task}"
+
+    def _note(self, job: str, stages: Sequence[Stage]) -> None:
+        """Keep which stages a job runs; one that nobody could find again is not left in the queue."""
+        try:
+            queue.note(job, stages, self.store)
+        except BaseException:
+            queue.cancel_jobs([job])
+            raise
 
     def _dependency(self, array: Array, ids: dict[int, str]) -> str | None:
         if array.pairwise:
@@ -190,9 +195,10 @@ class Submission:
                 "executor=slurm: no srun here; give this command on a node of the cluster"
             ) from None
         executor.update_parameters(**self._parameters(stage, resources, runtime, gpus, dependency))
-        allowed = os.environ.get(ALLOW, "")
-        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), allowed, settings.retries)
-        tasks = [StageJob(stage.identity, *where) for stage in array.stages]
+        trusted = ",".join(allowed())
+        where = (str(self.store.root), runtime, resources.cpus, os.getcwd(), trusted, settings.retries)
+        limit = (resources.minutes, settings.signal_delay)
+        tasks = [StageJob(stage.identity, *where, *limit) for stage in array.stages]
         try:
             with executor.batch():
                 submitted = [executor.submit(task) for task in tasks]
@@ -221,7 +227,11 @@ class Submission:
             "stderr_to_stdout": True,
             "dependency": dependency,
             "srun_args": ["--kill-on-bad-exit=1"],
-            "additional_parameters": {"kill-on-invalid-dep": "yes", "requeue": True, **resources.flags},
+            "additional_parameters": {
+                "kill-on-invalid-dep": "yes",
+                "requeue": True,
+                **(resources.flags or {}),
+            },
         }
 
 
@@ -240,22 +250,31 @@ class StageJob:
     folder: str
     allowed: str
     retries: int = 0
+    minutes: int = 0
+    signal_delay: int = 0
+    fruitless: int = 0
+    """How often in a row its time was over and nothing more was kept than before."""
+    memory: dict[str, Any] = field(default_factory=dict, compare=False)
+    """Of this run of the job: what was kept before it, and whether another run would not help."""
 
     def __call__(self) -> str:
         """Run the stage to its end; wait for it where somebody else is at it."""
         os.chdir(self.folder)
         os.environ[ALLOW] = self.allowed
-        if self.folder not in sys.path:
-            sys.path.append(self.folder)
         store = Store(self.root)
         stage, node = stage_file.read(store.root / self.identity), _node()
+        self.memory["kept"] = self._kept()
         if node.number:
             return self._help(stage, store, node)
         for _ in range(1 + self.retries):
             while (result := work_on(stage, store, self.runtime, self.num_threads, node)) == HELD:
                 time.sleep(HELD_POLL)
+            if result == CANCELLED:
+                raise StageFailed("cancelled")
             if result != FAILED:
                 return result.word
+            if "is hopeless" in self.memory:
+                break
         raise StageFailed(result.reason)
 
     def _help(self, stage: Stage, store: Store, node: Node) -> str:
@@ -268,10 +287,30 @@ class StageJob:
         return "helped"
 
     def checkpoint(self) -> Any:
-        """What a requeued job runs: the same; the stage finds its own last checkpoint."""
+        """What a requeued job runs: the same; the stage finds its own last checkpoint.
+
+        Raises Refused, which fails the stage, where its time was over again before anything was kept.
+        """
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        in_vain = self._time_is_over() and self._kept() == self.memory["kept"]
+        fruitless = self.fruitless + 1 if in_vain else 0
+        if fruitless > 1:
+            self.memory["is hopeless"] = True
+            key = f"executor.resources.{self.identity.partition('/')[0]}.minutes={self.minutes}"
+            raise Refused(f"{key}: over twice before anything was kept; give it more, or more checkpoints")
+        return DelayedSubmission(replace(self, fruitless=fruitless, memory={}))
+
+    def _time_is_over(self) -> bool:
+        """Whether this job has had most of the time until it is told to end, however that is to be."""
+        limit = self.minutes * 60 - self.signal_delay - EARLY
+        return bool(self.minutes) and time.monotonic() - STARTED >= limit
+
+    def _kept(self) -> frozenset[str]:
+        """The files of the stage that a later job goes on from."""
+        folder = Store(self.root).root / self.identity
+        paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return frozenset(str(path) for path in paths if not str(path).startswith(NOT_KEPT))
 
 
 def _node() -> Node:

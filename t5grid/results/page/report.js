@@ -1,5 +1,5 @@
 "use strict";
-const MARKS = { done: "✓", running: "▶", failed: "✗", blocked: "◼", missing: "·" };
+const MARKS = { done: "✓", running: "▶", failed: "✗", blocked: "◼", undefined: "?", spoilt: "!", missing: "·" };
 let study = JSON.parse(document.getElementById("data").textContent);
 const view = {}; // experiment -> {show, sort, descending, figures}: kept when data are refreshed
 
@@ -14,7 +14,7 @@ function make(tag, options = {}, ...children) {
   return element;
 }
 
-const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+const number = (value, digits = 2) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : value.toFixed(digits));
 const signed = (value) => (value === null ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(2));
 
 function paperScore(row, column) {

@@ -4,7 +4,8 @@
 
 Torch is imported once; each command and each worker is forked from here, so that a new start costs little.
 Prints JSON: for each kill who was killed, in which sweep and how far that was. Sweeps lie in FOLDER/0,
-FOLDER/1 and so on, all brought to their end, the unbroken one in FOLDER/whole.
+FOLDER/1 and so on, all brought to their end, the unbroken one in FOLDER/whole; in FOLDER/merged is what
+`records merge` made of the unbroken one, killed at ever later writes until it came to its end.
 """
 
 import contextlib
@@ -138,12 +139,31 @@ def killed(words: list[str], dice: random.Random, num_kills: int, longest: float
     return kills
 
 
+def merges() -> list[int]:
+    """Merge the unbroken sweep's store, killed at writes ever further apart; the signals and the last status.
+
+    Then once more, and into that of a sweep of its own: both find the same.
+    """
+    place, word = Path("merged"), ["records", "merge", "whole/runs"]
+    place.mkdir()
+    ends, number = [1], 1
+    while ends[-1]:
+        status = os.waitpid(start(place, word, number, number % 2 == 0), 0)[1]
+        ends.append(abs(os.waitstatus_to_exitcode(status)))
+        number += 2
+    (place / "log").unlink()
+    for other in ("whole/runs", "0/runs"):
+        os.waitpid(start(place, ["records", "merge", other]), 0)
+    return ends[1:]
+
+
 def report(seed: int, num_kills: int, words: list[str]) -> dict[str, Any]:
     """The unbroken sweep, then the kills."""
     began = time.monotonic()
     finish(Path("whole"), words)
     took = time.monotonic() - began
-    return {"seconds": took, "kills": killed(words, random.Random(seed), num_kills, took / 3)}
+    kills = killed(words, random.Random(seed), num_kills, took / 3)
+    return {"seconds": took, "kills": kills, "merges": merges()}
 
 
 if __name__ == "__main__":
