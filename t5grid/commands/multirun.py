@@ -26,6 +26,8 @@ from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
 from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
 from t5grid.refused import Refused
+from t5grid.results.records import undefined_in
+from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import fetch
 
@@ -57,8 +59,10 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
 def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
     for key, stage in columns.items():
         record = store.record(stage)
-        title = cell.suite.columns[key].title
-        print(f"{title:<24}{record['score']:8.2f}" if record else f"{title:<24}{'–':>8}")
+        score = f"{record['score']:8.2f}" if record else f"{'–':>8}"
+        if record and is_undefined(record["score"]):
+            score = f"undefined: {', '.join(undefined_in(record))}"
+        print(f"{cell.suite.columns[key].title:<24}{score}")
 
 
 def _print_outcome(outcome: Outcome, store: Store) -> None:

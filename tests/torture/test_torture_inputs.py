@@ -97,6 +97,10 @@ OVERRIDES: list[tuple[str, list[str]]] = [
     ("run corpus=text corpus.path=nowhere", ["nowhere"]),
     ("run vocabulary=given", ["vocabulary"]),
     ("run vocabulary=given vocabulary.path=nowhere.model", ["vocabulary.path=nowhere.model", "No such file"]),
+    (
+        "run strategy=no_pretraining budget.finetune.schedule.peak=0.1",
+        ["budget.finetune.schedule.peak=0.1", "has no effect"],
+    ),
     ("run suite.use=[nope]", ["nope"]),
     ("run suite.use=[]", ["suite.use"]),
     ("run --nope", ["--nope"]),
@@ -196,6 +200,11 @@ def nothing() -> None:
     """No file."""
 
 
+def labels_of_one_id() -> None:
+    own('labels: {bad: "\u2603", good: "\u2665"}')()
+    put("small.model", small_vocabulary(60))
+
+
 FILES: list[tuple[str, Callable[[], None], str, list[str]]] = [
     (
         "labels that YAML reads as booleans",
@@ -255,6 +264,12 @@ FILES: list[tuple[str, Callable[[], None], str, list[str]]] = [
         ["v.model"],
     ),
     ("lines that are no text", config("in.txt", b"\xff"), "predict questions --input in.txt", ["in.txt"]),
+    (
+        "labels that the vocabulary makes equal",
+        labels_of_one_id,
+        "run suite=own vocabulary=given vocabulary.path=small.model budget=smoke",
+        ["task own", "label '\u2603'", "take another vocabulary"],
+    ),
     ("a store that is a file", config("runs", ""), "status objectives", ["runs"]),
     ("records that are a file", config("results", ""), "table objectives", ["results"]),
     ("a store without end", lambda: os.symlink("runs", "runs"), "status objectives", ["runs"]),
@@ -287,6 +302,12 @@ WHOLE: list[tuple[str, Callable[[], None], str, list[str]]] = [
     ("quoted booleans", own('labels: {bad: "no", good: "yes"}'), INSPECT, ["targets  no"]),
     ("a cell of 200,000 letters", own(rows=f"{ROWS}{'e' * 200_000}\tbad\n"), INSPECT, ["own: a"]),
     ("an empty last line", own(rows=ROWS + "\n"), INSPECT, ["own: a"]),
+    (
+        "a text of 100,000 letters without a blank line",
+        config("text.txt", "one two three four five " * 5000),
+        "inspect corpus=text corpus.path=text.txt",
+        ["one two three four five one"],
+    ),
     ("a byte-order mark", own(rows=b"\xef\xbb\xbf" + ROWS.encode()), INSPECT, ["own: a"]),
     (
         "a line separator in a cell",
@@ -298,7 +319,7 @@ WHOLE: list[tuple[str, Callable[[], None], str, list[str]]] = [
         "whole and broken numbers",
         own(file="rows.jsonl", rows='{"text": "a", "label": 5}\n{"text": "b", "label": 5.5}\n' * 2),
         "inspect suite=own -n 4",
-        ["targets  5\n", "targets  5.5\n"],
+        ["targets  5\n"],
     ),
     ("bytes of a text", parquet([b"bad", b"good"] * 2), INSPECT, ["targets  bad"]),
     (
