@@ -77,7 +77,8 @@ def main() -> None:
     parser.add_argument("--against", type=Path, required=True, help="a folder with the other version")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments, words = parser.parse_known_args()
-    children = [start(folder, words) for folder in (arguments.against.resolve(), Path(__file__).parents[1])]
+    folders = (arguments.against.resolve(), Path(__file__).resolve().parents[1])
+    children = [start(folder, words) for folder in folders]
     losses = [take(child, STEPS)[1] for child in children]
     pairs = [tuple(take(child, STEPS)[0] for child in children) for _ in range(arguments.rounds)]
     for child in children:

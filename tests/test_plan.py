@@ -232,11 +232,11 @@ def test_hours_are_short(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("gib", "words", "line"),
     [
-        (400, [], "memory: 145.7 GiB at most, which fits a device of 400 GiB"),
-        (80, [], "does not fit a device of 80 GiB; with runtime.micro_batch=64 it takes"),
-        (6, [], "does not fit a device of 6 GiB; with runtime.micro_batch=2 runtime.recompute=true it takes"),
+        (400, [], "memory: 79.9 GiB at most, which fits a device of 400 GiB"),
+        (40, [], "does not fit a device of 40 GiB; with runtime.micro_batch=32 it takes 21.5 GiB"),
+        (2.5, [], "of 2.5 GiB; with runtime.micro_batch=1 runtime.recompute=true it takes 2.4 GiB"),
         (2, [], "nor does a single row (runtime.parallel=fsdp spreads the weights over devices)"),
-        (80, ["runtime.micro_batch=16"], "which fits a device of 80 GiB"),
+        (16, ["runtime.micro_batch=16"], "which fits a device of 16 GiB"),
     ],
 )
 def test_a_plan_says_whether_a_model_fits_a_device(gib: float, words: list[str], line: str) -> None:

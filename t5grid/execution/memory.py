@@ -1,4 +1,4 @@
-"""workloads + memory of a device -> fits, does not fit, or with how small a micro-batch."""
+"""workloads + memory of a device -> fits, or with how small a micro-batch it would."""
 
 import shutil
 import subprocess

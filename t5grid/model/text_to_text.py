@@ -21,7 +21,7 @@ class TextToText(nn.Module):
         """From now on, keep the inputs of blocks in training and compute what is inside them again."""
         for module in self.modules():
             if hasattr(module, "recomputes"):
-                module.recomputes = True
+                setattr(module, "recomputes", True)  # noqa: B010  # of a kind that lies above this module
 
     def answer(
         self, batch: dict[str, Tensor], max_length: int, num_beams: int = 1

@@ -118,7 +118,7 @@ def rank_of(runtime: Runtime) -> Rank:
     return Rank(int(os.environ["NODE_RANK"]) * runtime.num_devices + int(os.environ["LOCAL_RANK"]), world)
 
 
-def _recompute(model: nn.Module) -> None:
+def _recompute(model: Any) -> None:
     """Have the model keep the inputs of its blocks only. Raises Refused where it cannot."""
     if not hasattr(model, "recompute"):
         raise Refused(f"runtime.recompute=true: {type(model).__name__} has no `recompute`; set it to false")
