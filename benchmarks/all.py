@@ -84,9 +84,7 @@ def table(rows: dict[tuple[str, str], str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, help="a folder with another version of t5grid")
-    parser.add_argument(
-        "--record", action="store_true", help="write today's ratios into benchmarks/README.md"
-    )
+    parser.add_argument("--record", action="store_true", help="write today's into benchmarks/README.md")
     arguments = parser.parse_args()
     before, today, failed = committed(), dict[tuple[str, str], str](), 0
     print(f"{platform.machine()}, Python {platform.python_version()}")
