@@ -161,7 +161,7 @@ def words(folder: Path, vocabulary: Vocabulary) -> list[str]:
 LOW = "label 'Low', given back as"
 
 
-@pytest.mark.parametrize("command", ["run", pytest.param("sweep objectives", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["run", "sweep objectives"])
 @pytest.mark.slow
 def test_a_run_with_labels_that_vanish_is_refused_before_anything_is_done(
     command: str, folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
