@@ -245,6 +245,7 @@ def test_a_job_of_a_multirun_does_not_ask_for_what_was_cancelled_since_it_began(
     assert names(Local(1).run([stage], store, RUNTIME).ran) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_stage_that_ends_between_two_looks_at_it_is_counted_once(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
