@@ -1,4 +1,4 @@
-"""figures -> SVG and PNG: drawn once, several at a time, and kept while they show the same."""
+"""figures -> SVG and PNG: drawn once, and kept while they show the same."""
 
 import dataclasses
 import hashlib
