@@ -13,7 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from t5grid.files import write_whole
-from t5grid.results import report
+from t5grid.results import drawing, figures
+from t5grid.results.drawing import Drawings, Figure
 from t5grid.results.publishing import serve_report
 from t5grid.results.records import losses_in
 from t5grid.results.report import page, page_data, server
@@ -34,14 +35,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> report.Drawn:
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
     """The figures of `data`, once that is made."""
-    return {}
+    return Drawings(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")
-def data(study: Study, drawn: report.Drawn) -> dict[str, Any]:
-    return page_data(study, drawn=drawn)
+def data(study: Study, drawings: Drawings) -> dict[str, Any]:
+    return page_data(study, drawings=drawings)
 
 
 @pytest.mark.slow
@@ -55,14 +56,21 @@ def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> Non
 
 @pytest.mark.slow
 def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
-    study: Study, data: dict[str, Any], drawn: report.Drawn, monkeypatch: pytest.MonkeyPatch
+    study: Study, data: dict[str, Any], drawings: Drawings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = dict(drawn)
     assert data["tables"][0]["figures"]
-    monkeypatch.setattr(report, "draw_figures", lambda *_: {})
-    assert page_data(study, drawn=drawn) == data
-    drawn["objectives"] = ("another table", drawn["objectives"][1])
-    assert page_data(study, drawn=drawn)["tables"][0]["figures"] == {}
+    drawn: list[str] = []
+
+    def draw(figures: list[Figure], formats: list[str]) -> list[dict[str, bytes]]:
+        drawn.extend(figure.name for figure in figures)
+        return [dict.fromkeys(formats, b"") for _ in figures]
+
+    monkeypatch.setattr(drawing, "drawn_together", draw)
+    assert page_data(study, drawings=Drawings(drawings.folder)) == data
+    assert drawn == []
+    monkeypatch.setattr(figures, "costs_of", lambda *_: {"bert_style": (1.0, 2.0)})
+    page_data(study, drawings=Drawings(drawings.folder))
+    assert drawn == ["objectives-lab-cost"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import Multitask
+from t5grid.nano.programs import GradedTask
+from t5grid.nano.sentence_tasks import NanoTask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents
@@ -99,10 +103,13 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
-            records = {role: task.records(role) for role in words if has(task, role)}
+            beginning = task if vocabulary else _beginning(task, num)
+            records = {role: beginning.records(role) for role in words if has(task, role)}
             if not records and has(task, "test"):
-                words, records = {"test": "test"}, {"test": task.records("test")}
-            sizes = ", ".join(f"{len(rows)} {words[role]} examples" for role, rows in records.items())
+                words, records = {"test": "test"}, {"test": beginning.records("test")}
+            sizes = ", ".join(
+                f"{_size(task, role, rows)} {words[role]} examples" for role, rows in records.items()
+            )
             scored = f"scored by {', '.join(task.reported)}" if task.reported else "not scored"
             yield f"  {name}: {sizes or 'no rows'}, {scored}"
             if not_real := unreal(rows_of.get(name, {})):
@@ -114,6 +121,23 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
                 yield f"    lost     {line}"
     if vocabulary is None and standing(cell.suite.chosen()):
         yield "targets are not compared with the vocabulary, which is still to be trained: a run does so"
+
+
+def _is_generated(task: Any) -> bool:
+    return isinstance(task, NanoTask | GradedTask)
+
+
+def _beginning(task: Any, num: int) -> Any:
+    """A generated task with its first rows alone, as a larger split begins with a smaller one."""
+    if not _is_generated(task):
+        return task
+    sizes = {f"num_{split}": task.num_rows(split) for split in ("train", "validation", "test")}
+    return replace(task, **{name: max(1, min(num, size)) for name, size in sizes.items()})
+
+
+def _size(task: Any, role: str, rows: Sequence[Any]) -> int:
+    """How many rows a split has, of which `rows` may be the first."""
+    return task.num_rows(role) if _is_generated(task) else len(rows)
 
 
 def compared_with(cell: Cell) -> Vocabulary | None:

@@ -17,8 +17,10 @@ SETTINGS = ("objective", "mixing", "finetune", "budget")
 
 def without_effect(words: Sequence[str], loader: Cells, asked: Iterable[str] | None = None) -> list[str]:
     """Those of `asked` (by default, of all the words of a cell) without which its stages are the same."""
-    cell = loader.load(words)
     candidates = [word for word in (words if asked is None else asked) if _is_setting(word)]
+    if not candidates:
+        return []
+    cell = loader.load(words)
     return [word for word in candidates if _is_idle(word, words, cell, loader)]
 
 

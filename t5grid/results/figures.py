@@ -1,7 +1,8 @@
 """grid + records -> the figures of one table: dots, ranks, curves, an axis, costs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from t5grid.config.build import build
 from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Runtime
 from t5grid.execution.store import Store
+from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import plots
+from t5grid.results.drawing import BOTH, Drawings, Figure
 from t5grid.results.records import NOT_KEPT, Curve, curve_places, losses_in, record_of
-from t5grid.results.table import Table
+from t5grid.results.table import Provenance, Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
 
@@ -80,26 +83,37 @@ def _planned(stage: Stage, runtime: Runtime, built: ByObject) -> float:
     return estimate(work, runtime).flops.total if work else 0.0
 
 
-def draw_figures(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Any]:
-    """The figures that a table can fill, by the ending of their names."""
-    experiment = grid.experiment
+def figures_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[str, Figure]:
+    """What may be drawn of a table, by the ending of the files' names; of some there is nothing to draw."""
+    experiment, scores = grid.experiment, _scores_alone(table)
     positions = {key: (row.x, row.series) for key, row in experiment.rows.items() if row.x is not None}
-    filled = any(cell.mean is not None for row in table.rows for cell in row.cells.values())
-    drawn = {
-        "dots": plots.dot_plot(table) if filled else None,
-        "ranks": plots.rank_plot(table),
-        "curves": plots.curve_plot(table.title, curves_of(grid, store, records)),
-        "axis": plots.axis_plot(table, experiment.x_title, positions, experiment.x_log),
-        "cost": plots.cost_plot(table, costs_of(grid, store, records)),
+    possible: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "dots": (plots.dot_plot, (scores,)),
+        "ranks": (plots.rank_plot, (scores,)),
+        "curves": (plots.curve_plot, (table.title, curves_of(grid, store, records))),
+        "axis": (plots.axis_plot, (scores, experiment.x_title, positions, experiment.x_log)),
+        "cost": (plots.cost_plot, (scores, costs_of(grid, store, records))),
     }
-    return {ending: figure for ending, figure in drawn.items() if figure is not None}
+    return {ending: Figure(f"{grid.stem}-{ending}", *drawn) for ending, drawn in possible.items()}
 
 
-def write_figures(grid: Grid, table: Table, store: Store, records: Path, folder: Path) -> list[Path]:
-    """Write `<stem>-<ending>.svg` and `.png` for every figure the table can fill; their paths."""
-    drawn = draw_figures(grid, table, store, records)
-    return [
-        path
-        for ending, figure in drawn.items()
-        for path in plots.write_figure(figure, folder, f"{grid.stem}-{ending}")
-    ]
+def _scores_alone(table: Table) -> Table:
+    """A table without what no figure shows, so that none is drawn again for it."""
+    nothing = Provenance("", "", "")
+    return replace(table, reproduces="", command="", provenance=nothing, shown=())
+
+
+def drawings_of(results: Path) -> Drawings:
+    """The figures kept in a folder of results, where no one else looks at them."""
+    return Drawings(results / ".drawn")
+
+
+def write_figures(figures: Iterable[Figure], drawings: Drawings, folder: Path) -> list[Path]:
+    """Write `NAME.svg` and `NAME.png` of every figure that there is something to draw of; their paths."""
+    written = []
+    for name, drawn in drawings(figures, BOTH).items():
+        for form, content in drawn.items():
+            if content:
+                written.append(folder / f"{name}.{form}")
+                write_whole(written[-1], content)
+    return written

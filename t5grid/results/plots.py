@@ -7,11 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from t5grid.files import write_whole
 from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table
 
@@ -68,12 +66,14 @@ def _panels(
     return figure, list(grid[:count])
 
 
-def dot_plot(table: Table) -> Any:
+def dot_plot(table: Table) -> Any | None:
     """A panel a column, a dot a row with its seeds' deviation; the band is within two deviations of the best.
 
-    The line is the baseline's mean.
+    The line is the baseline's mean. None where nothing has a score.
     """
     rows = table.rows
+    if not any(row.seeds for row in rows):
+        return None
     with _drawing() as figure_class:
         height = 0.24 * len(rows) + 0.6
         figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
@@ -283,11 +283,3 @@ def _saved(figure: Any, ending: str, **options: Any) -> bytes:
         buffer = BytesIO()
         figure.savefig(buffer, format=ending, **options)
         return buffer.getvalue()
-
-
-def write_figure(figure: Any, folder: Path, stem: str) -> list[Path]:
-    """Write `stem.svg` and `stem.png`, each whole or not at all; their paths."""
-    contents = {folder / f"{stem}.svg": svg(figure), folder / f"{stem}.png": png(figure)}
-    for path, content in contents.items():
-        write_whole(path, content)
-    return list(contents)

@@ -11,19 +11,23 @@ from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import findings, report
 from t5grid.results.collect import table_of
-from t5grid.results.figures import draw_figures, write_figures
+from t5grid.results.drawing import BOTH, Drawings
+from t5grid.results.figures import drawings_of, figures_of, write_figures
 from t5grid.results.per_task import per_task, write_per_task
 from t5grid.results.records import keep_records
 from t5grid.results.rendering import to_markdown, write_table
 from t5grid.results.study import Study
+from t5grid.results.table import Table
 
 HIGHEST_PORT = 65535
 
 
-def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
+def publish(
+    grid: Grid, store: Store, redraw: bool = True, drawings: Drawings | None = None
+) -> tuple[str, Path]:
     """Keep the records of a grid, write its table in every format and its figures; Markdown and its path.
 
-    Without `redraw`, figures are drawn only where the table has changed.
+    Without `redraw`, figures are written only where the table has changed.
     """
     results = Path(grid.baseline.runtime.results_dir)
     keep_records(grid, store, results / "records")
@@ -32,7 +36,8 @@ def publish(grid: Grid, store: Store, redraw: bool = True) -> tuple[str, Path]:
     before = path.read_text(encoding="utf-8") if path.exists() else None
     write_table(table, results / "tables", grid.stem)
     if redraw or before != text:
-        write_figures(grid, table, store, results / "records", results / "figures")
+        figures = figures_of(grid, table, store, results / "records").values()
+        write_figures(figures, drawings or drawings_of(results), results / "figures")
     return text, path
 
 
@@ -42,21 +47,28 @@ def publish_all(study: Study) -> list[str]:
     An experiment is left out while no more than half of its rows have a score: rows that it shares with
     others alone make no table. `t5grid table NAME` writes it all the same.
     """
-    done, lines = {}, []
-    for name, grid in study.grids.items():
-        rows = study.table(name).rows
-        if 2 * sum(bool(row.seeds) for row in rows) > len(rows):
-            done[name] = grid
-            lines.append(f"written: {publish(grid, study.store)[1]}")
+    tables = study.tables()
+    done = {name: study.grids[name] for name, table in tables.items() if _is_shown(table)}
+    drawings = drawings_of(study.results)
+    records, folder = study.results / "records", study.results / "tables"
+    of_all = [figures_of(grid, tables[name], study.store, records) for name, grid in done.items()]
+    drawings([figure for figures in of_all for figure in figures.values()], BOTH)
+    lines = []
+    for name in tables:
+        if name in done:
+            lines.append(f"written: {publish(done[name], study.store, drawings=drawings)[1]}")
         else:
             lines.append(f"left out: {name}, most of its rows have not run")
     if done:
-        records, folder = study.results / "records", study.results / "tables"
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
-        text = findings.to_markdown(study.findings(), study.scale)
+        text = findings.to_markdown(study.findings(tables), study.scale)
         write_whole(folder / f"findings-{study.stem}.md", text)
     return lines
+
+
+def _is_shown(table: Table) -> bool:
+    return 2 * sum(bool(row.seeds) for row in table.rows) > len(table.rows)
 
 
 def write_report(study: Study, path: Path) -> None:
@@ -93,9 +105,10 @@ def log_report(study: Study) -> str:
         columns: list[str | int] = [table.first_column, *(column.title for column in table.columns)]
         rows = [[row.title, *(row.cells[column.key].mean for column in table.columns)] for row in table.rows]
         run.log({f"{name}/table": wandb.Table(columns=columns, data=rows)})
-        for kind, figure in draw_figures(grid, table, study.store, study.results / "records").items():
-            FigureCanvasAgg(figure)
-            run.log({f"{name}/{kind}": wandb.Image(figure)})
+        for kind, shown in figures_of(grid, table, study.store, study.results / "records").items():
+            if figure := shown.draw():
+                FigureCanvasAgg(figure)
+                run.log({f"{name}/{kind}": wandb.Image(figure)})
     judged = [
         [finding.claim.claim, finding.ours.verdict, finding.ours.numbers] for finding in study.findings()
     ]

@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from t5grid.config.reuse import ByObject
 from t5grid.grid.graph import MACHINE, Grid
 from t5grid.grid.published import PaperRow, paper_deviations
-from t5grid.results.figures import costs_of, curve_of, curves_of, draw_figures
-from t5grid.results.plots import svg
+from t5grid.results.drawing import SVG, Drawings
+from t5grid.results.figures import curve_of, drawings_of, figures_of
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.study import Study
 from t5grid.results.table import Row, Scores, Table, caption, paper_source
@@ -40,20 +41,21 @@ REFRESH = 2.0
 """Seconds for which the server gives the same data again."""
 
 
-Drawn = dict[str, tuple[Any, dict[str, str]]]
-"""Experiment -> what its figures show, and the figures: most of the time that a page takes goes into them."""
-
-
-def page_data(study: Study, figures: bool = True, drawn: Drawn | None = None) -> dict[str, Any]:
+def page_data(study: Study, figures: bool = True, drawings: Drawings | None = None) -> dict[str, Any]:
     """Everything the page shows, as plain types.
 
     A state is done, running, failed, blocked, undefined, spoilt (a record that cannot be used) or missing.
 
-    Figures of `drawn` that would show the same are not drawn again; the others are put into it.
+    Figures that `drawings` has are not drawn again; by default those kept beside the study's tables.
     """
     runs: dict[str, Any] = {}
-    drawn = {} if drawn is None else drawn
-    tables = [_table(study, name, runs, drawn if figures else None) for name in study.grids]
+    shown = study.tables()
+    drawn = _figures(study, shown, drawings or drawings_of(study.results)) if figures else {}
+    as_yaml = Yaml()
+    tables = [
+        _table(study, name, table, runs, as_yaml) | {"figures": drawn.get(name, {})}
+        for name, table in shown.items()
+    ]
     findings = [
         {
             "claim": finding.claim.claim,
@@ -61,22 +63,38 @@ def page_data(study: Study, figures: bool = True, drawn: Drawn | None = None) ->
             "verdict": finding.ours.verdict,
             "numbers": finding.ours.numbers,
         }
-        for finding in study.findings()
+        for finding in study.findings(shown)
     ]
     return {"scale": study.scale, "tables": tables, "findings": findings, "runs": runs, "live": False}
 
 
-def _figures(study: Study, name: str, table: Table, drawn: Drawn) -> dict[str, str]:
-    grid, store, records = study.grids[name], study.store, study.results / "records"
-    shows = (table, curves_of(grid, store, records), costs_of(grid, store, records))
-    if name not in drawn or drawn[name][0] != shows:
-        figures = draw_figures(grid, table, store, records)
-        drawn[name] = shows, {kind: _data_url(svg(figure)) for kind, figure in figures.items()}
-    return drawn[name][1]
+def _figures(study: Study, tables: Mapping[str, Table], drawings: Drawings) -> dict[str, dict[str, str]]:
+    """Experiment -> ending -> the figure, for all that there is something to draw of."""
+    store, records = study.store, study.results / "records"
+    wanted = {name: figures_of(study.grids[name], table, store, records) for name, table in tables.items()}
+    drawn = drawings([figure for figures in wanted.values() for figure in figures.values()], SVG)
+    return {
+        name: {
+            ending: _data_url(drawn[figure.name]["svg"])
+            for ending, figure in figures.items()
+            if drawn[figure.name]["svg"]
+        }
+        for name, figures in wanted.items()
+    }
 
 
-def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -> dict[str, Any]:
-    grid, table = study.grids[name], study.table(name)
+class Yaml:
+    """Configs as YAML, their top-level nodes one by one: what many rows share is written once."""
+
+    def __init__(self) -> None:
+        self._text = ByObject(lambda key, node: OmegaConf.to_yaml(OmegaConf.create({key: node})))
+
+    def __call__(self, config: Mapping[str, Any]) -> str:
+        return "".join(self._text(key, node) for key, node in config.items())
+
+
+def _table(study: Study, name: str, table: Table, runs: dict[str, Any], as_yaml: Yaml) -> dict[str, Any]:
+    grid = study.grids[name]
     bold = {column.key: table.bold(column.key) for column in table.columns}
     return {
         "name": name,
@@ -88,11 +106,17 @@ def _table(study: Study, name: str, runs: dict[str, Any], drawn: Drawn | None) -
         "first_column": table.first_column,
         "shown": list(table.shown),
         "columns": [asdict(column) for column in table.columns],
-        "rows": [_row(study, grid, table, row, bold, runs) for row in table.rows],
+        "rows": [
+            _row(study, grid, table, row, bold, runs) | _config(grid, row, as_yaml) for row in table.rows
+        ],
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
         "paper_deviations": paper_deviations(table.paper.name),
-        "figures": {} if drawn is None else _figures(study, name, table, drawn),
     }
+
+
+def _config(grid: Grid, row: Row, as_yaml: Yaml) -> dict[str, str]:
+    config = grid.rows[row.key][0][0].config
+    return {"config": as_yaml({key: node for key, node in config.items() if key not in MACHINE})}
 
 
 def _row(
@@ -104,7 +128,6 @@ def _row(
     runs: dict[str, Any],
 ) -> dict[str, Any]:
     cells = grid.rows[row.key]
-    science = {key: value for key, value in cells[0][0].config.items() if key not in MACHINE}
     shown = {}
     for column in table.columns:
         stages = [(cell.seed, columns[column.key]) for cell, columns in cells]
@@ -120,7 +143,6 @@ def _row(
         "note": row.note,
         "shown": list(row.shown),
         "overrides": [*grid.experiment.common, *grid.experiment.rows[row.key].overrides],
-        "config": OmegaConf.to_yaml(OmegaConf.create(science)),
         "cells": shown,
         "paper": _paper(row.paper) if row.paper else None,
     }
@@ -204,13 +226,13 @@ class Live:
     def __init__(self, study: Study) -> None:
         self._study, self._lock = study, threading.Lock()
         self._made, self._text = float("-inf"), b""
-        self._drawn: Drawn = {}
+        self._drawings = drawings_of(study.results)
 
     def data(self) -> bytes:
         """The data as JSON in UTF-8, figures included."""
         with self._lock:
             if time.monotonic() - self._made > REFRESH:
-                made = page_data(self._study, drawn=self._drawn) | {"live": True}
+                made = page_data(self._study, drawings=self._drawings) | {"live": True}
                 self._text = json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
                 self._made = time.monotonic()
             return self._text

@@ -1,7 +1,7 @@
 """every experiment -> tables, findings: as far as the records reach. Trains nothing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,13 @@ class Study:
         """The table of one experiment as far as it is done."""
         return table_of(self.grids[name], self.store, self.results / "records")
 
-    def findings(self) -> list[findings.Finding]:
-        """The paper's claims on the experiments of this study."""
-        claims = findings.load_claims()
-        needed = {claim.experiment for claim in claims.values()} & set(self.grids)
-        return findings.findings(claims, {name: self.table(name) for name in needed})
+    def tables(self) -> dict[str, Table]:
+        """The table of every experiment."""
+        return {name: self.table(name) for name in self.grids}
+
+    def findings(self, tables: Mapping[str, Table] | None = None) -> list[findings.Finding]:
+        """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
+        return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
 
     @property
     def scale(self) -> str:
