@@ -78,6 +78,7 @@ def test_one_vocabulary_serves_all_corpora_of_the_table(key, budget, name):
         ("encyclopedia", "wikimedia/wikipedia", "20231101.en"),
     ],
 )
+@pytest.mark.slow
 def test_at_the_papers_budget_a_row_is_the_papers_corpus(key, repository, subset):
     corpus = load_cell(["budget=paper", *ROWS[key].overrides]).corpus
     corpus = getattr(corpus, "used", corpus)
@@ -122,6 +123,7 @@ def page(text: str | None) -> dict:
     return {"text": text, "url": "http://a"}
 
 
+@pytest.mark.slow
 def test_a_local_copy_is_read_file_by_file_without_blank_documents(tmp_path):
     root = mirror(tmp_path, [page("one"), page(" "), page("two\nlines")], [page("three")], [page("four")])
     corpus = HubCorpus("our/pages", "en", root=root)

@@ -42,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["budget.num_seeds=4", "budget.note=x", "runtime.mfu=0.3", "executor.retries=1"], []),
     ],
 )
+@pytest.mark.slow
 def test_a_word_without_effect_is_one_without_which_the_stages_are_the_same(
     words: list[str], idle: list[str]
 ) -> None:

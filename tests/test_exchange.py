@@ -141,6 +141,7 @@ def test_weights_that_were_damaged_since_are_refused(imported: Path, tmp_path: P
         (f"{' '.join(START)} strategy=no_pretraining", "no key 'pretrained' in strategy; there are none"),
     ],
 )
+@pytest.mark.slow
 def test_a_start_that_does_not_fit_is_one_line_and_leaves_nothing_behind(
     imported: Path, capsys: pytest.CaptureFixture[str], words: str, fragment: str
 ) -> None:
@@ -205,6 +206,7 @@ def test_damaged_weights_are_named_where_a_cell_starts_from_them(imported: Path)
         ("export DIR/checkpoints new", "DIR/checkpoints: a folder that t5grid import or a stage wrote"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_import_or_export_is_one_line_and_leaves_nothing_behind(
     imported: Path, capsys: pytest.CaptureFixture[str], command: str, fragment: str
 ) -> None:

@@ -170,6 +170,7 @@ def test_an_interpolated_target_is_refused(text: str, folder: Path) -> None:
         load_cell(["objective=mine"])
 
 
+@pytest.mark.slow
 def test_a_target_made_by_an_interpolation_is_checked_as_it_resolves(folder: Path) -> None:
     option(folder, "# @package _global_\nobjective: '${oc.create:{_target_: evil.X}}'\n")
     with pytest.raises(Refused, match=r"objective\._target_=evil\.X: not from t5grid"):
@@ -200,6 +201,7 @@ def test_only_packages_that_are_trusted_are_looked_for_in_the_folder(folder: Pat
         assert sys.path == [*before, str(folder)]
 
 
+@pytest.mark.slow
 def test_what_a_job_does_beside_its_stage_is_refused(folder: Path) -> None:
     words = ["executor=slurm", "executor.setup=[touch here]"]
     with pytest.raises(Refused, match=r"executor\.setup: .* say --allow setup"):

@@ -176,6 +176,7 @@ def test_a_failed_stage_is_tried_again_as_often_as_is_asked_for(store: Store, di
 
 
 @pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.slow
 def test_what_is_cancelled_stays_so_until_a_command_asks_for_it_again(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
@@ -231,6 +232,7 @@ class Reporting(Toy):
         return {}
 
 
+@pytest.mark.slow
 def test_a_job_of_a_multirun_does_not_ask_for_what_was_cancelled_since_it_began(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +245,7 @@ def test_a_job_of_a_multirun_does_not_ask_for_what_was_cancelled_since_it_began(
     assert names(Local(1).run([stage], store, RUNTIME).ran) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_stage_that_ends_between_two_looks_at_it_is_counted_once(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +266,7 @@ def test_a_stage_that_ends_between_two_looks_at_it_is_counted_once(
     assert state(store, stage) == "done"
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_be_replaced_has_done_what_it_did(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +320,7 @@ def twenty(diary: Path) -> list[Toy]:
     return [*roots, *(make(Toy, f"{root.name}{i}", diary, root) for root in roots for i in range(9))]
 
 
+@pytest.mark.slow
 def test_an_idle_worker_that_vanished_is_replaced(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +340,7 @@ def test_an_idle_worker_that_vanished_is_replaced(
     assert (names(outcome.ran), len(started)) == (["only"], 2)
 
 
+@pytest.mark.slow
 def test_a_worker_that_still_starts_is_not_interrupted(
     store: Store, diary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_rows_are_the_same_bytes_on_every_machine():
 
 
 @every_task
+@pytest.mark.slow
 def test_splits_have_the_sizes_asked_for_and_share_no_input(task):
     rows = {split: rows_of(task, split) for split in SPLITS}
     assert [len(rows[split]) for split in SPLITS] == [task.num_train, task.num_validation, task.num_test]

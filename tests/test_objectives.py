@@ -177,6 +177,7 @@ def test_iid_masks_have_the_originals_statistics(goldens):
         assert close((noise == 0).mean(), empty, np.sqrt(empty * (1 - empty)) + 0.01, case["draws"])
 
 
+@pytest.mark.slow
 def test_prefixes_are_uniform_and_never_empty_nor_whole(goldens):
     for case in span_cases(goldens, "prefix"):
         tokens, rng = draws(case["draws"], case["length"])

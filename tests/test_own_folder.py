@@ -49,6 +49,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_primary_config_of_another_project_is_set_aside_with_one_line(
     files: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +129,7 @@ def test_no_explanation_explains_itself(monkeypatch: pytest.MonkeyPatch) -> None
     assert asked == [["size=base", "nope=1"], ["size=base"]]
 
 
+@pytest.mark.slow
 def test_a_config_nested_without_end_is_one_line(folder: Path) -> None:
     write(folder, {"objective/mine.yaml": f"rate: {'[' * 3000}{']' * 3000}\n"})
     with pytest.raises(Refused, match=r"^[^\n]*nest[^\n]*$"):

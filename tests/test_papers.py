@@ -232,6 +232,7 @@ def table(grid: Grid, folder: Path) -> Table:
     return table_of(grid, Store(folder / "runs"), folder / "results" / "records")
 
 
+@pytest.mark.slow
 def test_a_starred_row_may_override_and_its_overrides_are_the_baseline(grid: Grid) -> None:
     assert grid.baseline.labels["objective"] == "bert_style"
     assert {key: len(cells) for key, cells in grid.rows.items()} == {

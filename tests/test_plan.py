@@ -122,6 +122,7 @@ def test_a_checkpoint_is_as_large_as_planned(words: list[str], optimizer: str, t
     assert 4 * numbers == pytest.approx(size, rel=0.02)
 
 
+@pytest.mark.slow
 def test_devices_share_the_rows_of_a_batch_and_each_holds_the_weights() -> None:
     one = estimates("size=base", "budget=paper", "suite=nano", "corpus=nano", "vocabulary=trained", *GPU)
     four = estimates(

@@ -174,6 +174,7 @@ def test_any_other_value_error_leaves_the_command_as_it_is(
     assert raised.value is error
 
 
+@pytest.mark.slow
 def test_a_value_error_of_ours_shows_its_traceback_and_exits_1() -> None:
     code = (
         "import sys, numpy, t5grid.commands.inspection as inspection; from t5grid.cli import main\n"

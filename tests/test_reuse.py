@@ -61,6 +61,7 @@ def test_every_option_is_what_hydra_makes_of_it(group: str) -> None:
         (["++seed=4"], False),
     ],
 )
+@pytest.mark.slow
 def test_values_are_set_as_hydra_sets_them(
     words: list[str], put_together: bool, whole: list[list[str]]
 ) -> None:

@@ -161,7 +161,8 @@ def words(folder: Path, vocabulary: Vocabulary) -> list[str]:
 LOW = "label 'Low', given back as"
 
 
-@pytest.mark.parametrize("command", ["run", pytest.param("sweep objectives", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["run", "sweep objectives"])
+@pytest.mark.slow
 def test_a_run_with_labels_that_vanish_is_refused_before_anything_is_done(
     command: str, folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +190,7 @@ def test_what_is_lost_is_said_before_a_run_or_once_it_has_trained_the_vocabulary
     assert LOW in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_training_refuses_labels_that_vanish_and_logs_what_is_lost(
     words: list[str],
     vocabulary: Vocabulary,
@@ -232,6 +234,7 @@ def test_before_there_is_a_vocabulary_doctor_says_when_it_is_compared() -> None:
     assert (check.state, check.says) == ("none", "compared when a run has trained the vocabulary")
 
 
+@pytest.mark.slow
 def test_text_of_the_hub_is_not_fetched_to_compare() -> None:
     assert is_streamed(load_cell(["corpus=c4"]).corpus)
     assert is_streamed(load_cell(["vocabulary=t5_trained"]).vocabulary.corpus)

@@ -311,6 +311,7 @@ MINE = "defaults: [replace_spans, _self_]\n"
         ("conf/config.yaml", WITHOUT_SEED, "seed: a value is needed"),
     ],
 )
+@pytest.mark.slow
 def test_a_broken_file_of_the_users_own_is_one_line(
     name: str, text: str, fragment: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -342,6 +343,7 @@ def test_another_working_directory_has_another_search_path(
         load_cell(["objective=mine"])
 
 
+@pytest.mark.slow
 def test_a_new_objective_takes_one_dataclass_and_one_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +371,7 @@ def test_a_new_objective_takes_one_dataclass_and_one_file(
 @pytest.mark.parametrize(
     "word", ["hydra.launcher._target_=os.system", "hydra.job_logging.handlers.console.class=os.system"]
 )
+@pytest.mark.slow
 def test_what_hydra_would_call_of_an_unknown_package_is_refused(
     word: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -663,6 +666,7 @@ def test_canonical_writes_floats_as_floats() -> None:
     assert repr(node) == "{'parts': {'a': {'rate': 1.0, 'count': 1}}}"
 
 
+@pytest.mark.slow
 def test_the_packages_own_conf_is_not_its_users_too(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     shutil.copytree(data_folder("conf"), folder / "conf")
     assert load_cell([]).labels == load_cell(["objective=replace_spans"]).labels

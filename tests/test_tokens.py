@@ -151,6 +151,7 @@ def test_shards_are_on_the_disk_before_they_have_their_names(tmp_path, monkeypat
     assert all(Path(source).match(".*.partial") for source in synced)
 
 
+@pytest.mark.slow
 def test_workers_write_no_shard_of_a_folder_that_is_no_longer_theirs(tmp_path):
     for workers in (1, 2):
         with pytest.raises(InterruptedError), fenced({tmp_path: lost}):

@@ -11,6 +11,7 @@ import pytest
 
 from t5grid.execution import worker_process
 from t5grid.execution.control import cancel_stages
+from t5grid.execution.lock import place
 from t5grid.execution.store import Store
 from t5grid.execution.worker_process import end_worker
 
@@ -24,6 +25,8 @@ def started() -> Iterator[Any]:
 
     def start(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         processes.append(subprocess.Popen(["sleep", "600"], env={**environment}))
+        while b"sleep" not in Path(f"/proc/{processes[-1].pid}/cmdline").read_bytes():
+            pass  # the system shows what it was started with a moment later
         return processes[-1]
 
     yield start
@@ -66,14 +69,14 @@ def test_cancel_says_what_it_did_not_end(
 ) -> None:
     other, ours = started({}), started({"T5GRID_ALLOW": ""})
     owners = {"a/theirs": other.pid, "a/all": -1, "a/ours": ours.pid}
-    owner = {"host": os.uname().nodename, "time": time.time()}
+    owner = {**place(), "time": time.time()}
     monkeypatch.setattr(
         "t5grid.execution.control.holder",
         lambda folder: {**owner, "pid": owners[f"a/{folder.name}"]},
     )
     assert sorted(cancel_stages(list(owners), Store(tmp_path))) == [
         "cancelled a/ours",
-        "not cancelled, process -1 is no worker of t5grid: a/all",
-        f"not cancelled, process {other.pid} is no worker of t5grid: a/theirs",
+        "not ended, process -1 is no worker of t5grid: a/all",
+        f"not ended, process {other.pid} is no worker of t5grid: a/theirs",
     ]
     assert ours.wait() == -15 and other.poll() is None

@@ -114,9 +114,9 @@ def sweep(options: Any, rest: list[str]) -> int:
     _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
-    require_writable(Path(cell.runtime.results_dir))
     unfinished = any(store.record(stage) is None for stage in stages)
     with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+        require_writable(Path(cell.runtime.results_dir))
         try:
             executor = cell.executor.waiting() if options.wait else cell.executor
             outcome = executor.run(stages, store, cell.runtime)

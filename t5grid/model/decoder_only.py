@@ -80,6 +80,15 @@ class DecoderOnly(TextToText):
         self.softmax = TiedSoftmax() if size.tied else OwnSoftmax(num_rows, size.d_model)
 
     def forward(self, batch: Batch) -> Float[Tensor, "rows length table"]:
+        return self.softmax(self._hidden(batch), self.embedding.weight)
+
+    def logits_where(
+        self, batch: Batch, counted: Bool[Tensor, "rows length"]
+    ) -> Float[Tensor, "counted table"]:
+        """The logits of some positions."""
+        return self.softmax(self._hidden(batch)[counted][None], self.embedding.weight)[0]
+
+    def _hidden(self, batch: Batch) -> Float[Tensor, "rows length width"]:
         ids = batch["decoder_inputs"]
         if self.sees_prefix:
             visible = visible_after_prefix(batch["prefix"])
@@ -87,8 +96,7 @@ class DecoderOnly(TextToText):
             visible = causal(ids.shape[1], ids.device)
         if "targets_segments" in batch:
             visible = visible & same_segment(batch["targets_segments"], batch["targets_segments"])
-        hidden = self.decoder(self.embedding(ids), additive(visible))
-        return self.softmax(hidden, self.embedding.weight)
+        return self.decoder(self.embedding(ids), additive(visible))
 
     def start_decoding(self, batch: Batch, max_length: int) -> PromptState:
         """Read `inputs` (rows of one example each, with their end marks); room for max_length targets."""

@@ -31,18 +31,19 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def loss(
-    logits: Float[Tensor, "rows targets table"],
-    targets: Int[Tensor, "rows targets"],
+    logits: Float[Tensor, "*positions table"],
+    targets: Int[Tensor, "*positions"],
     z_loss: float = 1e-4,
     per_token: bool = False,
+    num_positions: int | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy + z_loss * (log Z)^2, summed over targets above 0 and divided by the number of positions.
 
     The authors divide by all target positions, padding included; `per_token` divides by those above 0. They
     use the z term in training only: give z_loss=0 for an evaluation. Negative targets are positions without
-    loss.
+    loss. `num_positions` is that of the whole batch, where only some of its positions are given.
     """
     counted = targets > 0
     losses = _CrossEntropy.apply(logits.float(), targets.clamp(min=0)[..., None], z_loss)
-    number = counted.sum().clamp(min=1) if per_token else targets.numel()
+    number = counted.sum().clamp(min=1) if per_token else num_positions or targets.numel()
     return (losses * counted).sum() / number

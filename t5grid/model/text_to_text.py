@@ -1,6 +1,6 @@
 """what a model that writes text does with a batch: its loss, and its answers as ids."""
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from t5grid.model.decoding import beam_decode, greedy
@@ -14,8 +14,22 @@ class TextToText(nn.Module):
     """
 
     def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
-        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar to minimise."""
-        return loss(self(batch), batch["targets"])
+        """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar to minimise.
+
+        On a CPU logits are computed only where there are targets; on a GPU that would be waited for.
+        """
+        targets = batch["targets"]
+        if targets.device.type != "cpu":
+            return loss(self(batch), targets)
+        counted = targets > 0
+        return loss(self.logits_where(batch, counted), targets[counted], num_positions=targets.numel())
+
+    def logits_where(
+        self, batch: dict[str, Tensor], counted: Bool[Tensor, "rows targets"]
+    ) -> Float[Tensor, "counted table"]:
+        """The logits of some positions; a subclass may leave the others out from the start."""
+        logits: Tensor = self(batch)
+        return logits[counted]
 
     def recompute(self) -> None:
         """From now on, keep the inputs of blocks in training and compute what is inside them again."""

@@ -257,6 +257,15 @@ class EncoderDecoderModel(TextToText):
         return self.encoder(self.embedding(inputs), mask)
 
     def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:
+        return self.softmax(self._hidden(batch), self.embedding.weight)
+
+    def logits_where(
+        self, batch: Batch, counted: Bool[Tensor, "rows targets"]
+    ) -> Float[Tensor, "counted table"]:
+        """The logits of some positions."""
+        return self.softmax(self._hidden(batch)[counted][None], self.embedding.weight)[0]
+
+    def _hidden(self, batch: Batch) -> Float[Tensor, "rows targets width"]:
         inputs, decoder_inputs = batch["inputs"], batch["decoder_inputs"]
         own = causal(decoder_inputs.shape[1], decoder_inputs.device)
         if "inputs_segments" in batch:
@@ -267,22 +276,11 @@ class EncoderDecoderModel(TextToText):
         else:
             inputs_mask = cross_mask = additive(real(inputs))
         encoded = self._read(inputs, inputs_mask)
-        return self.decode(decoder_inputs, encoded, additive(own), cross_mask)
+        return self.decoder(self.embedding(decoder_inputs), additive(own), encoded, cross_mask)
 
     def encode(self, inputs: Int[Tensor, "rows inputs"]) -> Float[Tensor, "rows inputs width"]:
         """The encoder's output for rows of one example each."""
         return self._read(inputs, additive(real(inputs)))
-
-    def decode(
-        self,
-        decoder_inputs: Int[Tensor, "rows targets"],
-        encoded: Float[Tensor, "rows inputs width"],
-        own_mask: Float[Tensor, "#rows 1 targets targets"] | Float[Tensor, "targets targets"],
-        cross_mask: Float[Tensor, "rows 1 #targets inputs"],
-    ) -> Float[Tensor, "rows targets table"]:
-        """Logits at every target position, given the encoder's output and what may be seen."""
-        hidden = self.decoder(self.embedding(decoder_inputs), own_mask, encoded, cross_mask)
-        return self.softmax(hidden, self.embedding.weight)
 
     def start_decoding(self, batch: Batch, max_length: int) -> DecodingState:
         """Encode `inputs` (rows of one example each) and make room for max_length target positions."""
