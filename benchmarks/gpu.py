@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py --minutes 8 [--output gpu.json] [--peak TFLOPS] [--device cpu --tiny]
 
-Needs the package and torch with CUDA; Hugging Face's T5 is compared where transformers is installed. Steps are
-forward, loss, backward and Adafactor in bf16 over rows of 512 inputs and 114 targets. Operations are those of
-t5grid.model.costs; MFU is their share of the card's dense bf16 peak. A measurement that fails is recorded with
-its error, one for which no time is left by name; the others go on. `--tiny` tries every path on small shapes.
+Needs the package and torch with CUDA; Hugging Face's T5 is compared where transformers is installed. A step
+is forward, loss, backward and Adafactor in bf16 over rows of 512 inputs and 114 targets. Operations are those
+of t5grid.model.costs; MFU is their share of the card's dense bf16 peak. A measurement that fails is recorded
+with its error, one for which no time is left by name; the others go on. `--tiny` tries all on small shapes.
 """
 
 import argparse

@@ -209,7 +209,7 @@ def test_the_measured_mfu_comes_before_the_stated_one(tmp_path: Path) -> None:
     write_whole(store.root / "pretrain" / "same" / "record.json", json.dumps(record))
     found = speed.speed_of(cell.runtime, store, size, 1)
     assert found.flops == pytest.approx(40e12)  # of each of the two
-    assert found.source == "an MFU of 40.0% of runtime.peak_tflops=100, as recorded of 1 stages here"
+    assert found.source == "MFU 40.0% of runtime.peak_tflops=100, as recorded of 1 stages here"
 
 
 def test_without_a_record_a_product_is_tried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

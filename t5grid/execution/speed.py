@@ -40,7 +40,7 @@ def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: 
         if not alike:
             return Speed(peak * runtime.mfu, f"{runtime.mfu:.0%} {of_peak}")
         flops = _rate(alike, runtime)
-        return Speed(flops, f"an MFU of {flops / peak:.1%} {of_peak}, as recorded of {len(alike)} stages here")
+        return Speed(flops, f"MFU {flops / peak:.1%} {of_peak}, as recorded of {len(alike)} stages here")
     if alike := alike or comparable:
         return Speed(_rate(alike, runtime), f"as recorded of {len(alike)} stages here")
     flops = SHARE * _product_rate() * max(1, num_cores() // num_workers)

@@ -1,4 +1,4 @@
-"""model + runtime -> its loss compiled, once a shape; what else a GPU is told before it trains."""
+"""model + runtime -> its loss compiled, once a shape; what a GPU is told before."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
