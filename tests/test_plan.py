@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,23 @@ def test_the_speed_of_this_machine_is_that_of_its_records(tmp_path: Path) -> Non
     write_whole(store.root / "pretrain" / "large" / "record.json", json.dumps(large))
     found = speed.speed_of(cell.runtime, store, size, 2)
     assert (found.flops, found.source) == (1.5e9, "as recorded of 2 stages here")
+
+
+def test_the_measured_mfu_comes_before_the_stated_one(tmp_path: Path) -> None:
+    cell, store = load_cell([*GPU, "runtime.num_devices=2"]), Store(tmp_path)
+    size = cell.config["size"]
+    record = {"config": {"size": size}, "flops": 240e12, "seconds": 3.0, "machine": machine()}
+    record |= {"runtime": asdict(cell.runtime)}
+    other_card = {"runtime": {**asdict(cell.runtime), "peak_tflops": 989}, "flops": 9e15}
+    larger = {"config": {"size": {**size, "d_model": 9}}, "flops": 9e15}
+    stated = speed.speed_of(cell.runtime, store, size, 1)
+    for number, change in enumerate([other_card, larger]):
+        write_whole(store.root / "pretrain" / str(number) / "record.json", json.dumps({**record, **change}))
+    assert speed.speed_of(cell.runtime, store, size, 1) == stated
+    write_whole(store.root / "pretrain" / "same" / "record.json", json.dumps(record))
+    found = speed.speed_of(cell.runtime, store, size, 1)
+    assert found.flops == pytest.approx(40e12)  # of each of the two
+    assert found.source == "MFU 40.0% of runtime.peak_tflops=100, as recorded of 1 stages here"
 
 
 def test_without_a_record_a_product_is_tried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,7 @@ class Runtime:
     mfu: Share = 0.4
     micro_batch: Count | None = None
     recompute: bool = False
+    compile: Literal["off", "default", "max-autotune"] = "off"
     device_memory: Annotated[float, Above(0)] | None = None  # GiB
 
     def __post_init__(self) -> None:

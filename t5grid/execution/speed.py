@@ -27,20 +27,30 @@ class Speed:
 
 
 def speed_of(runtime: Runtime, store: Store, size: dict[str, Any], num_workers: int) -> Speed:
-    """Of the runtime's stated peak, else of the stages recorded here, else of a product tried out now.
+    """Of the stages recorded here, else of the runtime's stated peak, else of a product tried out now.
 
-    Records of models of `size` come first. On a CPU a device is a worker's share of the cores.
+    Records of models of `size` come first, and where a peak is stated no others count. On a CPU a device is a
+    worker's share of the cores.
     """
-    if runtime.peak_tflops:
-        flops = runtime.peak_tflops * 1e12 * runtime.mfu
-        return Speed(flops, f"{runtime.mfu:.0%} of runtime.peak_tflops={runtime.peak_tflops:g}")
     comparable = [record for record in _recorded(store) if _is_alike(record, runtime)]
-    alike = [record for record in comparable if _values(_size_of(record)) == _values(size)] or comparable
-    if alike:
-        flops = sum(record["flops"] for record in alike) / sum(record["seconds"] for record in alike)
-        return Speed(flops, f"as recorded of {len(alike)} stages here")
+    alike = [record for record in comparable if _values(_size_of(record)) == _values(size)]
+    if runtime.peak_tflops:
+        peak = runtime.peak_tflops * 1e12
+        of_peak = f"of runtime.peak_tflops={runtime.peak_tflops:g}"
+        if not alike:
+            return Speed(peak * runtime.mfu, f"{runtime.mfu:.0%} {of_peak}")
+        flops = _rate(alike, runtime)
+        return Speed(flops, f"MFU {flops / peak:.1%} {of_peak}, as recorded of {len(alike)} stages here")
+    if alike := alike or comparable:
+        return Speed(_rate(alike, runtime), f"as recorded of {len(alike)} stages here")
     flops = SHARE * _product_rate() * max(1, num_cores() // num_workers)
     return Speed(flops, f"{SHARE:.0%} of a matrix product's rate here, there being no record yet")
+
+
+def _rate(records: list[dict[str, Any]], runtime: Runtime) -> float:
+    """Operations a second of one device, by records of stages that had all of the runtime's."""
+    total = sum(record["flops"] for record in records) / sum(record["seconds"] for record in records)
+    return total / (runtime.num_devices * runtime.num_nodes)
 
 
 def _recorded(store: Store) -> Iterator[dict[str, Any]]:
@@ -70,6 +80,8 @@ def _is_alike(record: dict[str, Any], runtime: Runtime) -> bool:
     keys = ("accelerator", "precision", "num_devices", "num_nodes")
     made = record.get("runtime")
     same = isinstance(made, dict) and all(made.get(key, 1) == getattr(runtime, key) for key in keys)
+    if same and runtime.peak_tflops:  # of another card, or without compiling, it is another speed
+        same = all(made.get(key) == getattr(runtime, key) for key in ("peak_tflops", "compile"))
     return same and record.get("machine") == machine() and isinstance(_size_of(record), dict)
 
 

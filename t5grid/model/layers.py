@@ -27,6 +27,7 @@ def product(
     """
     if (
         ONEDNN is not None
+        and not torch.compiler.is_compiling()  # which cannot ask for the inference mode
         and torch.is_inference_mode_enabled()
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32

@@ -21,7 +21,7 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch import distributed, nn
 
 from t5grid.config.schema import Runtime
-from t5grid.data.datamodule import FeedModule, Rank
+from t5grid.data.datamodule import FeedModule, FewShapes, Rank
 from t5grid.data.stream import key_of
 from t5grid.refused import Refused
 from t5grid.training import checkpoints
@@ -34,6 +34,7 @@ from t5grid.training.callbacks import (
     TrainableSet,
     read_metrics,
 )
+from t5grid.training.compiled import compiled_loss, is_compiled, on_gpu, prepare_device
 from t5grid.training.finetuning import AllParameters, Method, episodes_of
 from t5grid.training.learner import Learner
 from t5grid.training.schedules import AdafactorSpec
@@ -77,6 +78,7 @@ def fit(
     """Train to `plan.num_steps`, going on from the newest sound checkpoint; returns what the record keeps."""
     torch.set_flush_denormal(True)  # tiny models under a decayed rate run into them, at a tenth of the speed
     started = time.monotonic()
+    prepare_device(runtime)
     rank = rank_of(runtime)
     where = folder / "checkpoints"
     resumed = _resumed_from(model, plan, where, rank)
@@ -91,8 +93,8 @@ def fit(
         callbacks = _callbacks(model, plan, where, resumed, metrics)
         if rank.leads:
             callbacks.append(StatusReports(report, metrics, plan.num_steps))
-        data = FeedModule(feed, first_step, plan.num_steps, runtime.num_loader_workers, rank)
-        with _without_asides():
+        data = _data(feed, first_step, plan.num_steps, rank, runtime)
+        with _without_asides(), compiled_loss(model, runtime):
             trainer = _trainer(plan, first_step, folder, runtime, run, callbacks)
             try:
                 trainer.fit(learner, datamodule=data)
@@ -108,6 +110,14 @@ def fit(
         "loss": float(written[-1]["loss"]) if written else None,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _data(feed: Any, first_step: int, num_steps: int, rank: Rank, runtime: Runtime) -> FeedModule:
+    """The batches of the steps that are left, in few shapes where steps are compiled."""
+    few_shapes = FewShapes.of(feed, num_steps, rank, runtime.micro_batch) if is_compiled(runtime) else None
+    return FeedModule(
+        feed, first_step, num_steps, runtime.num_loader_workers, rank, few_shapes, pinned=on_gpu(runtime)
+    )
 
 
 def rank_of(runtime: Runtime) -> Rank:
