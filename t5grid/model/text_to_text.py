@@ -1,5 +1,6 @@
 """what a model that writes text does with a batch: its loss, and its answers as ids."""
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -16,10 +17,11 @@ class TextToText(nn.Module):
     def loss(self, batch: dict[str, Tensor]) -> Float[Tensor, ""]:
         """Maximum likelihood with teacher forcing (paper, section 3.1.2): a scalar to minimise.
 
-        On a CPU logits are computed only where there are targets; on a GPU that would be waited for.
+        On a CPU logits are computed only where there are targets; on a GPU that would be waited for, and what
+        is compiled has one shape.
         """
         targets = batch["targets"]
-        if targets.device.type != "cpu":
+        if targets.device.type != "cpu" or torch.compiler.is_compiling():
             return loss(self(batch), targets)
         counted = targets > 0
         return loss(self.logits_where(batch, counted), targets[counted], num_positions=targets.numel())
