@@ -219,11 +219,12 @@ def at_most_rows(step: Step, size: str, compiled: bool, setting: Setting) -> Fig
     run = lambda number: step(measures, number, compiled, setting)  # noqa: E731
     rows, spent = fitting(run, setting.rows, setting)
     best = figures(measures, rows, spent, setting)
-    while rows == best["rows"] and 2 * rows <= setting.most_rows:
+    while 2 * best["rows"] <= setting.most_rows:
         free(setting)
-        rows, spent = fitting(run, 2 * rows, setting)
-        if rows > best["rows"]:
-            best = figures(measures, rows, spent, setting)
+        more, spent = fitting(run, 2 * rows, setting)
+        if more == rows:  # twice as many did not fit
+            break
+        rows, best = more, figures(measures, more, spent, setting)
     return best
 
 

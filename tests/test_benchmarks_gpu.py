@@ -56,7 +56,11 @@ def test_attentions_are_the_same_attention(other: str) -> None:
     torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-4)
 
 
-def test_one_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_one_that_fails_is_recorded_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "free", lambda setting: None)
+
     def fail(setting: Any) -> dict[str, float]:
         raise RuntimeError("no\nkernel")
 
@@ -67,14 +71,19 @@ def test_one_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None
     assert report["skipped"] == []
 
 
-def test_what_does_not_fit_the_time_is_named(tmp_path: Path) -> None:
+def test_what_does_not_fit_the_time_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "free", lambda setting: None)
     wanted = [gpu.Measurement(name, need, lambda setting: {}) for name, need in (("a", 50), ("b", 90))]
     report = gpu.go_through(wanted, gpu.TINY, 1, tmp_path / "gpu.json", lambda: 0.0)
     assert list(report["results"]) == ["a"] and report["skipped"] == ["b"]
 
 
 @pytest.mark.parametrize(("room", "largest"), [(3, 2), (16, 16), (70, 64), (9999, 256)])
-def test_the_largest_batch_is_found_by_halves_and_doubles(room: int, largest: int) -> None:
+def test_the_largest_batch_is_found_by_halves_and_doubles(
+    room: int, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "free", lambda setting: None)
+
     def step(size: Any, rows: int, compiled: bool, setting: Any) -> float:
         if rows > room:
             raise torch.OutOfMemoryError

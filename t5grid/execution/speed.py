@@ -80,7 +80,7 @@ def _is_alike(record: dict[str, Any], runtime: Runtime) -> bool:
     keys = ("accelerator", "precision", "num_devices", "num_nodes")
     made = record.get("runtime")
     same = isinstance(made, dict) and all(made.get(key, 1) == getattr(runtime, key) for key in keys)
-    if same and runtime.peak_tflops:  # of another card, or without compiling, it is another speed
+    if isinstance(made, dict) and same and runtime.peak_tflops:  # another card, or not compiled
         same = all(made.get(key) == getattr(runtime, key) for key in ("peak_tflops", "compile"))
     return same and record.get("machine") == machine() and isinstance(_size_of(record), dict)
 
