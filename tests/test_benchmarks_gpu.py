@@ -30,14 +30,14 @@ ALL = {measurement.name: measurement for measurement in gpu.measurements()}
 
 
 @pytest.mark.slow
-def test_every_measurement_runs(tmp_path: Path) -> None:
+def test_what_fits_into_a_minute_is_measured_and_the_rest_is_named(tmp_path: Path) -> None:
     """As a process of its own: the suite's checks of array shapes would break what is compiled."""
     output = tmp_path / "gpu.json"
-    command = [sys.executable, "-W", "ignore", gpu.__file__, "--device=cpu", "--tiny", "--minutes=60"]
+    command = [sys.executable, "-W", "ignore", gpu.__file__, "--device=cpu", "--tiny", "--minutes=1"]
     done = subprocess.run([*command, f"--output={output}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(output.read_text())
-    assert report["skipped"] == [] and report["results"].keys() == ALL.keys()
+    assert {*report["skipped"], *report["results"]} == ALL.keys() and "base, eager" in report["results"]
     for name, found in report["results"].items():
         assert "error" not in found and all(value > 0 for value in found.values()), (name, found)
 
