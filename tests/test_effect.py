@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_word_without_effect_is_one_without_which_the_stages_are_the_same(
     words: list[str], idle: list[str]
 ) -> None:
-    assert without_effect(words, LOADER) == idle
+    assert without_effect(words, LOADER.load(words), LOADER) == idle
 
 
 def test_a_run_refuses_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,21 +16,10 @@ from typing import Any
 
 import pytest
 from conftest import heed_interrupts
+from speck import SIZE
 
 pytestmark = pytest.mark.slow
 
-SIZE = """
-_target_: t5grid.model.architectures.Size
-d_model: 16
-d_ff: 32
-d_kv: 8
-num_heads: 2
-num_layers: 1
-num_decoder_layers: null
-feed_forward: relu
-tied: true
-dropout: 0.1
-"""
 SMALL = [
     "budget=smoke",
     "size=speck",

@@ -148,7 +148,7 @@ def _check_jobs(config: DictConfig) -> None:
     loader, idle = Cells(), list[dict[str, str]]()
     for job in hydra_api.split_jobs([*words, *config.hydra.overrides.task]):
         cell = loader.load(job)
-        idle.append({key_of(word): explained(word, cell) for word in without_effect(job, loader)})
+        idle.append({key_of(word): explained(word, cell) for word in without_effect(job, cell, loader)})
     if everywhere := set.intersection(*map(set, idle)):
         raise Refused("; ".join(sorted(idle[0][key] for key in everywhere)))
     for line in sorted({line for lines in idle for line in lines.values()}):

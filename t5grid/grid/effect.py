@@ -15,18 +15,17 @@ SETTINGS = ("objective", "mixing", "finetune", "budget")
 """Groups whose every key some stage can depend on; the keys of others may be places of the same content."""
 
 
-def without_effect(words: Sequence[str], loader: Cells, asked: Iterable[str] | None = None) -> list[str]:
-    """Those of `asked` (by default, of all the words of a cell) without which its stages are the same."""
+def without_effect(
+    words: Sequence[str], cell: Cell, loader: Cells, asked: Iterable[str] | None = None
+) -> list[str]:
+    """Those of `asked` (by default, of all the words of `cell`) without which its stages are the same."""
     candidates = [word for word in (words if asked is None else asked) if _is_setting(word)]
-    if not candidates:
-        return []
-    cell = loader.load(words)
     return [word for word in candidates if _is_idle(word, words, cell, loader)]
 
 
 def refuse_idle(words: Sequence[str], cell: Cell, loader: Cells) -> None:
     """Raise Refused for words of a cell without which its stages are the same."""
-    if idle := without_effect(words, loader):
+    if idle := without_effect(words, cell, loader):
         raise Refused("; ".join(explained(word, cell) for word in idle))
 
 
@@ -37,7 +36,7 @@ def rows_without_effect(grid: Grid, overrides: Sequence[str], loader: Cells) -> 
         own = {key_of(word) for word in row.overrides}
         asked = [word for word in overrides if not any(_covers(name, key_of(word)) for name in own)]
         words = [*grid.experiment.common, *overrides, *row.overrides]
-        for word in without_effect(words, loader, asked):
+        for word in without_effect(words, grid.rows[key][0][0], loader, asked):
             idle[word].append(key)
     return {word: rows for word, rows in idle.items() if rows}
 

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from t5grid.model.size import Size, table_rows
-from t5grid.model.text_to_text import TextToText
 from t5grid.model.transformer import (
     Batch,
     BlockMemory,
@@ -20,6 +19,7 @@ from t5grid.model.transformer import (
     OwnSoftmax,
     Stack,
     TiedSoftmax,
+    Transformer,
     additive,
     causal,
     same_segment,
@@ -61,7 +61,7 @@ class PromptState:
         return type(self)(blocks, self.mask[rows], first)
 
 
-class DecoderOnly(TextToText):
+class DecoderOnly(Transformer):
     """A stack without encoder. Batches hold `decoder_inputs` and, if packed, `targets_segments`.
 
     With `sees_prefix`, `prefix` (1 on the inputs and on the place that reads their end) is seen in full and
@@ -78,15 +78,6 @@ class DecoderOnly(TextToText):
         self.embedding = Embedding(num_rows, size.d_model)
         self.decoder = Stack(size, size.num_layers, dropout, one_sided=not sees_prefix)
         self.softmax = TiedSoftmax() if size.tied else OwnSoftmax(num_rows, size.d_model)
-
-    def forward(self, batch: Batch) -> Float[Tensor, "rows length table"]:
-        return self.softmax(self._hidden(batch), self.embedding.weight)
-
-    def logits_where(
-        self, batch: Batch, counted: Bool[Tensor, "rows length"]
-    ) -> Float[Tensor, "counted table"]:
-        """The logits of some positions."""
-        return self.softmax(self._hidden(batch)[counted][None], self.embedding.weight)[0]
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "rows length width"]:
         ids = batch["decoder_inputs"]

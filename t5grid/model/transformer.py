@@ -220,7 +220,27 @@ class DecodingState:
         return type(self)([block.select(rows) for block in self.blocks], self.inputs_mask[rows])
 
 
-class EncoderDecoderModel(TextToText):
+class Transformer(TextToText):
+    """A stack that ends in hidden states of the targets, and a softmax over its ids."""
+
+    embedding: Embedding
+    softmax: TiedSoftmax | OwnSoftmax
+
+    def _hidden(self, batch: Batch) -> Float[Tensor, "rows targets width"]:
+        """The states that logits are made of."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:
+        return self.softmax(self._hidden(batch), self.embedding.weight)
+
+    def logits_where(
+        self, batch: Batch, counted: Bool[Tensor, "rows targets"]
+    ) -> Float[Tensor, "counted table"]:
+        """The logits of some positions."""
+        return self.softmax(self._hidden(batch)[counted][None], self.embedding.weight)[0]
+
+
+class EncoderDecoderModel(Transformer):
     """The paper's baseline (section 3.1.1): an encoder that sees all, a decoder that sees what is before.
 
     Its tables have rows up to a multiple of 128, or `num_rows`.
@@ -255,15 +275,6 @@ class EncoderDecoderModel(TextToText):
     ) -> Float[Tensor, "rows inputs width"]:
         assert self.encoder is not None
         return self.encoder(self.embedding(inputs), mask)
-
-    def forward(self, batch: Batch) -> Float[Tensor, "rows targets table"]:
-        return self.softmax(self._hidden(batch), self.embedding.weight)
-
-    def logits_where(
-        self, batch: Batch, counted: Bool[Tensor, "rows targets"]
-    ) -> Float[Tensor, "counted table"]:
-        """The logits of some positions."""
-        return self.softmax(self._hidden(batch)[counted][None], self.embedding.weight)[0]
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "rows targets width"]:
         inputs, decoder_inputs = batch["inputs"], batch["decoder_inputs"]

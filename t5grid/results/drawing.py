@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from t5grid.execution.local import num_cores
 from t5grid.files import write_whole
 from t5grid.results import plots
 from t5grid.results import table as tables
@@ -102,7 +102,7 @@ class Drawings:
 
 def drawn_together(figures: Sequence[Figure], formats: Sequence[str]) -> list[Drawn]:
     """Every figure drawn: by as many processes as there are cores where there are many, else here."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = num_cores()
     jobs = [(figure, tuple(formats)) for figure in figures]
     if cores > 1 and len(jobs) >= FEWEST_SHARED:
         pool = ProcessPoolExecutor(min(cores, len(jobs)), get_context("spawn"))

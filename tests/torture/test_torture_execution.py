@@ -21,6 +21,7 @@ from typing import Any
 import kills
 import owners
 import pytest
+from speck import SIZE
 from torture_stages import Patient
 from toy_stages import RUNTIME, Toy, lines, make, note
 
@@ -36,18 +37,6 @@ from t5grid.training.callbacks import read_metrics
 
 pytestmark = pytest.mark.slow
 
-SIZE = """
-_target_: t5grid.model.architectures.Size
-d_model: 16
-d_ff: 32
-d_kv: 8
-num_heads: 2
-num_layers: 1
-num_decoder_layers: null
-feed_forward: relu
-tied: true
-dropout: 0.1
-"""
 EXPERIMENT = """
 title: Two
 reproduces: nothing
