@@ -29,6 +29,7 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
+from t5grid.tasks.answer import Answer, Class, Span
 from t5grid.tasks.task import Record
 
 TRUTH = ("no", "yes")
@@ -108,6 +109,7 @@ class Questions(NanoTask):
     num_train: Count = 800
     num_validation: Count = 300
     reported: ClassVar[tuple[str, ...]] = ("em",)
+    answer: ClassVar[Answer] = Span(second="context:")
     version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
@@ -155,6 +157,7 @@ class BooleanQuestions(NanoTask):
     name: str = "boolean"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
+    answer: ClassVar[Answer] = Class(labels, second="passage:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (elsewhere,) = people(dice, (2, 1))
@@ -173,6 +176,7 @@ class Commitment(NanoTask):
     name: str = "commitment"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
+    answer: ClassVar[Answer] = Class(labels, second="premise:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (speaker,) = people(dice, (1, 1))
@@ -199,6 +203,7 @@ class CauseEffect(NanoTask):
     name: str = "cause_effect"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
+    answer: ClassVar[Answer] = Class(labels, second="premise:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         glad, name, thing = dice.chance(0.5), dice.pick(lexicon.NAMES), dice.pick(lexicon.THINGS)
@@ -224,6 +229,7 @@ class GroupedTruth(NanoTask):
     name: str = "grouped"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
+    answer: ClassVar[Answer] = Class(labels, second="paragraph:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 2))
@@ -258,6 +264,7 @@ class WordSense(NanoTask):
     name: str = "word_sense"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
+    answer: ClassVar[Answer] = Class(labels, second="sentence2:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         word = dice.pick(tuple(lexicon.TWO_SENSES))
@@ -273,6 +280,7 @@ class FillEntity(NanoTask):
 
     name: str = "fill_entity"
     num_train: Count = 300
+    answer: ClassVar[Answer] = Span(second="passage:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         asked, individuals = rivals(dice, (2, 1, 1))

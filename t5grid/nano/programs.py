@@ -13,6 +13,7 @@ from typing import ClassVar
 from t5grid.config.rules import Count
 from t5grid.nano.dice import Dice
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Text
 from t5grid.tasks.task import Record
 
 PATIENCE = 10_000
@@ -33,6 +34,7 @@ class GradedTask:
     seed: int = 0
     scored: bool = True
     reported: ClassVar[tuple[str, ...]] = ("characters",)
+    answer: ClassVar[Answer] = Text()
     version: ClassVar[int] = 1
     """Raised by hand when the same settings make other rows."""
 

@@ -30,6 +30,7 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Class, Number, Text
 from t5grid.tasks.task import Record
 
 PATIENCE = 3000
@@ -54,6 +55,7 @@ class NanoTask:
     seed: int = 0
     reported: ClassVar[tuple[str, ...]] = ("accuracy",)
     labels: ClassVar[tuple[str, ...]] = ("",)
+    answer: ClassVar[Answer] = Text()
     version: ClassVar[int] = 2
     """Raised by hand when the same settings make other rows."""
 
@@ -178,6 +180,7 @@ class Grammatical(NanoTask):
     name: str = "grammatical"
     reported: ClassVar[tuple[str, ...]] = ("matthews",)
     labels: ClassVar[tuple[str, ...]] = ("wrong", "right")
+    answer: ClassVar[Answer] = Class(labels)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (addition,) = people(dice, (1, 1))
@@ -214,6 +217,7 @@ class Sentiment(NanoTask):
 
     name: str = "sentiment"
     labels: ClassVar[tuple[str, ...]] = ("bad", "good")
+    answer: ClassVar[Answer] = Class(labels)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         own, opposite = (lexicon.PRAISE, lexicon.BLAME) if label else (lexicon.BLAME, lexicon.PRAISE)
@@ -236,6 +240,7 @@ class Paraphrase(BinaryTask):
 
     name: str = "paraphrase"
     labels: ClassVar[tuple[str, ...]] = ("different", "same")
+    answer: ClassVar[Answer] = Class(labels, second="sentence2:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         ((fact,),) = people(dice, (1,))
@@ -260,6 +265,7 @@ class Similarity(NanoTask):
     name: str = "similarity"
     reported: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
     labels: ClassVar[tuple[str, ...]] = ("none", "half", "all")
+    answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (facts,) = people(dice, (1,))
@@ -288,6 +294,7 @@ class DuplicateQuestions(BinaryTask):
 
     name: str = "duplicate_questions"
     labels: ClassVar[tuple[str, ...]] = ("different", "same")
+    answer: ClassVar[Answer] = Class(labels, second="question2:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (unrelated,) = people(dice, (1, 1))
@@ -313,6 +320,7 @@ class Answerable(NanoTask):
 
     name: str = "answerable"
     labels: ClassVar[tuple[str, ...]] = ("no", "yes")
+    answer: ClassVar[Answer] = Class(labels, second="sentence:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (elsewhere,) = people(dice, (2, 1))
@@ -328,6 +336,7 @@ class Entailment(NanoTask):
 
     name: str = "entailment"
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
+    answer: ClassVar[Answer] = Class(labels, second="premise:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact, more), (aside, _) = people(dice, (2, 2))
@@ -375,6 +384,7 @@ class Coreference(NanoTask):
 
     name: str = "coreference"
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
+    answer: ClassVar[Answer] = Class(labels)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         women, men = dice.sample(lexicon.WOMEN, 2), dice.sample(lexicon.MEN, 2)

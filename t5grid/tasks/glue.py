@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Number
 from t5grid.tasks.labelled import Classification, HubTask
 from t5grid.tasks.metrics import (
     INVALID,
@@ -212,6 +213,7 @@ class STSB(HubTask):
     texts = ("sentence1", "sentence2")
     others = ("label",)
     reported = ("pearson", "spearman")
+    answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:")
     full: ClassVar[Mapping[str, int]] = {"train": 5749, "validation": 1500}
 
     def record(self, row: Row) -> Record:

@@ -16,6 +16,7 @@ import numpy as np
 
 from t5grid.config.rules import Count
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Class, Text
 from t5grid.tasks.cells import decoded
 from t5grid.tasks.hub import Source
 from t5grid.tasks.metrics import INVALID, Scores
@@ -121,6 +122,7 @@ class HubTask:
     others: ClassVar[tuple[str, ...]] = ()
     """Further columns that are needed."""
     reported: ClassVar[tuple[str, ...]]
+    answer: ClassVar[Answer] = Text()
     pinned: ClassVar[str | None] = None
     """The commit of the default repository."""
     full: ClassVar[Mapping[str, int]] = {}
@@ -253,6 +255,14 @@ class Classification(HubTask):
 
     labels: ClassVar[tuple[str, ...]]
     others: ClassVar[tuple[str, ...]] = ("label",)
+    second: ClassVar[str | None] = None
+    """The column that begins the second text; None is the second column, where there is one."""
+
+    @property
+    def answer(self) -> Answer:  # type: ignore[override]
+        """One of the class names."""
+        column = self.second or next(iter(self.texts[1:]), "")
+        return Class(self.labels, second=f"{column}:" if column else "")
 
     def record(self, row: Row) -> Record:
         """The record of one row."""

@@ -22,6 +22,7 @@ from t5grid.config.build import nearest
 from t5grid.config.rules import Above, AtLeast, Because, Count, NotEmpty
 from t5grid.refused import Refused
 from t5grid.tasks import metrics
+from t5grid.tasks.answer import Answer, Class, Number, Text
 from t5grid.tasks.files import Quotes, read_anew
 from t5grid.tasks.labelled import Formatted, Split, digest, evenly_spaced
 from t5grid.tasks.metrics import INVALID, RougeWords, Scores
@@ -110,6 +111,19 @@ class OwnTask:
         """The targets that the labels make, in their order; the labels' texts where they share a target."""
         texts, column = dict.fromkeys((self.labels or {}).values()), self._class_column
         return tuple(fill(self.targets, {column: text}) if column else text for text in texts)
+
+    @property
+    def answer(self) -> Answer:
+        """A class where there are labels, a number where it is scored as one, else text.
+
+        The numbers of the training rows are its range, so these are read.
+        """
+        if self.labels:
+            return Class(self.class_targets)
+        if not set(self.metrics) <= OF_NUMBERS:
+            return Text()
+        values = [metrics.string_to_float(row["targets"]) for row in self.records("train")]
+        return Number(min(values), max(values))
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -336,6 +350,7 @@ def _bleu(targets: list[str], predictions: list[str], labels: Labels) -> Scores:
 
 
 OF_CLASSES = {"f1": _f1, "macro_f1": _macro_f1, "matthews": _matthews}
+OF_NUMBERS = {"pearson", "spearman"}
 METRICS: dict[str, Metric] = {
     "accuracy": _accuracy,
     **OF_CLASSES,

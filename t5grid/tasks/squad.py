@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from t5grid.config.rules import OneOf
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Span
 from t5grid.tasks.labelled import HubTask
 from t5grid.tasks.metrics import Scores, squad
 from t5grid.tasks.task import Record, Row
@@ -67,6 +68,7 @@ class SQuAD(HubTask):
     others: ClassVar[tuple[str, ...]] = ("answers",)
     reported: ClassVar[tuple[str, ...]] = ("em",)
     chosen_by: ClassVar[tuple[str, ...]] = ("em", "f1")
+    answer: ClassVar[Answer] = Span(second="context:")
     full: ClassVar[Mapping[str, int]] = {"train": 87599, "validation": 10570}
 
     @property

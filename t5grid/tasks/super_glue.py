@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Span
 from t5grid.tasks.labelled import UNLABELLED, Classification, Formatted, HubTask, rows_of
 from t5grid.tasks.metrics import Scores, accuracy, mean_multiclass_f1, multirc
 from t5grid.tasks.metrics import record as grouped_squad
@@ -65,6 +66,7 @@ class COPA(SuperGlueTask):
     name = "copa"
     texts = ("choice1", "choice2", "premise", "question")
     labels = ("choice1", "choice2")
+    second = "premise"
     full: ClassVar[Mapping[str, int]] = {"train": 400, "validation": 100}
 
 
@@ -84,6 +86,7 @@ class MultiRC(SuperGlueTask):
     name = "multirc"
     texts = ("question", "answer", "paragraph")
     others = ("label", "idx")
+    second = "paragraph"
     labels = ("False", "True")
     reported: ClassVar[tuple[str, ...]] = ("f1", "exact_match")
     full: ClassVar[Mapping[str, int]] = {"train": 27243, "validation": 4848}
@@ -137,6 +140,7 @@ class AXb(AXg):
     """The broad diagnostic set, in the form of RTE: its first sentence is the premise; tested only."""
 
     texts = ("sentence2", "sentence1")
+    second = "premise"
     full: ClassVar[Mapping[str, int]] = {"test": 1104}
 
     def inputs(self, row: Row) -> str:
@@ -181,6 +185,7 @@ class ReCoRD(HubTask):
     texts: ClassVar[tuple[str, ...]] = ("passage", "query")
     others: ClassVar[tuple[str, ...]] = ("entities", "answers", "idx")
     reported: ClassVar[tuple[str, ...]] = ("f1", "em")
+    answer: ClassVar[Answer] = Span(second="passage:")
     full: ClassVar[Mapping[str, int]] = {"train": 100730, "validation": 10000}
     made: ClassVar[Mapping[str, int]] = {"train": 138854}
 

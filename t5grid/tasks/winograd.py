@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer, Span
 from t5grid.tasks.glue import COMMIT as GLUE_COMMIT
 from t5grid.tasks.labelled import UNLABELLED, Formatted, HubTask
 from t5grid.tasks.metrics import INVALID, Scores, accuracy
@@ -47,6 +48,7 @@ class WSC(HubTask):
     texts: ClassVar[tuple[str, ...]] = ("text", "span1_text", "span2_text")
     others: ClassVar[tuple[str, ...]] = ("span2_index", "label")
     reported: ClassVar[tuple[str, ...]] = ("accuracy",)
+    answer: ClassVar[Answer] = Span()
     full: ClassVar[Mapping[str, int]] = {"train": 554, "validation": 104}
     made: ClassVar[Mapping[str, int]] = {"train": 259}
 
@@ -160,6 +162,7 @@ class DPR(HubTask):
     texts: ClassVar[tuple[str, ...]] = ("sentence", "pronoun")
     others: ClassVar[tuple[str, ...]] = ("candidates", "label")
     reported: ClassVar[tuple[str, ...]] = ()
+    answer: ClassVar[Answer] = Span()
     full: ClassVar[Mapping[str, int]] = {"train": 1322}
     spare: ClassVar[tuple[str, ...]] = ("train",)
 
@@ -206,6 +209,7 @@ class WNLI(HubTask):
     texts: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
     others: ClassVar[tuple[str, ...]] = ("label",)
     reported: ClassVar[tuple[str, ...]] = ()
+    answer: ClassVar[Answer] = Span()
     full: ClassVar[Mapping[str, int]] = {"test": 146}
     spare: ClassVar[tuple[str, ...]] = ("test",)
 
