@@ -28,6 +28,13 @@ def axis_values(group: str) -> dict[str, Any]:
     return {option: getattr(CELLS.load([f"{group}={option}"]), group) for option in options(group)}
 
 
+@cache
+def writers() -> dict[str, Any]:
+    """The architectures that write their answers as text; the others answer through output layers."""
+    every = axis_values("architecture")
+    return {option: value for option, value in every.items() if not hasattr(value, "answering")}
+
+
 def uncovered(group: str) -> set[str]:
     """Classes of ours that no option of their group is of, so that no shared case sees them; bases apart."""
     covered = {type(value) for value in axis_values(group).values()}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from axis_values import writers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -43,7 +44,7 @@ def counted(architecture, size, trained) -> tuple[tuple[int, int], Flops]:
 
 
 @pytest.mark.parametrize("trained", TRAINED.values(), ids=TRAINED)
-@pytest.mark.parametrize("option", options("architecture"))
+@pytest.mark.parametrize("option", writers())
 @pytest.mark.slow
 def test_products_are_those_torch_counts_whatever_is_trained(option, trained) -> None:
     cell = load_cell([f"architecture={option}", "size.num_layers=4"])  # two where they are halved
@@ -51,7 +52,7 @@ def test_products_are_those_torch_counts_whatever_is_trained(option, trained) ->
     assert (ours.forward, ours.backward) == torchs
 
 
-@pytest.mark.parametrize("option", options("architecture"))
+@pytest.mark.parametrize("option", writers())
 @pytest.mark.parametrize("size", ["small", "small size.feed_forward=gated_gelu size.tied=false"])
 @pytest.mark.slow
 def test_products_are_those_torch_counts_at_size_small(option, size) -> None:

@@ -110,7 +110,7 @@ def _rank_and_offset(
     return rank, offset
 
 
-def _lay_out(
+def lay_out(
     name: str, ids: Ids, rows: Int[np.ndarray, " examples"], width: int | None, beside: dict[str, Ids]
 ) -> Batch:
     """One feature of all examples placed into its rows, with segments and the arrays given `beside` it."""
@@ -148,7 +148,7 @@ def pack_features(
     batch: Batch = {}
     for name, ids in features.items():
         beside = {f"{name}_positions": _columns(ids)} if positions else {}
-        batch |= _lay_out(name, ids, rows, None if trim else lengths[name], beside)
+        batch |= lay_out(name, ids, rows, None if trim else lengths[name], beside)
     return batch
 
 
@@ -236,7 +236,7 @@ class DecoderBatching:
         column = _columns(joined)
         beside = {"prefix": (num_inputs > 0) & (column <= num_inputs), "is_input": column < num_inputs}
         beside |= {"targets_positions": column} if positions else {}
-        batch = _lay_out("targets", joined, rows, None if trim else capacity, beside)
+        batch = lay_out("targets", joined, rows, None if trim else capacity, beside)
         batch["decoder_inputs"] = shift_right(batch["targets"], batch["targets_segments"])
         is_input = batch.pop("is_input") != 0
         if self.loss_on_targets_only:

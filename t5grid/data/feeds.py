@@ -33,10 +33,13 @@ class PretrainFeed:
     inputs_length: int
     targets_length: int
     seed: int
+    marked: Callable[[np.ndarray], np.ndarray] | None = None
+    """Marks the ends of sentences, for an objective that cuts there."""
 
     def __call__(self, step: int) -> Batch:
         positions = np.arange(step * self.num_rows, (step + 1) * self.num_rows)
         pieces = self.rows.pieces(shuffled(positions, len(self.rows), self.seed, "corpus"))
+        pieces = self.marked(pieces) if self.marked else pieces
         noise = generator(self.seed, "noise", step)
         inputs, targets = self.objective(pieces, noise, self.vocab_size)
         return self.batching(inputs, targets, self.inputs_length, self.targets_length)

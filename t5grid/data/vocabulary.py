@@ -68,6 +68,10 @@ class Vocabulary:
         """Identity of the model's bytes and its sentinels."""
         return hashlib.blake2b(self.model + bytes([self.num_sentinels]), digest_size=16).hexdigest()
 
+    def piece(self, number: int) -> str:
+        """The piece of an id below `num_pieces`, with U+2581 for a blank."""
+        return self._processor.id_to_piece(number)
+
     def encode(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
         """Ids of each text, without EOS."""
         return self._processor.encode(list(texts), num_threads=num_threads)

@@ -6,6 +6,7 @@ from typing import Any
 
 from t5grid.config.identity import essential
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
+from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
@@ -136,7 +137,8 @@ def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
 
 
 def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
-    """Pre-training of a cell on the tokens of its corpus."""
+    """Pre-training of a cell on the tokens of its corpus. Raises Refused where its model cannot learn so."""
+    _refuse_objective(cell)
     tokens = tokens_stage(cell, vocabulary)
     config = {
         **{group: cell.config[group] for group in ("architecture", "size", "objective")},
@@ -146,6 +148,17 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = essential(config) | {"budget": essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
+
+
+def _refuse_objective(cell: Cell) -> None:
+    """Raise Refused for an objective whose targets an architecture cannot be taught by, and what can be."""
+    form = getattr(cell.objective, "form", TEXTS)
+    wanted = getattr(cell.architecture, "learns_from", (TEXTS,))
+    if form not in wanted:
+        given, option = cell.labels["objective"], cell.labels["architecture"]
+        such = {TEXTS: "replace_spans", IN_PLACE: "masked_lm"}
+        could = ", ".join(f"{kind}, as objective={such[kind]}" for kind in wanted)
+        raise Refused(f"objective={given}: its targets are {form}; architecture={option} learns from {could}")
 
 
 def multitask_stage(
@@ -164,6 +177,8 @@ def multitask_stage(
     """
     if not columns and not unsupervised:
         raise Refused("strategy: no column is left to train on; name more in suite.use")
+    if unsupervised:
+        _refuse_objective(cell)
     if cell.budget.pretrain.num_repeats:
         raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
     refuse_missing(cell.suite.chosen())

@@ -48,6 +48,7 @@ class PretrainStage(TrainingStage):
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
         """Pieces of the corpus under the objective."""
         from t5grid.data.feeds import PretrainFeed
+        from t5grid.data.sentences import SentenceMarks
         from t5grid.data.tokens import Rows
 
         assert self.tokens is not None
@@ -65,6 +66,7 @@ class PretrainStage(TrainingStage):
             inputs_length=budget.inputs_length,
             targets_length=targets_length,
             seed=self.config["seed"],
+            marked=SentenceMarks.of(vocabulary) if getattr(objective, "marks_sentences", False) else None,
         )
 
     def counts(self, model: Any, feed: Any) -> dict[str, Any]:

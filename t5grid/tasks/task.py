@@ -14,11 +14,11 @@ class Task(Protocol):
     """One labelled data set cast to text-to-text records.
 
     Three attributes are optional. `answer` says what kind of answer it asks for (`tasks.answer`), free text
-    where it is left out; text-to-text models ignore it. `roles` names the splits there are, where they are not both
-    "train" and "validation": a task without "validation" is trained on only, one with "test" alone neither
-    trained on nor scored. `chosen_by` names the metrics whose mean chooses the step a task is reported at,
-    where they are more than `reported` (SQuAD is reported by exact match, at the best step of exact match and
-    F1).
+    where it is left out; text-to-text models ignore it. `roles` names the splits there are, where they are
+    not both "train" and "validation": a task without "validation" is trained on only, one with "test" alone
+    neither trained on nor scored. `chosen_by` names the metrics whose mean chooses the step a task is
+    reported at, where they are more than `reported` (SQuAD is reported by exact match, at the best step of
+    exact match and F1).
     """
 
     name: str

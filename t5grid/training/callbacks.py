@@ -76,9 +76,9 @@ class Checkpoints(pl.Callback):
 class MetricsFile(pl.Callback):
     """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
 
-    A resumed run drops the rows it will write again and counts on from the row of its checkpoint. Of several
-    ranks all count and the leader writes. Between rows the tokens are counted on the device, which no step
-    waits for.
+    After them the parts of the loss that are `named`. A resumed run drops the rows it will write again and
+    counts on from the row of its checkpoint. Of several ranks all count and the leader writes. Between rows
+    the tokens are counted on the device, which no step waits for.
     """
 
     FIELDS = ("step", "loss", "learning_rate", "tokens")
@@ -91,8 +91,9 @@ class MetricsFile(pl.Callback):
         checkpoint_every: int,
         num_steps: int,
         leads: bool = True,
+        named: tuple[str, ...] = (),
     ) -> None:
-        self.path, self.every = path, every
+        self.path, self.every, self.named = path, every, named
         self.checkpoint_every, self.num_steps = checkpoint_every, num_steps
         kept = [row for row in read_metrics(path) if int(row["step"]) <= first_step]
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
@@ -101,7 +102,7 @@ class MetricsFile(pl.Callback):
         if not leads:
             return
         out = io.StringIO()
-        writer = csv.DictWriter(out, self.FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(out, (*self.FIELDS, *named), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
         write_whole(path, out.getvalue())
@@ -116,18 +117,29 @@ class MetricsFile(pl.Callback):
             return
         self.tokens += int(trainer.strategy.reduce(self._since, reduce_op="sum"))
         self._since = 0
+        parts = {name: float(_mean(trainer, learner.loss_parts[name])) for name in self.named}
         if not trainer.is_global_zero:
             return
         row = (step, f"{float(learner.last_loss):.6f}", f"{learner.schedule(step - 1):.6g}")
         with open(self.path, "a", newline="") as file:
             check_fence(self.path)  # once it is open: a successor puts another file in its place
-            csv.writer(file, lineterminator="\n").writerow([*row, self.tokens])
+            csv.writer(file, lineterminator="\n").writerow(
+                [*row, self.tokens, *(f"{value:.6f}" for value in parts.values())]
+            )
         for logger in trainer.loggers:
-            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens}, step=step)
+            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens, **parts}, step=step)
 
     def tokens_so_far(self, num_ranks: int) -> int:
         """Tokens up to now; since the last row the other ranks are taken to have read as many as this one."""
         return self.tokens + int(self._since) * num_ranks
+
+
+def _mean(trainer: pl.Trainer, value: Tensor) -> Tensor | float:
+    """A number's mean over the ranks."""
+    if trainer.world_size == 1:
+        return value
+    mean: Tensor = trainer.strategy.reduce(value.clone(), reduce_op="mean")
+    return mean
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:

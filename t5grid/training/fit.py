@@ -87,7 +87,13 @@ def fit(
         _recompute(model)
     learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step, runtime.micro_batch)
     metrics = MetricsFile(
-        folder / "metrics.csv", METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps, rank.leads
+        folder / "metrics.csv",
+        METRICS_EVERY,
+        first_step,
+        plan.checkpoint_every,
+        plan.num_steps,
+        rank.leads,
+        tuple(getattr(model, "named_losses", ())),
     )
     if first_step < plan.num_steps:
         callbacks = _callbacks(model, plan, where, resumed, metrics)

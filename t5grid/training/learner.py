@@ -36,6 +36,8 @@ class Learner(pl.LightningModule):
         self.optimizer_spec, self.schedule = optimizer, schedule
         self.seed, self.first_step, self.micro_batch = seed, first_step, micro_batch
         self.last_loss = torch.tensor(float("nan"))
+        self.loss_parts: dict[str, Tensor] = {}
+        """What the last loss is the sum of, where the model names it (`named_losses`)."""
 
     @property
     def step(self) -> int:
@@ -62,6 +64,7 @@ class Learner(pl.LightningModule):
         A rank's part of a batch comes with its weight: the mean over ranks is the loss of the whole batch.
         """
         *parts, last = micro_batches(batch, self.micro_batch)
+        self.loss_parts = {}
         with self._without_exchange():
             losses = [self._backward(part) for part in parts]
         loss = self._loss(last)
@@ -72,6 +75,9 @@ class Learner(pl.LightningModule):
 
     def _loss(self, part: dict[str, Tensor]) -> Tensor:
         loss: Tensor = self.model.loss(part)
+        weight = part.get("weight", 1.0)
+        for name in getattr(self.model, "named_losses", ()):
+            self.loss_parts[name] = self.loss_parts.get(name, 0.0) + self.model.loss_parts[name] * weight
         return loss * part["weight"] if "weight" in part else loss
 
     def _backward(self, part: dict[str, Tensor]) -> Tensor:

@@ -1,0 +1,75 @@
+"""(inputs, targets in their places) -> arrays an encoder eats, packed.
+
+`inputs`, `inputs_segments` (the examples of a row from 1), `positions` and `types` (0 up to an example's
+first [SEP], then 1) are [rows, width]. `targets`, `places` (columns of the inputs) and `heads` are
+[rows, asked], only where something is asked. `counts` [rows, 3] is the same in each row: the size of
+`targets`, and how many of the batch are hidden tokens and how many are not, which makes means out of sums in
+any part of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from t5grid.data.batching import Batch, Ids, Packing, first_fit_decreasing, lay_out, row_lengths
+from t5grid.data.objectives import compact
+from t5grid.data.place_targets import TOKEN, answers_of, heads_of
+from t5grid.data.special_ids import EOS
+
+
+@dataclass(frozen=True)
+class EncoderBatching:
+    """Pairs whose targets stand beside their inputs -> the arrays of a batch."""
+
+    def __call__(
+        self,
+        inputs: Ids,
+        targets: Ids,
+        inputs_length: int,
+        targets_length: int,
+        packing: Packing = first_fit_decreasing,
+        trim: bool = True,
+    ) -> Batch:
+        """Inputs come with their marks; what is longer than `inputs_length` is cut and ends in [SEP]."""
+        inputs, targets = _cut_to(inputs, _as_wide(targets, inputs), inputs_length)
+        rows = packing(row_lengths(inputs)[:, None], (inputs_length,))
+        columns = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
+        beside = {"positions": columns, "types": types_of(inputs), "asked": targets}
+        batch = lay_out("inputs", inputs, rows, None if trim else inputs_length, beside)
+        return batch | _targets(batch.pop("asked"))
+
+
+def types_of(inputs: Ids) -> Ids:
+    """0 in the first segment with its [SEP], 1 after it."""
+    is_mark = inputs == EOS
+    return ((np.cumsum(is_mark, axis=1) - is_mark) > 0).astype(np.int32)
+
+
+def _as_wide(targets: Ids, inputs: Ids) -> Ids:
+    """The targets with a column for each of the inputs'."""
+    missing = max(0, inputs.shape[1] - targets.shape[1])
+    return np.pad(targets, ((0, 0), (0, missing)))[:, : inputs.shape[1]]
+
+
+def _cut_to(inputs: Ids, targets: Ids, length: int) -> tuple[Ids, Ids]:
+    """Rows of at most `length`; one that was longer ends in [SEP], where nothing is asked."""
+    is_cut = row_lengths(inputs) > length
+    inputs, targets = inputs[:, :length].copy(), targets[:, :length].copy()
+    inputs[is_cut, -1], targets[is_cut, -1] = EOS, -EOS
+    return inputs, targets
+
+
+def _targets(asked: Int[np.ndarray, "rows width"]) -> Batch:
+    """What is asked of each row, moved to the left."""
+    is_asked = asked > 0
+    columns = np.broadcast_to(np.arange(asked.shape[1]), asked.shape)
+    heads = heads_of(asked)
+    batch = {
+        "targets": compact(answers_of(asked), is_asked),
+        "places": compact(columns, is_asked),
+        "heads": compact(heads, is_asked),
+    }
+    num_tokens = np.count_nonzero(is_asked & (heads == TOKEN))
+    counts = (batch["targets"].size, num_tokens, np.count_nonzero(is_asked) - num_tokens)
+    return batch | {"counts": np.tile(np.array(counts, np.int32), (len(asked), 1))}

@@ -1,0 +1,224 @@
+"""batch of ids -> hidden states, losses: an encoder alone, pre-trained as BERT and ALBERT are.
+
+A batch is what `data.encoder_batching` makes. Of `inputs` alone the rest is taken to be that of one example a
+row, without targets.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from t5grid.data.place_targets import PAIR, TOKEN
+from t5grid.data.special_ids import EOS, mask_id
+from t5grid.model.encoder_blocks import Activation, Dense, Dropout, EncoderBlock, LayerNorm, Table
+from t5grid.model.size import Size
+
+Batch = Mapping[str, Tensor]
+GELU: dict[str, Activation] = {"exact": F.gelu, "tanh": partial(F.gelu, approximate="tanh")}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What tells one encoder from another beside the size."""
+
+    num_positions: int
+    embedding_width: int
+    shared: bool = False
+    gelu: Literal["exact", "tanh"] = "exact"
+
+
+class EncoderStack(nn.Module):
+    """Blocks one after another, or one block as often."""
+
+    recomputes = False
+
+    def __init__(self, size: Size, form: Form, dropout: float) -> None:
+        super().__init__()
+        measures = (size.d_model, size.num_heads, size.d_kv, size.d_ff, GELU[form.gelu], dropout)
+        number = 1 if form.shared else size.num_layers
+        blocks = nn.ModuleList(EncoderBlock(*measures) for _ in range(number))
+        self.blocks = cast(Sequence[EncoderBlock], blocks)
+        self.num_layers = size.num_layers
+
+    def forward(
+        self, x: Float[Tensor, "rows length width"], visible: Bool[Tensor, "rows 1 queries keys"] | None
+    ) -> Iterator[Float[Tensor, "rows length width"]]:
+        """The states after each layer."""
+        again = self.recomputes and self.training
+        for layer in range(self.num_layers):
+            block = self.blocks[layer % len(self.blocks)]
+            x = checkpoint(block, x, visible, use_reentrant=False) if again else block(x, visible)
+            yield x
+
+
+class MaskedLMHead(nn.Module):
+    """Hidden states -> logits by the id table, through a layer and a norm of their own."""
+
+    def __init__(self, width: int, vocab_size: int, form: Form) -> None:
+        super().__init__()
+        self.transform = Dense(width, form.embedding_width)
+        self.norm = LayerNorm(form.embedding_width)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.gelu = GELU[form.gelu]
+
+    def forward(self, x: Float[Tensor, "*rows width"], table: Tensor) -> Float[Tensor, "*rows vocab"]:
+        return F.linear(self.norm(self.gelu(self.transform(x))), table, self.bias)
+
+
+class EncoderModel(nn.Module):
+    """An encoder with what it is pre-trained by: a head for hidden tokens and one for pairs of segments.
+
+    Fine-tuning sets `answering` in their place (`model.answering`).
+    """
+
+    named_losses: tuple[str, ...] = ("masked_lm_loss", "pair_loss")
+    """What `losses` adds up to the loss, as the metrics file calls it."""
+    segment_types: ClassVar[int] = 2
+
+    def __init__(self, size: Size, vocab_size: int, form: Form, dropout: float | None = None) -> None:
+        super().__init__()
+        dropout = size.dropout if dropout is None else dropout
+        width, narrow = size.d_model, form.embedding_width
+        self.vocab_size = vocab_size
+        self.embedding = Table(vocab_size, narrow)
+        self.position_embedding = Table(form.num_positions, narrow)
+        self.type_embedding = Table(self.segment_types, narrow)
+        self.embedding_norm = LayerNorm(narrow)
+        self.widen = Dense(narrow, width) if form.shared else None
+        self.encoder = EncoderStack(size, form, dropout)
+        self.pooler = Dense(width, width)
+        self.masked_lm: MaskedLMHead | None = MaskedLMHead(width, vocab_size, form)
+        self.pair: Dense | None = Dense(width, 2)
+        self.dropout = Dropout(dropout)
+        self.pair_dropout = Dropout(dropout if form.shared else 0.0)  # ALBERT's authors drop there
+        self.answering: Any = None
+        self.loss_parts: dict[str, Tensor] = {}
+        """The parts of the last loss, for who logs them."""
+
+    def recompute(self) -> None:
+        """From now on, keep the inputs of blocks in training and compute what is inside them again."""
+        self.encoder.recomputes = True
+
+    def embedded(self, batch: Batch) -> Float[Tensor, "rows length width"]:
+        """Sum of the three tables' rows, normed."""
+        ids = batch["inputs"]
+        types = batch["types"] if "types" in batch else types_of(ids)
+        places = torch.arange(ids.shape[1], device=ids.device)
+        positions = batch["positions"] if "positions" in batch else places.expand(ids.shape)
+        x = self.embedding(ids) + self.type_embedding(types) + self.position_embedding(positions)
+        x = self.dropout(self.embedding_norm(x))
+        return x if self.widen is None else self.widen(x)
+
+    def states(self, batch: Batch) -> list[Float[Tensor, "rows length width"]]:
+        """What enters the first layer, and what leaves each."""
+        x = self.embedded(batch)
+        return [x, *self.encoder(x, visible(batch))]
+
+    def pooled(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
+        """States at [CLS] as what answers for a row."""
+        return torch.tanh(self.pooler(x))
+
+    def forward(self, batch: Batch) -> Float[Tensor, "rows asked vocab"]:
+        """Logits of the tokens at `places`."""
+        assert self.masked_lm is not None
+        return self.masked_lm(taken(self.states(batch)[-1], batch["places"]), self.embedding.weight)
+
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Cross-entropy of hidden tokens, and of how segments belong together: means over the batch."""
+        assert self.masked_lm is not None and self.pair is not None
+        x, places = taken(self.states(batch)[-1], batch["places"]), batch["targets"].numel()
+        (tokens, ids), (pairs, answers) = (of_head(x, batch, head) for head in (TOKEN, PAIR))
+        logits = self.masked_lm(tokens, self.embedding.weight)
+        order = self.pair(self.pair_dropout(self.pooled(pairs)))
+        total, num_tokens, num_pairs = batch["counts"].amax(dim=0)
+        share = total / max(1, places)
+        return {
+            "masked_lm_loss": summed(logits, ids, ignored=0) * share / num_tokens.clamp(min=1),
+            "pair_loss": summed(order, answers - 1, ignored=-1) * share / num_pairs.clamp(min=1),
+        }
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The sum of the losses, those of pre-training or those of the tasks it is fine-tuned on."""
+        if self.answering is not None:
+            return self.answering.loss(self, batch)
+        losses = self.losses(batch)
+        self.loss_parts = {name: value.detach() for name, value in losses.items()}
+        return torch.stack(list(losses.values())).sum()
+
+    def answer(self, batch: Batch, max_length: int, num_beams: int = 1) -> Int[Tensor, "rows length"]:
+        """What its output layers answer; before it has any, the likeliest tokens where [MASK] stands.
+
+        Ids of at most `max_length` positions, ended by EOS and filled up with 0. There is nothing to search.
+        """
+        if self.answering is not None:
+            return self.answering.answer(self, batch)
+        assert self.masked_lm is not None
+        logits = self.masked_lm(self.states(batch)[-1], self.embedding.weight)
+        hidden = batch["inputs"] == mask_id(self.vocab_size)
+        return ended(to_the_left(logits.argmax(-1), hidden), max_length)
+
+
+def visible(batch: Batch) -> Bool[Tensor, "rows 1 queries keys"]:
+    """Which keys a query sees: those of its own example."""
+    ids = batch["inputs"]
+    if "inputs_segments" not in batch:
+        return (ids != 0)[:, None, None].expand(-1, 1, ids.shape[1], -1)
+    segments = batch["inputs_segments"]
+    return (segments[:, :, None] == segments[:, None, :])[:, None]
+
+
+def types_of(inputs: Int[Tensor, "rows length"]) -> Int[Tensor, "rows length"]:
+    """0 up to a row's first [SEP], then 1; for rows of one example."""
+    is_mark = (inputs == EOS).long()
+    return ((is_mark.cumsum(dim=1) - is_mark) > 0).long()
+
+
+def taken(
+    x: Float[Tensor, "rows length width"], places: Int[Tensor, "rows asked"]
+) -> Float[Tensor, "rows asked width"]:
+    """The states at some places of each row."""
+    return x.gather(1, places[..., None].expand(-1, -1, x.shape[2]))
+
+
+def of_head(
+    x: Float[Tensor, "rows asked width"], batch: Batch, head: int
+) -> tuple[Float[Tensor, "*chosen width"], Int[Tensor, "*chosen"]]:
+    """The states that an output layer reads, and what it should answer: 0 where another one is asked.
+
+    On a CPU the others are left out; on a GPU that would be waited for, and what is compiled has one shape.
+    """
+    targets = batch["targets"]
+    is_asked = (targets > 0) & (batch["heads"] == head)
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return x[is_asked], targets[is_asked]
+    return x, targets * is_asked
+
+
+def summed(
+    logits: Float[Tensor, "*chosen classes"], answers: Int[Tensor, "*chosen"], ignored: int
+) -> Float[Tensor, ""]:
+    """Cross-entropy summed over all answers but those that are `ignored`."""
+    classes = logits.float().reshape(-1, logits.shape[-1])
+    return F.cross_entropy(classes, answers.reshape(-1), ignore_index=ignored, reduction="sum")
+
+
+def to_the_left(
+    ids: Int[Tensor, "rows length"], kept: Bool[Tensor, "rows length"]
+) -> Int[Tensor, "rows length"]:
+    """The ids kept, at the beginning of each row; 0 after them."""
+    order = (~kept).long().argsort(dim=1, stable=True)
+    return (ids * kept).gather(1, order)
+
+
+def ended(ids: Int[Tensor, "rows length"], max_length: int) -> Int[Tensor, "rows ended"]:
+    """Rows of at most `max_length` ids with EOS after the last."""
+    ids = F.pad(ids[:, : max_length - 1], (0, 1))
+    last = (ids != 0).sum(dim=1, keepdim=True)
+    return ids.scatter(1, last, EOS)[:, : int(last.max()) + 1 if len(ids) else 0]

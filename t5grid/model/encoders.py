@@ -1,0 +1,156 @@
+"""size + vocabulary size -> encoder, parameters, operations: BERT and ALBERT; torch in `build` only.
+
+A feed-forward layer's function is GELU and the head's table the ids', whatever T5 has in the same size.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from t5grid.config.rules import Count
+from t5grid.data.place_targets import IN_PLACE
+from t5grid.model.architectures import Architecture, Batching
+from t5grid.model.costs import Product, parameters
+from t5grid.model.encoder_costs import EncoderLayers
+from t5grid.model.size import Size
+from t5grid.refused import Refused
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from t5grid.model.encoder import Form
+
+NUM_TYPES = 2
+
+
+@dataclass(frozen=True)
+class Bert(Architecture):
+    """An encoder alone (Devlin et al., 2018): learned positions, segments, norms last, GELU, a pooler.
+
+    Rows are up to `num_positions` long. Dropout is drawn number by number, as there.
+    """
+
+    learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
+
+    num_positions: Count = 512
+
+    @property
+    def batching(self) -> Batching:
+        """How pairs become the arrays this architecture eats."""
+        from t5grid.data.encoder_batching import EncoderBatching
+
+        return EncoderBatching()
+
+    def form(self, size: Size) -> "Form":
+        """What tells it from other encoders of the size."""
+        from t5grid.model.encoder import Form
+
+        return Form(self.num_positions, self.width_of_ids(size))
+
+    def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":
+        """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
+        from t5grid.model.encoder import EncoderModel
+
+        return EncoderModel(size, vocab_size, self.form(size), dropout)
+
+    def width_of_ids(self, size: Size) -> int:
+        """The width of the id table."""
+        return size.d_model
+
+    def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
+        """Numbers to learn: `embedding`, the other tables, `encoder`, the heads of pre-training, `total`.
+
+        Raises Refused for a size that is not an encoder's.
+        """
+        _refuse_size(size)
+        parts: dict[str, int] = {}
+        for name, shape in parameters(self.products(size, vocab_size, 1, 1, 1)).items():
+            part = name.partition(".")[0]
+            parts[part] = parts.get(part, 0) + math.prod(shape)
+        return parts | {"total": sum(parts.values())}
+
+    def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
+        """The matrix products of a forward pass over [rows, inputs] ids, `targets` of a row to be told."""
+        layers, narrow = EncoderLayers(size, rows), self.width_of_ids(size)
+        transform = layers.dense("masked_lm.transform", "hidden", "told", targets, size.d_model, narrow)
+        return [
+            *self.encoded(size, vocab_size, rows, inputs),
+            *transform,
+            *layers.layer_norm("masked_lm.norm", "told", targets, narrow),
+            layers.linear("embedding.weight", "told", "logits", targets, narrow, vocab_size),
+            Product("logits", (), "masked_lm.bias", shape=(vocab_size,)),
+            *layers.dense("pooler", "hidden", "pooled", 1, size.d_model, size.d_model),
+            *layers.dense("pair", "pooled", "order", 1, size.d_model, 2),
+        ]
+
+    def encoded(self, size: Size, vocab_size: int, rows: int, inputs: int) -> Iterator[Product]:
+        """The products up to the last hidden states."""
+        layers, narrow = EncoderLayers(size, rows), self.width_of_ids(size)
+        tables = {
+            "embedding": vocab_size,
+            "position_embedding": self.num_positions,
+            "type_embedding": NUM_TYPES,
+        }
+        x = "hidden"
+        yield from layers.tables(x, inputs, tables, narrow)
+        yield from layers.layer_norm("embedding_norm", x, inputs, narrow)
+        yield from self._widened(layers, x, inputs, narrow)
+        for layer in range(size.num_layers):
+            yield from layers.block(f"encoder.blocks.{self._block(layer)}", x, inputs)
+
+    def _widened(self, layers: EncoderLayers, x: str, inputs: int, narrow: int) -> Iterator[Product]:
+        return iter(())
+
+    def _block(self, layer: int) -> int:
+        """The block whose parameters a layer has."""
+        return layer
+
+    def num_blocks(self, size: Size) -> int:
+        """Blocks with weights of their own: what the paper counts parameters by."""
+        return size.num_layers
+
+    def block_steps(self, size: Size, inputs: int, targets: int) -> int:
+        """Positions times the blocks each passes; what is told of them is no position of its own."""
+        return inputs * size.num_layers
+
+
+@dataclass(frozen=True)
+class Albert(Bert):
+    """As BERT with one block's parameters for all layers, and ids `embedding_width` wide (Lan et al., 2019).
+
+    That width is meant for models of width `at_d_model` and grows and shrinks with the width of others; with
+    null it is taken as written.
+    """
+
+    embedding_width: Count = 128
+    at_d_model: Count | None = 768
+
+    def form(self, size: Size) -> "Form":
+        from t5grid.model.encoder import Form
+
+        return Form(self.num_positions, self.width_of_ids(size), shared=True, gelu="tanh")
+
+    def width_of_ids(self, size: Size) -> int:
+        if self.at_d_model is None:
+            return self.embedding_width
+        return max(1, round(self.embedding_width * size.d_model / self.at_d_model))
+
+    def _widened(self, layers: EncoderLayers, x: str, inputs: int, narrow: int) -> Iterator[Product]:
+        return layers.dense("widen", x, x, inputs, narrow, layers.size.d_model)
+
+    def _block(self, layer: int) -> int:
+        return 0
+
+    def num_blocks(self, size: Size) -> int:
+        return 1
+
+
+def _refuse_size(size: Size) -> None:
+    """Raise Refused for what only other architectures have."""
+    if size.num_decoder_layers is not None:
+        raise Refused(f"size.num_decoder_layers={size.num_decoder_layers}: an encoder alone has no decoder")
+    if size.feed_forward != "relu":
+        raise Refused(f"size.feed_forward={size.feed_forward}: an encoder alone has GELU; leave it at relu")
+    if not size.tied:
+        raise Refused("size.tied=false: the head of an encoder alone has the id table's rows; true is needed")

@@ -1,0 +1,86 @@
+"""Hugging Face's names of an encoder's tensors -> ours: BertForPreTraining and AlbertForPreTraining.
+
+The matrices are stored alike, [outputs, inputs]; only the names differ.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+NORM = {"weight": "scale", "bias": "shift"}
+DENSE = {"weight": "weight", "bias": "bias"}
+Parts = Mapping[str, tuple[str, Mapping[str, str]]]
+TABLES: Parts = {
+    "word_embeddings": ("embedding", {"weight": "weight"}),
+    "position_embeddings": ("position_embedding", {"weight": "weight"}),
+    "token_type_embeddings": ("type_embedding", {"weight": "weight"}),
+    "LayerNorm": ("embedding_norm", NORM),
+}
+BERT_BLOCK: Parts = {
+    "attention.self.query": ("self_attention.query", DENSE),
+    "attention.self.key": ("self_attention.key", DENSE),
+    "attention.self.value": ("self_attention.value", DENSE),
+    "attention.output.dense": ("self_attention.output", DENSE),
+    "attention.output.LayerNorm": ("self_attention_norm", NORM),
+    "intermediate.dense": ("feed_forward.input", DENSE),
+    "output.dense": ("feed_forward.output", DENSE),
+    "output.LayerNorm": ("feed_forward_norm", NORM),
+}
+ALBERT_BLOCK: Parts = {
+    "attention.query": ("self_attention.query", DENSE),
+    "attention.key": ("self_attention.key", DENSE),
+    "attention.value": ("self_attention.value", DENSE),
+    "attention.dense": ("self_attention.output", DENSE),
+    "attention.LayerNorm": ("self_attention_norm", NORM),
+    "ffn": ("feed_forward.input", DENSE),
+    "ffn_output": ("feed_forward.output", DENSE),
+    "full_layer_layer_norm": ("feed_forward_norm", NORM),
+}
+BERT_HEADS: Parts = {
+    "bert.pooler.dense": ("pooler", DENSE),
+    "cls.predictions.transform.dense": ("masked_lm.transform", DENSE),
+    "cls.predictions.transform.LayerNorm": ("masked_lm.norm", NORM),
+    "cls.predictions": ("masked_lm", {"bias": "bias"}),
+    "cls.seq_relationship": ("pair", DENSE),
+}
+ALBERT_HEADS: Parts = {
+    "albert.encoder.embedding_hidden_mapping_in": ("widen", DENSE),
+    "albert.pooler": ("pooler", DENSE),
+    "predictions.dense": ("masked_lm.transform", DENSE),
+    "predictions.LayerNorm": ("masked_lm.norm", NORM),
+    "predictions": ("masked_lm", {"bias": "bias"}),
+    "sop_classifier.classifier": ("pair", DENSE),
+}
+
+
+def bert_names(num_layers: int) -> dict[str, str]:
+    """Theirs -> ours, of a BERT with so many blocks."""
+    names = _named("bert.embeddings.", "", TABLES) | _named("", "", BERT_HEADS)
+    for layer in range(num_layers):
+        names |= _named(f"bert.encoder.layer.{layer}.", f"encoder.blocks.{layer}.", BERT_BLOCK)
+    return names
+
+
+def albert_names() -> dict[str, str]:
+    """Theirs -> ours, of an ALBERT, whose layers share one block."""
+    block = "albert.encoder.albert_layer_groups.0.albert_layers.0."
+    names = _named("albert.embeddings.", "", TABLES) | _named("", "", ALBERT_HEADS)
+    return names | _named(block, "encoder.blocks.0.", ALBERT_BLOCK)
+
+
+def _named(theirs: str, ours: str, parts: Parts) -> dict[str, str]:
+    return {
+        f"{theirs}{their_part}.{their_leaf}": f"{ours}{part}.{leaf}"
+        for their_part, (part, leaves) in parts.items()
+        for their_leaf, leaf in leaves.items()
+    }
+
+
+def copy_weights(state: Mapping[str, Tensor], names: Mapping[str, str], model: nn.Module) -> None:
+    """Put the tensors of a checkpoint of theirs into a model of ours, every one of whose has to be there."""
+    ours = dict(model.named_parameters())
+    assert ours.keys() == set(names.values()), ours.keys() ^ set(names.values())
+    with torch.no_grad():
+        for their_name, name in names.items():
+            ours[name].copy_(state[their_name])
