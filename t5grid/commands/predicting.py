@@ -10,6 +10,7 @@ from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.execution.store import Store
 from t5grid.files import read_json
+from t5grid.model.answering import no_answer
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
@@ -53,6 +54,7 @@ def answers(
         restored.column,
         cell.runtime.evaluation_batch,
         num_beams,
+        name,
     )
 
 
@@ -78,6 +80,10 @@ def is_place(word: str) -> bool:
 def column_stage(cell: Cell, column: str) -> Stage:
     """The evaluate stage of a cell's column. Raises Refused for a column there is not."""
     stages = cell.strategy.stages(cell)
+    if column in cell.suite.chosen():
+        reason = no_answer(cell.architecture, cell.suite.columns[column].tasks)
+        if reason:
+            raise Refused(f"predict: {column}: {reason}")
     if column not in stages:
         raise Refused(f"predict: no column {column!r}{nearest(column, stages)}")
     return stages[column]

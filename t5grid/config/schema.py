@@ -267,7 +267,8 @@ def _canonical(key: str, node: Any) -> Any:
 def _check_combination(cell: Cell) -> None:
     """Refuse what no stage could run: each axis is valid, together they are not."""
     cell.architecture.num_parameters(cell.size, 128)  # refuses a size that the architecture cannot have
-    cell.finetune.check(cell)
+    for part in (cell.architecture, cell.finetune):
+        getattr(part, "check", lambda cell: None)(cell)
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)
     if min(lengths) < 4:

@@ -59,6 +59,8 @@ class FinetuneFeed:
     inputs_length: int
     targets_length: int
     seed: int
+    read: Callable[[str, Record], tuple[list[int], list[int]]] | None = None
+    """How a record of a task becomes a pair of ids; by default both sides are its texts."""
     _encoded: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,9 +80,14 @@ class FinetuneFeed:
     def _pair(self, task: int, row: int) -> tuple[list[int], list[int]]:
         if (task, row) not in self._encoded:
             record = self._records[task][row]
-            inputs, targets = self.vocabulary.encode([record["inputs"], record["targets"]])
-            self._encoded[task, row] = (inputs, targets)
+            self._encoded[task, row] = self._read(list(self.tasks)[task], record)
         return self._encoded[task, row]
+
+    def _read(self, task: str, record: Record) -> tuple[list[int], list[int]]:
+        if self.read:
+            return self.read(task, record)
+        inputs, targets = self.vocabulary.encode([record["inputs"], record["targets"]])
+        return inputs, targets
 
     def __call__(self, step: int) -> Batch:
         drawn = self.mixture.draw(step * self.num_examples, self.num_examples)

@@ -1,4 +1,4 @@
-"""token pieces -> (inputs, targets in their places): the objectives of BERT, RoBERTa and ALBERT.
+"""pieces -> (inputs, targets in place): what BERT, RoBERTa and ALBERT learn by.
 
 Inputs are `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`; targets stand beside them (`place_targets`): the hidden
 tokens in their places, and at [CLS] how the two segments belong together. A negative id of a piece ends a

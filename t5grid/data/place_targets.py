@@ -1,4 +1,4 @@
-"""answers in their places: what an encoder is to give at which place of its inputs, as one array of ids.
+"""answers in their places: what an encoder is to give where in its inputs.
 
 Beside each id of the inputs stands `head << 20 | answer` where something is asked, and any negative number
 where nothing is. A head is an output layer: 0 gives the token that was hidden, 1 says how two segments

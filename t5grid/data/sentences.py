@@ -1,4 +1,4 @@
-"""token ids -> the same with the last id of each sentence negated, so that objectives can cut between them.
+"""token ids -> the same with the last id of each sentence negated.
 
 A sentence ends with a piece that ends in a full stop, a question or an exclamation mark, perhaps inside
 quotation marks or brackets, and that is followed by a piece that begins a word: what stands in the document

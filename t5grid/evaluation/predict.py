@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from t5grid.config.schema import Column
-from t5grid.data.batching import finish
-from t5grid.data.feeds import padded
+from t5grid.data.reading import reading_of
 from t5grid.data.vocabulary import Vocabulary
 
 
@@ -19,17 +18,19 @@ def predict(
     column: Column,
     batch: int,
     num_beams: int = 1,
+    task: str = "",
 ) -> list[str]:
-    """One answer a text, written by the model's `answer`; beams are for those that search."""
-    ids = vocabulary.encode(list(texts))
+    """One answer a text, given by the model's `answer`; beams are for those that search."""
+    reading = reading_of(model, vocabulary, column.inputs_length)
+    ids = reading.encode(task, texts)
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     answers = [""] * len(ids)
     device = next(model.parameters()).device
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        inputs = finish(padded([ids[i] for i in chosen]), column.inputs_length).astype(np.int64)
-        given = {"inputs": torch.from_numpy(inputs).to(device)}
-        ids_of_answers = model.answer(given, column.targets_length, num_beams)
-        for i, row in zip(chosen, ids_of_answers.tolist(), strict=True):
-            answers[i] = vocabulary.decode(row)
+        arrays = reading.batch(task, [ids[i] for i in chosen])
+        given = {name: torch.from_numpy(array.astype(np.int64)).to(device) for name, array in arrays.items()}
+        rows = model.answer(given, column.targets_length, num_beams).tolist()
+        for i, row in zip(chosen, rows, strict=True):
+            answers[i] = reading.text(task, ids[i], row)
     return answers

@@ -30,7 +30,8 @@ def score(
     scores, samples = {}, {}
     for name, task in scored(column).items():
         rows = records[name]
-        predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch, num_beams)
+        texts = [row["inputs"] for row in rows]
+        predictions = predict(model, vocabulary, texts, column, batch, num_beams, name)
         scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
         samples[name] = [
             {"input": row["inputs"], "target": row["targets"], "prediction": answer}

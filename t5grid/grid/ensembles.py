@@ -5,7 +5,7 @@ from typing import Annotated
 
 from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Cell
-from t5grid.grid.strategies import column_stages, pretrain_stage, vocabulary_stage
+from t5grid.grid.strategies import column_stages, pretrain_stage, refuse_together, vocabulary_stage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.stage import Stage
 
@@ -25,6 +25,7 @@ class Ensemble:
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
+        refuse_together(cell)
         first = cell.seed * self.num_members
         cells = [cell.with_seed((first + i) % LARGEST_SEED) for i in range(self.num_members)]
         members = [self._member(seeded, cells[0]) for seeded in cells]

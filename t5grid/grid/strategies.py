@@ -8,6 +8,7 @@ from t5grid.config.identity import essential
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
+from t5grid.model.answering import no_answer
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
@@ -177,8 +178,7 @@ def multitask_stage(
     """
     if not columns and not unsupervised:
         raise Refused("strategy: no column is left to train on; name more in suite.use")
-    if unsupervised:
-        _refuse_objective(cell)
+    refuse_together(cell)
     if cell.budget.pretrain.num_repeats:
         raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
     refuse_missing(cell.suite.chosen())
@@ -219,7 +219,7 @@ def column_stages(
     content = essential(model)
     stages: dict[str, Stage] = {}
     start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
-    for key in keys or cell.suite.chosen():
+    for key in _answerable(cell, keys or cell.suite.chosen()):
         budget = {**_finetune_budget(cell, key), "schedule": schedule}
         identified = content | {"budget": essential(budget, FinetuneBudget)} | _data(cell, key)
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
@@ -227,6 +227,25 @@ def column_stages(
         tuned = FinetuneStage(name, config, identified, parents)
         stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
     return stages
+
+
+def _answerable(cell: Cell, keys: Iterable[str]) -> list[str]:
+    """The columns that the cell's model can answer. Raises Refused where it can answer none."""
+    reasons = {key: no_answer(cell.architecture, cell.suite.columns[key].tasks) for key in keys}
+    if all(reasons.values()):
+        because = " and ".join(dict.fromkeys(filter(None, reasons.values())))
+        raise Refused(f"suite.use: architecture={cell.labels['architecture']}: {because}; name other columns")
+    return [key for key, reason in reasons.items() if not reason]
+
+
+def refuse_together(cell: Cell) -> None:
+    """Raise Refused where many tasks, or many models, need an architecture that writes its answers."""
+    if hasattr(cell.architecture, "answering"):
+        named = f"strategy={cell.labels['strategy']}: architecture={cell.labels['architecture']}"
+        raise Refused(
+            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune "
+            "and no_pretraining"
+        )
 
 
 def _finetune_budget(cell: Cell, key: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from t5grid.model.layers import FeedForward, LengthDropout, RMSNorm
-from t5grid.model.transformer import Block, OwnSoftmax, TiedSoftmax
+from t5grid.model.transformer import OwnSoftmax, TiedSoftmax
 
 NEAR_IDENTITY = 0.01
 
@@ -33,9 +33,9 @@ class Adapter(nn.Module):
         return x + self.dropout(self.feed_forward(self.norm(x)))
 
 
-def add_adapters(model: nn.Module, width: Callable[[int], int], near_identity: bool) -> None:
+def add_adapters(model: Any, width: Callable[[int], int], near_identity: bool) -> None:
     """An adapter after the feed-forward of every block of every stack; `width` maps d_model to d."""
-    for block in [module for module in model.modules() if isinstance(module, Block)]:
+    for block in [module for module in model.modules() if hasattr(module, "adapter")]:
         d_model = len(block.feed_forward_norm.scale)
         block.adapter = Adapter(d_model, width(d_model), block.dropout.rate, near_identity)
     model.train(model.training)  # dropout of what was added as of the rest

@@ -1,4 +1,4 @@
-"""batch of ids -> hidden states, losses: an encoder alone, pre-trained as BERT and ALBERT are.
+"""batch of ids -> hidden states, losses: an encoder alone, BERT or ALBERT.
 
 A batch is what `data.encoder_batching` makes. Of `inputs` alone the rest is taken to be that of one example a
 row, without targets.
@@ -17,7 +17,16 @@ from torch.utils.checkpoint import checkpoint
 
 from t5grid.data.place_targets import PAIR, TOKEN
 from t5grid.data.special_ids import EOS, mask_id
-from t5grid.model.encoder_blocks import Activation, Dense, Dropout, EncoderBlock, LayerNorm, Table
+from t5grid.model.answering import Choice
+from t5grid.model.encoder_blocks import (
+    Activation,
+    Dense,
+    Dropout,
+    EncoderBlock,
+    LayerNorm,
+    SelfAttention,
+    Table,
+)
 from t5grid.model.size import Size
 
 Batch = Mapping[str, Tensor]
@@ -101,6 +110,18 @@ class EncoderModel(nn.Module):
         self.answering: Any = None
         self.loss_parts: dict[str, Tensor] = {}
         """The parts of the last loss, for who logs them."""
+
+    def read_features(self, choice: Choice, units: int, num_layers: int) -> None:
+        """Answer by a small task model over fixed states, in which nothing is dropped any more."""
+        from t5grid.model.features import Reader
+
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.p = 0.0
+            elif isinstance(module, SelfAttention):
+                module.rate = 0.0
+        states = self.encoder.num_layers
+        self.answering.read_by(Reader(choice, self.pooler.in_features, states, units, num_layers))
 
     def recompute(self) -> None:
         """From now on, keep the inputs of blocks in training and compute what is inside them again."""

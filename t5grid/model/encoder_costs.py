@@ -1,6 +1,7 @@
-"""size + batch shape -> matrix products of an encoder with additive parameters, as `costs` counts them."""
+"""size + batch shape -> matrix products of an encoder alone, as `costs` counts them."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from t5grid.model.costs import Layers, Product
@@ -46,3 +47,12 @@ class EncoderLayers(Layers):
         yield from self.dense(f"{feed_forward}.input", x, hidden, length, size.d_model, size.d_ff)
         yield from self.dense(f"{feed_forward}.output", hidden, x, length, size.d_ff, size.d_model)
         yield from self.layer_norm(f"{feed_forward}_norm", x, length, size.d_model)
+
+
+def by_part(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Numbers in the parameters of each part of a model, which their names begin with, and their `total`."""
+    parts: dict[str, int] = {}
+    for name, shape in shapes.items():
+        part = name.partition(".")[0]
+        parts[part] = parts.get(part, 0) + math.prod(shape)
+    return parts | {"total": sum(parts.values())}

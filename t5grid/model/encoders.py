@@ -1,20 +1,21 @@
-"""size + vocabulary size -> encoder, parameters, operations: BERT and ALBERT; torch in `build` only.
+"""size + vocabulary size -> BERT or ALBERT, parameters, operations.
 
 A feed-forward layer's function is GELU and the head's table the ids', whatever T5 has in the same size.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from t5grid.config.rules import Count
 from t5grid.data.place_targets import IN_PLACE
+from t5grid.model.answering import AnsweringEncoder
 from t5grid.model.architectures import Architecture, Batching
 from t5grid.model.costs import Product, parameters
-from t5grid.model.encoder_costs import EncoderLayers
+from t5grid.model.encoder_costs import EncoderLayers, by_part
 from t5grid.model.size import Size
 from t5grid.refused import Refused
+from t5grid.tasks.answer import Answer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,22 @@ class Bert(Architecture):
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
 
+    writes_no_text: ClassVar[str] = "an encoder alone writes no text"
+
     num_positions: Count = 512
+
+    def answering(self, answers: Mapping[str, Answer]) -> AnsweringEncoder:
+        """This encoder as it is fine-tuned on tasks with such answers."""
+        return AnsweringEncoder(self, tuple(answers.items()))
+
+    def check(self, cell: Any) -> None:
+        """Raise Refused for rows that are longer than the positions there are."""
+        lengths = {"budget.pretrain.inputs_length": cell.budget.pretrain.inputs_length}
+        for key, column in cell.suite.chosen().items():
+            lengths[f"suite.columns.{key}.inputs_length"] = column.inputs_length
+        for key, length in lengths.items():
+            if length > self.num_positions:
+                raise Refused(f"{key}={length}: more than architecture.num_positions={self.num_positions}")
 
     @property
     def batching(self) -> Batching:
@@ -64,11 +80,7 @@ class Bert(Architecture):
         Raises Refused for a size that is not an encoder's.
         """
         _refuse_size(size)
-        parts: dict[str, int] = {}
-        for name, shape in parameters(self.products(size, vocab_size, 1, 1, 1)).items():
-            part = name.partition(".")[0]
-            parts[part] = parts.get(part, 0) + math.prod(shape)
-        return parts | {"total": sum(parts.values())}
+        return by_part(parameters(self.products(size, vocab_size, 1, 1, 1)))
 
     def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
         """The matrix products of a forward pass over [rows, inputs] ids, `targets` of a row to be told."""

@@ -1,4 +1,4 @@
-"""Hugging Face's names of an encoder's tensors -> ours: BertForPreTraining and AlbertForPreTraining.
+"""Hugging Face's names of an encoder's tensors -> ours: BERT and ALBERT.
 
 The matrices are stored alike, [outputs, inputs]; only the names differ.
 """

@@ -9,6 +9,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
+from t5grid.model.answering import no_answer
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
 from t5grid.stages.record import is_undefined
@@ -29,6 +30,9 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     for key, cells in grid.rows.items():
         scores[key] = {}
         for column in table_columns(grid):
+            if reason := unanswered(grid, key, column.key):
+                scores[key][column.key] = Hole(reason, lasting=True)
+                continue
             kept = [record_of(cell[column.key], store, records) for _, cell in cells]
             if counts := [record["data"] for record in kept if record and "data" in record]:
                 rows_used[column.key] = counts[0]
@@ -52,6 +56,12 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
     return build_table(grid.experiment, table_columns(grid), scores, provenance, shown)
+
+
+def unanswered(grid: Grid, row: str, column: str) -> str | None:
+    """Why the model of a row cannot answer a column at all; None where it can."""
+    cell, _ = grid.rows[row][0]
+    return no_answer(cell.architecture, cell.suite.columns[column].tasks)
 
 
 def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from omegaconf import OmegaConf
@@ -43,12 +44,14 @@ class Evidence:
     """Scores by row key and paper column (0 to 100), and the baseline's standard deviation a column.
 
     `columns` are all that the paper compares its rows in; `no_yardstick` is the answer without a deviation.
+    `unanswered` says of a row why its model cannot answer some of them.
     """
 
     scores: Mapping[str, Mapping[str, float]]
     deviations: Mapping[str, float]
     columns: Sequence[str]
     no_yardstick: Answer = Answer(NOT_RUN, NO_YARDSTICK)
+    unanswered: Mapping[str, str] = MappingProxyType({})
 
     def gaps(self, higher: str, lower: str, columns: Sequence[str]) -> dict[str, float]:
         """`higher - lower` in every column asked for that both rows and the deviations have, in points."""
@@ -59,7 +62,9 @@ class Evidence:
         """What is missing for a comparison of the rows in all columns; None if nothing is."""
         scored = [c for c in columns if all(c in self.scores.get(row, {}) for row in rows)]
         if len(scored) < len(columns):
-            missing = f"{len(columns) - len(scored)} of {len(columns)} missing"
+            reasons = dict.fromkeys(self.unanswered[row] for row in rows if row in self.unanswered)
+            why = f" ({', '.join(reasons)})" if reasons else ""
+            missing = f"{len(columns) - len(scored)} of {len(columns)} missing{why}"
             return Answer(NOT_RUN, f"{' or '.join(rows)}: {missing}")
         if not all(c in self.deviations for c in columns):
             return self.no_yardstick
@@ -256,7 +261,10 @@ def evidence_of(table: Table) -> Evidence:
         for row in table.rows
     }
     deviations = {paper: sd for key, paper in mirrored if (sd := table.deviation(key)) is not None}
-    return Evidence(scores, deviations, compared_columns(table))
+    unanswered = {
+        row.key: cell.hole for row in table.rows for cell in row.cells.values() if cell.lasting and cell.hole
+    }
+    return Evidence(scores, deviations, compared_columns(table), unanswered=unanswered)
 
 
 def paper_evidence(table: Table) -> Evidence:

@@ -66,7 +66,8 @@ def per_task(scale: str, grids: Mapping[str, Grid], store: Store, records: Path)
             by_metric: dict[str, list[float]] = {}
             for column in table_columns(grid):
                 for _, columns in cells:
-                    record = record_of(columns[column.key], store, records)
+                    stage = columns.get(column.key)  # none of a column that the model cannot answer
+                    record = record_of(stage, store, records) if stage else None
                     for metric, score in _scores(record or {}).items():
                         by_metric.setdefault(metric, []).append(score)
             if by_metric:

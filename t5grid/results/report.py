@@ -130,7 +130,7 @@ def _row(
     cells = grid.rows[row.key]
     shown = {}
     for column in table.columns:
-        stages = [(cell.seed, columns[column.key]) for cell, columns in cells]
+        stages = [(cell.seed, columns[column.key]) for cell, columns in cells if column.key in columns]
         for seed, stage in stages:
             runs.setdefault(stage.identity, _run(study, stage, seed))
         shown[column.key] = _cell(row.cells[column.key], row.key in bold[column.key]) | {

@@ -32,9 +32,13 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Hole:
-    """Why a cell has no score: "not run", "running", "failed: ...", "blocked: ..."."""
+    """Why a cell has no score: "not run", "running", "failed: ...", "blocked: ...".
+
+    A `lasting` one is none that a run could fill: the model cannot answer such a column.
+    """
 
     reason: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Scores:
 
     by_seed: tuple[float, ...] = ()
     hole: str | None = None
+    lasting: bool = False
 
     @property
     def mean(self) -> float | None:
@@ -153,7 +158,7 @@ def bold_rows(scores: Mapping[str, float], deviation: float | None) -> frozenset
 def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
     """Scores, one a seed -> a cell; none at all is "not run", and one that is not a number makes a hole."""
     if isinstance(scores, Hole):
-        return Scores(hole=scores.reason)
+        return Scores(hole=scores.reason, lasting=scores.lasting)
     if not scores:
         return Scores(hole="not run")
     lost = sum(not math.isfinite(score) for score in scores)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from t5grid.config.schema import Column, EvaluateBudget, build
+from t5grid.model.answering import as_tuned
 from t5grid.stages.finetune import refuse_gaps
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
@@ -29,7 +30,9 @@ class EvaluateStage(Stage):
         num_steps = num_checkpoints(self.trained[0].config["budget"])
         lengths = (column.inputs_length, column.targets_length)
         num_models = len(self.trained)
-        return Workload(*model_of(self, built), rows, *lengths, num_steps, num_models=num_models)
+        architecture, size, vocab_size = model_of(self, built)
+        tuned = as_tuned(architecture, column.tasks)
+        return Workload(tuned, size, vocab_size, rows, *lengths, num_steps, num_models=num_models)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
+from t5grid.model.answering import as_tuned
 from t5grid.refused import Refused
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
@@ -45,7 +46,7 @@ class FinetuneStage(TrainingStage):
         budget, column = self.config["budget"], self.config["column"]
         architecture, size, vocab_size = model_of(self, built)
         return Workload(
-            architecture,
+            as_tuned(architecture, built(column, "suite", Column).tasks),
             size,
             vocab_size,
             max(1, round(budget["num_tokens"] / column["inputs_length"])),
@@ -65,6 +66,7 @@ class FinetuneStage(TrainingStage):
         from t5grid.data.roundtrip import losses
         from t5grid.evaluation.scores import load_records
 
+        reading = getattr(architecture, "reading", None)
         column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
         records = load_records(column, "train", None)
         for line in losses(column.tasks, records, vocabulary):
@@ -75,9 +77,14 @@ class FinetuneStage(TrainingStage):
             batching=architecture.batching,
             num_tokens=self.budget.num_tokens,
             inputs_length=column.inputs_length,
-            targets_length=column.targets_length,
+            targets_length=column.targets_length if reading is None else column.inputs_length,
             seed=seed,
+            read=None if reading is None else reading(vocabulary, column.inputs_length).pair,
         )
+
+    def as_trained(self, architecture: Any) -> Any:
+        """With output layers for the column's tasks, where it answers by them."""
+        return as_tuned(architecture, build(self.config["column"], "suite", Column).tasks)
 
     def plan(self, context: Context, without: frozenset[str] = frozenset()) -> "Plan":
         """The run under the fine-tuning method, from pre-training's moments where they are kept."""
@@ -106,10 +113,17 @@ class FinetuneStage(TrainingStage):
         is_whole = not never_trained(names, self.method.episodes(names, num_steps))
         if self.start and not (evaluating and is_whole):
             checkpoints.load_model(last_checkpoint(context, self.start), model)
-        initialise(lambda: self.method.prepare(model), self.config["seed"], "fine-tuning")
+        initialise(lambda: self._add(model), self.config["seed"], "fine-tuning")
         names = [name for name, _ in model.named_parameters()]
         never = never_trained(names, episodes_of(self.method, names, num_steps))
         return never if self.start else frozenset()
+
+    def _add(self, model: Any) -> None:
+        """What is new in fine-tuning: output layers, where it answers by them, then the method's own."""
+        architecture = self.as_trained(build(self.config["architecture"], "architecture"))
+        if hasattr(architecture, "prepare"):
+            architecture.prepare(model)
+        self.method.prepare(model)
 
     def counts(self, model: Any, feed: Any) -> dict[str, Any]:
         """Parameters trained, and rows."""

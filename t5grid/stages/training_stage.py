@@ -42,6 +42,10 @@ class TrainingStage(Stage):
         """
         return frozenset()
 
+    def as_trained(self, architecture: Any) -> Any:
+        """The architecture in the form that this stage trains."""
+        return architecture
+
     def plan(self, context: Context, without: frozenset[str] = frozenset()) -> "Plan":
         """The run apart from its data; `without` are the parameters that checkpoints leave out."""
         from t5grid.training.fit import Plan
@@ -72,6 +76,7 @@ class TrainingStage(Stage):
 
         vocabulary = load_vocabulary(context, self.vocabulary)
         model, architecture = build_model(self.config, vocabulary.size, self.pretraining)
+        architecture = self.as_trained(architecture)
         without = self.prepare(context, model)
         feed, plan = self.feed(context, vocabulary, architecture), self.plan(context, without)
         costs = measured(feed, architecture, build(self.config["size"], "size"), vocabulary.size, plan)

@@ -1,4 +1,4 @@
-"""task -> what kind of answer it asks for: a class, a number, a span, tags, or free text.
+"""task -> what kind of answer it asks for: class, number, span, tags or free text.
 
 A text-to-text model writes every answer as text and asks nothing of this; a model that answers through an
 output layer gets the layer that fits.

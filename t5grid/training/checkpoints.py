@@ -134,6 +134,8 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequenc
     for name, tensor in tensors.items():
         if name.startswith(OPTIMIZER):
             index, key = name[len(OPTIMIZER) :].split("/")
+            if places is not None and int(index) >= len(places):  # the model has these no more
+                continue
             place = int(index) if places is None else places[int(index)]
             restored.setdefault(place, {})[key] = tensor
     for entry in restored.values():

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from t5grid.config.rules import Count
+from t5grid.model.answering import is_output
 from t5grid.model.costs import Product, adapter, with_adapters
 from t5grid.refused import Refused
 
 Names = Sequence[str]
 Episodes = dict[int, frozenset[str]]
+NORM = re.compile(r"norm\.(scale|shift)$")
 BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
 
 
@@ -81,9 +83,9 @@ class Adapters(Method):
         )
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        trained = {name for name in names if ".adapter." in name}
+        trained = {name for name in names if ".adapter." in name or is_output(name)}
         if self.train == "adapter_and_norms":
-            trained |= {name for name in names if name.endswith("norm.scale")}
+            trained |= {name for name in names if NORM.search(name)}
         return {0: frozenset(trained)}
 
 
@@ -113,7 +115,7 @@ class GradualUnfreezing(Method):
 
     def _episode_of(self, name: str, depths: dict[str, int], count: int) -> int:
         """The first episode in which a parameter is trained."""
-        if name.endswith("norm.scale") and self.norms == "always":
+        if NORM.search(name) and self.norms == "always":
             return 0
         if ".position_bias." in name:
             return 0 if self.position_biases == "always" else count - 1
@@ -136,6 +138,7 @@ class GradualUnfreezing(Method):
 class FrozenTopBlocks(Method):
     """Feature-based: the pre-trained model is fixed but for the top blocks of its decoder, or of both stacks.
 
+    Of a model with one stack it is that one's, and output layers are trained with them.
     The norm that closes such a stack is trained with them. With the decoder's alone, nothing below them is
     back-propagated through.
     """
@@ -145,10 +148,9 @@ class FrozenTopBlocks(Method):
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         depths = stack_depths(names)
-        chosen = {
-            stack: depth for stack, depth in depths.items() if self.stacks == "both" or stack != "encoder"
-        }
-        return {0: frozenset(name for name in names if self._is_top(name, chosen))}
+        both = self.stacks == "both" or len(depths) == 1
+        chosen = {stack: depth for stack, depth in depths.items() if both or stack != "encoder"}
+        return {0: frozenset(name for name in names if is_output(name) or self._is_top(name, chosen))}
 
     def _is_top(self, name: str, depths: dict[str, int]) -> bool:
         match = BLOCK.match(name)
@@ -157,8 +159,8 @@ class FrozenTopBlocks(Method):
         return match[1] in depths and int(match[2]) >= depths[match[1]] - self.num_blocks
 
     def check(self, cell: Any) -> None:
-        encoder, decoder = blocks_of(cell)
-        layers = decoder if self.stacks == "decoder" else min(encoder, decoder)
+        stacks = [count for count in blocks_of(cell) if count]
+        layers = stacks[-1] if self.stacks == "decoder" else min(stacks)
         if self.num_blocks > layers:
             raise Refused(f"finetune.num_blocks={self.num_blocks}: a stack has {layers} blocks")
 
@@ -190,6 +192,9 @@ class FrozenWithHead(Method):
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if ".head." in name)}
 
+    def check(self, cell: Any) -> None:
+        refuse_output_layers(cell)
+
 
 @dataclass(frozen=True)
 class FrozenWithLastLayer(Method):
@@ -213,6 +218,9 @@ class FrozenWithLastLayer(Method):
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if name.startswith("softmax."))}
 
+    def check(self, cell: Any) -> None:
+        refuse_output_layers(cell)
+
 
 def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
     """A method's episodes. Raises Refused for one in which it would train nothing."""
@@ -223,6 +231,16 @@ def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
                 f"finetune={type(method).__name__}: nothing of this model is trained from step {start}"
             )
     return episodes
+
+
+def refuse_output_layers(cell: Any) -> None:
+    """Raise Refused for a model that answers by output layers, where a method is about the softmax."""
+    if hasattr(cell.architecture, "answering"):
+        option = cell.labels["architecture"]
+        raise Refused(
+            f"finetune={cell.labels['finetune']}: architecture={option} has no softmax to answer by; "
+            "finetune=feature_based trains a small model over its fixed states"
+        )
 
 
 def scaled(d: int, at_d_model: int | None, d_model: int) -> int:

@@ -1,0 +1,184 @@
+"""a task's texts <-> ids: how a model is asked, taught and understood.
+
+A text-to-text model reads and writes text. One with output layers reads `[CLS] first [SEP] second [SEP]`, is
+taught by targets in their places, and answers with numbers that only the kind of answer makes a text of.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from t5grid.data.batching import finish
+from t5grid.data.feeds import padded
+from t5grid.data.place_targets import FIRST_TASK, asked
+from t5grid.data.special_ids import EOS, class_id
+from t5grid.data.vocabulary import Vocabulary
+from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
+from t5grid.tasks.task import Record
+
+Pair = tuple[list[int], list[int]]
+Batch = dict[str, np.ndarray]
+STEPS = 1000
+"""Steps that the range of a number is divided into."""
+START, END = 1, 2
+"""Answers in the places of a span; their sum where it is one piece."""
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """Inputs and targets as text."""
+
+    vocabulary: Vocabulary
+    length: int
+
+    def encode(self, task: str, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        return self.vocabulary.encode(list(texts))
+
+    def batch(self, task: str, ids: Sequence[Sequence[int]]) -> Batch:
+        """What a model is given to answer some of them."""
+        return {"inputs": finish(padded(ids), self.length)}
+
+    def text(self, task: str, ids: Sequence[int], answer: Sequence[int]) -> str:
+        """What it answered."""
+        return self.vocabulary.decode(answer)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a text: its id, and where in the text it begins and ends."""
+
+    id: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Texts as an encoder reads them: their pieces by place, None at the marks, and the text each is of."""
+
+    ids: list[int]
+    pieces: list[Piece | None]
+    part: list[int]
+
+
+@dataclass(frozen=True)
+class LayerReading:
+    """Rows of at most `length` ids for a model with an output layer for each of some tasks."""
+
+    vocabulary: Vocabulary
+    length: int
+    answers: Mapping[str, Answer]
+
+    def pair(self, task: str, record: Record) -> Pair:
+        """A record's ids, and beside them what is asked."""
+        answer, parts = self.answers[task], self._parts(task, record["inputs"])
+        marked = self._marked(parts)
+        targets = [-number for number in marked.ids]
+        for place, value in _wanted(answer, record, parts, marked).items():
+            targets[place] = int(asked(self._head(task), value))
+        return marked.ids, targets
+
+    def encode(self, task: str, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text with its marks."""
+        return [self._marked(self._parts(task, text)).ids for text in texts]
+
+    def batch(self, task: str, ids: Sequence[Sequence[int]]) -> Batch:
+        """What a model is given to answer some of them: the ids, and whose layer is asked."""
+        return {"inputs": padded(ids), "heads": np.full((len(ids), 1), self._head(task))}
+
+    def text(self, task: str, ids: Sequence[int], answer: Sequence[int]) -> str:
+        """The answer of a layer as the task's targets are written."""
+        kind = self.answers[task]
+        if isinstance(kind, Class):
+            return kind.labels[answer[0] - 1]
+        if isinstance(kind, Number):
+            return f"{kind.low + (answer[0] - 1) / STEPS * (kind.high - kind.low):.3f}"
+        if isinstance(kind, Tags):
+            return self._tagged(kind, ids, answer)
+        return self.vocabulary.decode(ids[answer[0] : answer[1] + 1])
+
+    def _tagged(self, kind: Tags, ids: Sequence[int], answer: Sequence[int]) -> str:
+        """Each word under the tag of its first piece."""
+        words: list[list[int]] = []
+        tags: list[str] = []
+        for number, tag in zip(ids, answer, strict=False):
+            if number == EOS or number >= self.vocabulary.num_pieces:
+                continue
+            if self.vocabulary.begins_word(number) or not words:
+                words.append([])
+                tags.append(("", *kind.labels)[tag - 1])
+            words[-1].append(number)
+        return kind.written([self.vocabulary.decode(word) for word in words], tags)
+
+    def _head(self, task: str) -> int:
+        return FIRST_TASK + list(self.answers).index(task)
+
+    def _parts(self, task: str, inputs: str) -> list[str]:
+        return [part for part in self.answers[task].parts(inputs) if part]
+
+    def _marked(self, parts: Sequence[str]) -> Marked:
+        """`[CLS] first [SEP] second [SEP]`; what is too long loses the end of the longer text."""
+        pieces = [[Piece(*piece) for piece in self.vocabulary.spelled(part)] for part in parts]
+        while sum(map(len, pieces)) + 1 + len(pieces) > self.length:
+            max(pieces, key=len).pop()
+        marked = Marked([class_id(self.vocabulary.size)], [None], [-1])
+        for number, part in enumerate(pieces):
+            marked.ids.extend([*(piece.id for piece in part), EOS])
+            marked.pieces.extend([*part, None])
+            marked.part.extend([number] * (len(part) + 1))
+        return marked
+
+
+def _wanted(answer: Answer, record: Record, parts: Sequence[str], marked: Marked) -> dict[int, int]:
+    """Place -> answer of one record; empty where its target is none of those there can be."""
+    target = record["targets"]
+    if isinstance(answer, Class):
+        return {0: answer.labels.index(target) + 1} if target in answer.labels else {}
+    if isinstance(answer, Number):
+        share = (float(target) - answer.low) / max(answer.high - answer.low, 1e-9)
+        return {0: 1 + round(min(max(share, 0.0), 1.0) * STEPS)}
+    if isinstance(answer, Tags):
+        return _tags(answer, record["tags"], parts, marked)
+    assert isinstance(answer, Span)
+    return _span(target, parts, marked)
+
+
+def _span(target: str, parts: Sequence[str], marked: Marked) -> dict[int, int]:
+    """The first and the last place of the target in the last text that has it."""
+    for number in reversed(range(len(parts))):
+        if (at := parts[number].find(target)) >= 0:
+            inside = _places(marked, number, at, at + len(target))
+            if len(inside) > 1:
+                return {inside[0]: START, inside[-1]: END}
+            return dict.fromkeys(inside, START + END)
+    return {}
+
+
+def _places(marked: Marked, part: int, begin: int, end: int) -> list[int]:
+    """The places whose pieces lie, at least in part, between two characters of a text."""
+    return [
+        place
+        for place, piece in enumerate(marked.pieces)
+        if piece is not None and marked.part[place] == part and piece.begin < end and piece.end > begin
+    ]
+
+
+def _tags(answer: Tags, tags: Sequence[str], parts: Sequence[str], marked: Marked) -> dict[int, int]:
+    """The tag of each word in the place of its first piece: 1 for none, then the labels."""
+    wanted, rest = {}, iter(tags)
+    for number, part in enumerate(parts):
+        at = 0
+        for word in part.split(" "):
+            if inside := _places(marked, number, at, at + len(word)):
+                wanted[inside[0]] = 1 + ("", *answer.labels).index(next(rest))
+            at += len(word) + 1
+    return wanted
+
+
+def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading | LayerReading:
+    """How a model is asked and understood: by its output layers, or as one that writes text."""
+    answers = getattr(model, "answers", None)
+    return LayerReading(vocabulary, length, answers) if answers else TextReading(vocabulary, length)

@@ -1,0 +1,56 @@
+"""fixed hidden states of an encoder -> features -> a small task model over them (BERT, section 5.3).
+
+The choices are those of BERT's Table 7.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from t5grid.model.answering import LAST, Choice, num_concatenated
+
+States = Sequence[Float[Tensor, "rows length width"]]
+
+
+class Features(nn.Module):
+    """What is read off an encoder's states: what enters it, and what each layer hands on."""
+
+    def __init__(self, choice: Choice, num_layers: int) -> None:
+        super().__init__()
+        self.choice = choice
+        is_weighted = choice == "weighted_sum"
+        self.weights = nn.Parameter(torch.zeros(num_layers)) if is_weighted else None
+        self.scale = nn.Parameter(torch.ones(1)) if is_weighted else None
+
+    def forward(self, states: States) -> Float[Tensor, "rows length features"]:
+        layers = states[1:]
+        if self.weights is not None and self.scale is not None:
+            weights = self.scale * self.weights.softmax(dim=0)
+            return torch.einsum("l,lrnw->rnw", weights, torch.stack(list(layers)))
+        if self.choice == "sum_last_four":
+            return torch.stack(list(layers[-LAST:])).sum(dim=0)
+        if self.choice == "concat_last_four":
+            return torch.cat(list(layers[-LAST:]), dim=-1)
+        place = {"embeddings": 0, "second_to_last": -2, "last": -1}[self.choice]
+        return states[place]
+
+
+class Reader(nn.Module):
+    """A bidirectional LSTM over features: each place sees the row on both sides of it, and no padding."""
+
+    def __init__(self, choice: Choice, d_model: int, num_states: int, units: int, num_layers: int) -> None:
+        super().__init__()
+        self.features = Features(choice, num_states)
+        inputs = d_model * num_concatenated(choice, num_states)
+        self.lstm = nn.LSTM(inputs, units, num_layers, batch_first=True, bidirectional=True)
+        self.width = 2 * units
+
+    def forward(
+        self, states: States, real: Bool[Tensor, "rows length"]
+    ) -> Float[Tensor, "rows length width"]:
+        x, lengths = self.features(states), real.sum(dim=1).clamp(min=1).cpu()
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]

@@ -1,0 +1,81 @@
+"""features of a fixed encoder + a small task model -> what fine-tuning trains (BERT, section 5.3)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from t5grid.config.rules import Count
+from t5grid.model.answering import Choice, is_output, num_concatenated
+from t5grid.model.costs import Product
+from t5grid.refused import Refused
+from t5grid.training.finetuning import Episodes, Method, Names, scaled
+
+TASK_MODEL = "answering."
+
+
+@dataclass(frozen=True)
+class FeatureBased(Method):
+    """The pre-trained encoder is fixed; a bidirectional LSTM over some of its states is trained.
+
+    The choices of states are those of BERT's Table 7, where its task model has two layers 768 wide, both
+    directions together. `d` is that width for models of width `at_d_model`, as in `Adapters`.
+    """
+
+    features: Choice = "concat_last_four"
+    d: Count = 768
+    at_d_model: Count | None = 768
+    num_layers: Count = 2
+
+    def units(self, d_model: int) -> int:
+        """Units of each direction."""
+        return max(1, scaled(self.d, self.at_d_model, d_model) // 2)
+
+    def prepare(self, model: Any) -> None:
+        model.read_features(self.features, self.units(model.pooler.in_features), self.num_layers)
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(name for name in names if name.startswith(TASK_MODEL))}
+
+    def products(self, products: list[Product], d_model: int) -> list[Product]:
+        """The encoder's, the LSTM's, and those of the output layers, which are as wide as it is."""
+        positions = next(p.size for p in reversed(products) if p.writes == "hidden" and p.size) // d_model
+        num_states = sum(product.attention for product in products) // 2
+        units = self.units(d_model)
+        outputs = [product for product in products if is_output(product.parameter or "")]
+        kept = [product for product in products if product not in outputs]
+        read = self._lstm(positions, d_model, num_states, units)
+        return [*kept, *read, *(_as_wide(product, d_model, 2 * units) for product in outputs)]
+
+    def _lstm(self, positions: int, d_model: int, num_states: int, units: int) -> Iterator[Product]:
+        if self.features == "weighted_sum":
+            for name, number in (("weights", num_states), ("scale", 1)):
+                yield Product("features", ("hidden",), f"answering.reader.features.{name}", shape=(number,))
+        ins, reads = d_model * num_concatenated(self.features, num_states), "features"
+        yield Product("features", ("hidden",), size=positions * ins)
+        for layer in range(self.num_layers):
+            for direction in ("", "_reverse"):
+                for kind, width in (("ih", ins), ("hh", units)):
+                    end, gates = f"{kind}_l{layer}{direction}", 4 * units
+                    name, flops = f"answering.reader.lstm.weight_{end}", 2 * positions * gates * width
+                    read = (reads,) if kind == "ih" else (f"read{layer}",)
+                    yield Product(f"read{layer}", read, name, flops, positions * gates, shape=(gates, width))
+                    yield Product(f"read{layer}", (), f"answering.reader.lstm.bias_{end}", shape=(gates,))
+            ins, reads = 2 * units, f"read{layer}"
+
+    def check(self, cell: Any) -> None:
+        if not hasattr(cell.architecture, "answering"):
+            option = cell.labels["architecture"]
+            raise Refused(
+                f"finetune=feature_based: architecture={option} answers through no output layer; "
+                "its feature-based methods are frozen, frozen_head and frozen_last_layer"
+            )
+
+
+def _as_wide(product: Product, before: int, width: int) -> Product:
+    """An output layer's product with another width of what it reads."""
+    if len(product.shape) < 2:
+        return product
+    last = "".join(product.reads)
+    assert last in ("pooled", "hidden")
+    shape = (product.shape[0], width)
+    return replace(product, reads=("read",), flops=product.flops // before * width, shape=shape)
