@@ -8,7 +8,9 @@ from typing import Any
 
 import t5grid
 from t5grid.config.compose import options
-from t5grid.config.schema import Cells
+from t5grid.config.schema import Cell, Cells
+from t5grid.data.place_targets import TEXTS
+from t5grid.refused import Refused
 
 CELLS = Cells()
 
@@ -25,7 +27,24 @@ def axis_classes() -> tuple[Any, ...]:
 @cache
 def axis_values(group: str) -> dict[str, Any]:
     """Option -> value, of every option of a group."""
-    return {option: getattr(CELLS.load([f"{group}={option}"]), group) for option in options(group)}
+    return {option: getattr(cell_of(group, option), group) for option in options(group)}
+
+
+def cell_of(group: str, option: str) -> Cell:
+    """The baseline with one option, and with an encoder where that is needed for it."""
+    try:
+        return CELLS.load([f"{group}={option}"])
+    except Refused:
+        return CELLS.load(["architecture=bert", "objective=masked_lm", f"{group}={option}"])
+
+
+@cache
+def baseline_values(group: str) -> dict[str, Any]:
+    """The same, of the options that go with everything else of the baseline."""
+    baseline, every = CELLS.load([]).architecture, axis_values(group)
+    return {
+        option: value for option, value in every.items() if cell_of(group, option).architecture == baseline
+    }
 
 
 @cache
@@ -33,6 +52,12 @@ def writers() -> dict[str, Any]:
     """The architectures that write their answers as text; the others answer through output layers."""
     every = axis_values("architecture")
     return {option: value for option, value in every.items() if not hasattr(value, "answering")}
+
+
+def written_objectives() -> tuple[str, ...]:
+    """The objectives whose targets are texts, as architectures that write them learn from."""
+    every = axis_values("objective")
+    return tuple(name for name, value in every.items() if getattr(value, "form", TEXTS) == TEXTS)
 
 
 def uncovered(group: str) -> set[str]:

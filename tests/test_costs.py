@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from axis_values import writers
+from axis_values import baseline_values, writers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -92,7 +92,7 @@ def test_a_method_that_trains_more_and_more_is_averaged_over_its_steps() -> None
     assert mean_step(chain, HalfWay(), 1).backward == 40
 
 
-@pytest.mark.parametrize("option", options("finetune"))
+@pytest.mark.parametrize("option", baseline_values("finetune"))
 def test_products_are_those_torch_counts_whatever_a_method_adds_and_trains(option) -> None:
     cell = load_cell([f"finetune={option}", "size.num_layers=3"])
     model = cell.architecture.build(cell.size, 2048)

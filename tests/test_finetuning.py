@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from axis_values import axis_values
+from axis_values import baseline_values
 from torch import nn
 
 from t5grid.config.schema import Runtime, load_cell
@@ -45,7 +45,7 @@ VARIANTS = {
     "top blocks of both": FrozenTopBlocks(num_blocks=2, stacks="both"),
     "head": FrozenWithHead(d=4, at_d_model=None),
 }
-METHODS = axis_values("finetune") | VARIANTS
+METHODS = baseline_values("finetune") | VARIANTS
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 

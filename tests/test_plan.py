@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from axis_values import writers, written_objectives
 
 from t5grid.config.build import build
-from t5grid.config.compose import options
 from t5grid.config.schema import load_cell
 from t5grid.execution import plan, speed
 from t5grid.execution.memory import memory_line
@@ -48,7 +48,7 @@ def test_pretraining_of_the_default_cell_takes_the_operations_its_record_counted
 
 
 def test_objectives_without_inputs_or_with_short_targets_are_planned_at_their_own_shapes() -> None:
-    tokens = {name: estimates(f"objective={name}")["pretrain"].tokens for name in options("objective")}
+    tokens = {name: estimates(f"objective={name}")["pretrain"].tokens for name in written_objectives()}
     steps_and_rows = 2000 * 8
     assert tokens["language_model"] == steps_and_rows * (1 + 128)
     assert tokens["deshuffling"] == steps_and_rows * (128 + 128)
@@ -66,7 +66,7 @@ def test_what_is_frozen_costs_no_backward_pass_and_leaves_smaller_checkpoints() 
 
 
 @pytest.mark.parametrize("size", ["nano", "small"])
-@pytest.mark.parametrize("architecture", options("architecture"))
+@pytest.mark.parametrize("architecture", writers())
 @pytest.mark.parametrize("method", ["all_parameters", "frozen"])
 @pytest.mark.slow
 def test_activations_are_those_autograd_keeps(size: str, architecture: str, method: str) -> None:

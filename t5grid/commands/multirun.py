@@ -25,7 +25,7 @@ from t5grid.config.trust import allowed, trusting
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
 from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
-from t5grid.model.answering import no_answer
+from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.results.records import undefined_in
 from t5grid.stages.record import is_undefined

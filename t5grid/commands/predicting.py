@@ -10,7 +10,7 @@ from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.model.answering import no_answer
+from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage

@@ -8,7 +8,7 @@ from t5grid.config.identity import essential
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
-from t5grid.model.answering import no_answer
+from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage

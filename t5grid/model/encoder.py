@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from t5grid.data.place_targets import PAIR, TOKEN
 from t5grid.data.special_ids import EOS, mask_id
-from t5grid.model.answering import Choice
+from t5grid.model.answers import Choice
 from t5grid.model.encoder_blocks import (
     Activation,
     Dense,

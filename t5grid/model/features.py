@@ -1,6 +1,6 @@
-"""fixed hidden states of an encoder -> features -> a small task model over them (BERT, section 5.3).
+"""fixed states of an encoder -> features -> a small task model over them.
 
-The choices are those of BERT's Table 7.
+The choices are those of BERT's Table 7 (section 5.3).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from t5grid.model.answering import LAST, Choice, num_concatenated
+from t5grid.model.answers import LAST, Choice, num_concatenated
 
 States = Sequence[Float[Tensor, "rows length width"]]
 

@@ -1,4 +1,4 @@
-"""hidden states -> answers and losses: an output layer a task, on the encoder itself or on fixed features."""
+"""hidden states -> answers and losses, by an output layer a task."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from t5grid.data.place_targets import FIRST_TASK
 from t5grid.data.reading import END, START, STEPS
 from t5grid.data.special_ids import EOS, class_id
-from t5grid.model.answering import layer_name, width_of
+from t5grid.model.answers import layer_name, width_of
 from t5grid.model.encoder import Batch, of_head, summed, taken
 from t5grid.model.encoder_blocks import Dense
 from t5grid.model.features import Reader

@@ -9,7 +9,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
-from t5grid.model.answering import no_answer
+from t5grid.model.answers import no_answer
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
 from t5grid.stages.record import is_undefined

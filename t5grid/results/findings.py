@@ -7,10 +7,9 @@ deviations gives no verdict of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from omegaconf import OmegaConf
@@ -51,7 +50,7 @@ class Evidence:
     deviations: Mapping[str, float]
     columns: Sequence[str]
     no_yardstick: Answer = Answer(NOT_RUN, NO_YARDSTICK)
-    unanswered: Mapping[str, str] = MappingProxyType({})
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
     def gaps(self, higher: str, lower: str, columns: Sequence[str]) -> dict[str, float]:
         """`higher - lower` in every column asked for that both rows and the deviations have, in points."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from t5grid.config.schema import Column, EvaluateBudget, build
-from t5grid.model.answering import as_tuned
+from t5grid.model.answers import as_tuned
 from t5grid.stages.finetune import refuse_gaps
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
-from t5grid.model.answering import as_tuned
+from t5grid.model.answers import as_tuned
 from t5grid.refused import Refused
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage

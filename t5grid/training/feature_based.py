@@ -1,11 +1,11 @@
-"""features of a fixed encoder + a small task model -> what fine-tuning trains (BERT, section 5.3)."""
+"""features of a fixed encoder + a task model -> what fine-tuning trains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.config.rules import Count
-from t5grid.model.answering import Choice, is_output, num_concatenated
+from t5grid.model.answers import Choice, is_output, num_concatenated
 from t5grid.model.costs import Product
 from t5grid.refused import Refused
 from t5grid.training.finetuning import Episodes, Method, Names, scaled

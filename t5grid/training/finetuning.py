@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from t5grid.config.rules import Count
-from t5grid.model.answering import is_output
+from t5grid.model.answers import is_output
 from t5grid.model.costs import Product, adapter, with_adapters
 from t5grid.refused import Refused
 

@@ -1,0 +1,52 @@
+"""kind of answer -> its output layer's measures; which columns a model can answer."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from t5grid.tasks.answer import Answer, Class, Span, Tags, Text, answer_of
+
+OUTPUT = "answering.layers."
+"""What the names of output layers begin with."""
+
+
+Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "concat_last_four", "weighted_sum"]
+"""Which of an encoder's states are features, as in BERT's Table 7."""
+LAST = 4
+
+
+def num_concatenated(choice: Choice, num_layers: int) -> int:
+    """How many states stand beside each other in the features."""
+    return min(LAST, num_layers) if choice == "concat_last_four" else 1
+
+
+def is_output(name: str) -> bool:
+    """Whether a parameter is an output layer's: new in fine-tuning, whatever else a method trains."""
+    return name.startswith(OUTPUT)
+
+
+def layer_name(task: str) -> str:
+    """The name of a task's layer: a module's, without dots."""
+    return task.replace(".", "_")
+
+
+def width_of(answer: Answer) -> int:
+    """Outputs of the layer for a kind of answer."""
+    if isinstance(answer, Class):
+        return len(answer.labels)
+    if isinstance(answer, Tags):
+        return 1 + len(answer.labels)
+    return 2 if isinstance(answer, Span) else 1
+
+
+def as_tuned(architecture: Any, tasks: Mapping[str, Any]) -> Any:
+    """An architecture as it is fine-tuned on a column: with output layers, where it answers by them."""
+    answering = getattr(architecture, "answering", None)
+    return answering({name: answer_of(task) for name, task in tasks.items()}) if answering else architecture
+
+
+def no_answer(architecture: Any, tasks: Mapping[str, Any]) -> str | None:
+    """Why an architecture cannot answer a column, in a few words; None where it can."""
+    if not hasattr(architecture, "answering"):
+        return None
+    needs_text = any(isinstance(answer_of(task), Text) for task in tasks.values())
+    return architecture.writes_no_text if needs_text else None
