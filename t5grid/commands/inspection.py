@@ -10,6 +10,7 @@ import numpy as np
 from t5grid.commands.comparing import at_hand, is_streamed, made, task_lines
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
+from t5grid.data.sentences import SentenceMarks
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
@@ -88,7 +89,10 @@ def objective_lines(cell: Cell, num: int) -> Iterator[str]:
     yield f"objective={cell.labels['objective']}: {lengths}"
     for i, document in enumerate(itertools.islice(documents_of(cell), num)):
         ids = np.asarray(vocabulary.encode([document]), dtype=np.int32)[:, :raw]
-        inputs, targets = cell.objective(ids, generator(cell.seed, "inspect", i), vocabulary.size)
+        given = (
+            SentenceMarks.of(vocabulary)(ids) if getattr(cell.objective, "marks_sentences", False) else ids
+        )
+        inputs, targets = cell.objective(given, generator(cell.seed, "inspect", i), vocabulary.size)
         yield f"  text     {vocabulary.show(ids[0])}"
         yield f"  inputs   {vocabulary.show(inputs[0][inputs[0] > 0])}"
         yield f"  targets  {vocabulary.show(targets[0][targets[0] > 0])}"

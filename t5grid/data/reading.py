@@ -14,7 +14,7 @@ from t5grid.data.batching import finish
 from t5grid.data.feeds import padded
 from t5grid.data.place_targets import FIRST_TASK, asked
 from t5grid.data.special_ids import EOS, class_id
-from t5grid.data.vocabulary import Vocabulary
+from t5grid.data.vocabulary import BLANK, Vocabulary
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
 from t5grid.tasks.task import Record
 
@@ -101,17 +101,20 @@ class LayerReading:
         return self.vocabulary.decode(ids[answer[0] : answer[1] + 1])
 
     def _tagged(self, kind: Tags, ids: Sequence[int], answer: Sequence[int]) -> str:
-        """Each word under the tag of its first piece."""
+        """Each word under the tag of its first piece that has letters."""
         words: list[list[int]] = []
-        tags: list[str] = []
+        tags: list[int] = []
         for number, tag in zip(ids, answer, strict=False):
             if number == EOS or number >= self.vocabulary.num_pieces:
                 continue
-            if self.vocabulary.begins_word(number) or not words:
+            piece = self.vocabulary.piece(number)
+            if piece.startswith(BLANK) or not words:
                 words.append([])
-                tags.append(("", *kind.labels)[tag - 1])
             words[-1].append(number)
-        return kind.written([self.vocabulary.decode(word) for word in words], tags)
+            if piece.strip(BLANK) and len(tags) < len(words):
+                tags.append(tag)
+        labels = [("", *kind.labels)[tag - 1] for tag in tags]
+        return kind.written([self.vocabulary.decode(word) for word in words], labels)
 
     def _head(self, task: str) -> int:
         return FIRST_TASK + list(self.answers).index(task)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from t5grid.data.vocabulary import BLANK
+
 STOPS, CLOSING = ".!?", "\"')]}»”’"
-BLANK = "\u2581"  # what SentencePiece writes for a blank
 
 
 @dataclass(frozen=True)

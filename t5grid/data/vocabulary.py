@@ -21,6 +21,7 @@ from t5grid.refused import Refused
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
 LONGEST = 65536  # bytes: SentencePiece leaves out what is longer than the option says
+BLANK = "\u2581"  # what SentencePiece writes for a blank
 FARTHEST = 16  # characters that pieces may leave out, such as blanks and unknown ones
 RESERVED = "\u2585"  # a block element that stands for unknown text within SentencePiece
 
@@ -73,10 +74,6 @@ class Vocabulary:
         """The piece of an id below `num_pieces`, with U+2581 for a blank."""
         return self._processor.id_to_piece(number)
 
-    def begins_word(self, number: int) -> bool:
-        """Whether a piece begins with a blank."""
-        return self.piece(number).startswith("\u2581")
-
     def spelled(self, text: str) -> list[tuple[int, int, int]]:
         """Id of each piece of a text, and the characters where it begins and ends, its blank apart.
 
@@ -84,7 +81,7 @@ class Vocabulary:
         """
         places, cursor = [], 0
         for number in self.encode([text])[0]:
-            letters = "" if number == UNK else self.piece(number).replace("\u2581", " ").strip()
+            letters = "" if number == UNK else self.piece(number).replace(BLANK, " ").strip()
             at = text.find(letters, cursor, cursor + len(letters) + FARTHEST) if letters else -1
             begin, end = (at, at + len(letters)) if at >= 0 else (cursor, cursor)
             places.append((number, begin, end))

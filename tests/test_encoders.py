@@ -1,0 +1,355 @@
+"""What every architecture with output layers owes: costs, losses in parts, answers, methods."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from axis_values import axis_values
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from t5grid.config.schema import load_cell
+from t5grid.data.batching import one_row_each
+from t5grid.data.datamodule import micro_batches
+from t5grid.data.masked_lm import MaskedLM, MaskedLMWithoutNSP
+from t5grid.data.place_targets import FIRST_TASK, asked
+from t5grid.data.reading import END, START, STEPS
+from t5grid.data.special_ids import EOS, class_id, mask_id
+from t5grid.grid.graph import expand
+from t5grid.grid.strategies import pretrain_stage, vocabulary_stage
+from t5grid.model.costs import parameters, step
+from t5grid.model.output_layers import _best_span
+from t5grid.model.size import Size
+from t5grid.refused import Refused
+from t5grid.stages.workload import shape_of
+from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
+from t5grid.training.feature_based import FeatureBased
+from t5grid.training.finetuning import Adapters, FrozenTopBlocks, GradualUnfreezing, episodes_of
+
+VOCAB = 150
+SIZE = Size(16, 24, 8, 2, 3, dropout=0.0)
+ANSWERS: dict[str, Answer] = {
+    "sense": Class(("no", "yes", "maybe")),
+    "grade": Number(0.0, 5.0),
+    "where": Span(),
+    "names": Tags(("person", "place")),
+}
+EVERY = {
+    option: value for option, value in axis_values("architecture").items() if hasattr(value, "answering")
+}
+every_encoder = pytest.mark.parametrize("architecture", EVERY.values(), ids=EVERY)
+METHODS = {
+    "adapters": Adapters(d=4, at_d_model=None, train="adapter_and_norms"),
+    "gradual": GradualUnfreezing(norms="always"),
+    "frozen": FrozenTopBlocks(),
+    **{f"features, {choice}": FeatureBased(choice, 8, None) for choice in (
+        "embeddings", "second_to_last", "last", "sum_last_four", "concat_last_four", "weighted_sum"
+    )},
+}  # fmt: skip
+every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+def tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array).long() for name, array in arrays.items()}
+
+
+def pretraining_batch(
+    architecture: Any, objective: Any = None, num_pieces: int = 7, **how: Any
+) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(3, VOCAB - 2, (num_pieces, 21)).astype(np.int32)
+    tokens[:, 4::6] *= -1
+    pair = (objective or MaskedLM())(tokens, rng, VOCAB)
+    return tensors(architecture.batching(*pair, 60, 60, **how))
+
+
+def task_batch(architecture: Any) -> dict[str, torch.Tensor]:
+    """A row of each kind of answer, and of the first two another one."""
+    inputs = np.random.default_rng(1).integers(3, VOCAB - 2, (6, 12)).astype(np.int32)
+    inputs[:, 0], inputs[:, 11] = class_id(VOCAB), EOS
+    targets = -inputs
+    for row, (head, places) in enumerate(
+        [(0, {0: 2}), (1, {0: 1 + STEPS // 2}), (2, {3: START, 5: END}), (3, {2: 1, 4: 3}), (0, {0: 1})]
+    ):
+        for place, answer in places.items():
+            targets[row, place] = asked(FIRST_TASK + head, answer)
+    targets[5, 7] = asked(FIRST_TASK + 2, START + END)
+    return tensors(architecture.answering(ANSWERS).batching(inputs, targets, 20, 20))
+
+
+def tuned(architecture: Any, method: Any = None) -> Any:
+    """A model with output layers for every kind of answer, prepared by a method."""
+    torch.manual_seed(0)
+    model = architecture.answering(ANSWERS).build(SIZE, VOCAB)
+    if method:
+        method.prepare(model)
+    return model
+
+
+@every_encoder
+def test_an_example_sees_nothing_of_others_in_its_row(architecture: Any) -> None:
+    torch.manual_seed(0)
+    model = architecture.build(SIZE, VOCAB).eval()
+    packed, alone = pretraining_batch(architecture), pretraining_batch(architecture, packing=one_row_each)
+    together, apart = model.states(packed)[-1], model.states(alone)[-1]
+    assert len(packed["inputs"]) < len(alone["inputs"]) == 7
+    found = [
+        together[row][packed["inputs_segments"][row] == segment]
+        for row in range(len(packed["inputs"]))
+        for segment in range(1, int(packed["inputs_segments"][row].max()) + 1)
+    ]
+    rest = [states[ids != 0] for states, ids in zip(apart, alone["inputs"], strict=True)]
+    for states in found:
+        assert any(states.shape == other.shape and torch.allclose(states, other, atol=1e-5) for other in rest)
+    assert torch.allclose(model.loss(packed), model.loss(alone), atol=1e-5)
+
+
+@every_encoder
+@pytest.mark.parametrize("num_rows", [1, 2, 5])
+def test_a_loss_in_parts_adds_up_to_the_loss_of_the_whole_batch(architecture: Any, num_rows: int) -> None:
+    torch.manual_seed(0)
+    for model, batch in (
+        (architecture.build(SIZE, VOCAB), pretraining_batch(architecture, packing=one_row_each)),
+        (tuned(architecture), task_batch(architecture)),
+    ):
+        parts = micro_batches(batch, num_rows)
+        total = sum(model.loss(part) * part["weight"] for part in parts)
+        assert torch.allclose(total, model.loss(batch), atol=1e-6)
+
+
+@every_encoder
+def test_the_parts_of_the_loss_are_named_and_add_up(architecture: Any) -> None:
+    model, batch = architecture.build(SIZE, VOCAB), pretraining_batch(architecture)
+    loss = model.loss(batch)
+    assert tuple(model.loss_parts) == model.named_losses == ("masked_lm_loss", "pair_loss")
+    assert torch.allclose(sum(model.loss_parts.values()), loss) and min(model.loss_parts.values()) > 0
+
+
+@every_encoder
+def test_operations_of_pre_training_are_those_torch_counts(architecture: Any) -> None:
+    batch = pretraining_batch(architecture, MaskedLMWithoutNSP(), num_pieces=6)  # rows alike
+    model = architecture.build(SIZE, VOCAB)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.losses(batch)["masked_lm_loss"].backward()
+    products = architecture.products(SIZE, VOCAB, *shape_of(batch))
+    pair = [p for p in products if (p.parameter or "").startswith(("pooler", "pair"))]
+    assert counter.get_total_flops() == step(p for p in products if p not in pair).total
+    assert {p.parameter: p.flops for p in pair if p.flops} == {
+        "pooler.weight": 2 * len(batch["inputs"]) * 16 * 16, "pair.weight": 2 * len(batch["inputs"]) * 16 * 2,
+    }  # fmt: skip
+
+
+@every_encoder
+@every_method
+def test_products_name_every_parameter_of_a_fine_tuned_encoder(architecture: Any, method: Any) -> None:
+    model = tuned(architecture, method)
+    products = method.products(architecture.answering(ANSWERS).products(SIZE, VOCAB, 8, 12, 12), SIZE.d_model)
+    assert parameters(products) == {name: tuple(p.shape) for name, p in model.named_parameters()}
+
+
+@every_encoder
+@every_method
+def test_a_method_trains_what_it_should_of_an_encoder_and_the_output_layers(
+    architecture: Any, method: Any
+) -> None:
+    model, batch = tuned(architecture, method), task_batch(architecture)
+    names = [name for name, _ in model.named_parameters()]
+    trained = episodes_of(method, names, 30)[0]
+    assert {name for name in names if name.startswith("answering.layers")} < trained
+    assert trained < set(names) or not any(".blocks.1." in name for name in names)  # one for all layers
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+    model.loss(batch).backward()
+    moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved <= trained and {name for name in trained if "pooler" not in name} - moved <= {
+        name for name in trained if name.startswith(("embedding", "position", "type"))
+    }
+
+
+@every_encoder
+def test_features_are_read_off_a_fixed_encoder_without_dropout(architecture: Any) -> None:
+    size = Size(16, 24, 8, 2, 3, dropout=0.5)
+    model = architecture.answering(ANSWERS).build(size, VOCAB)
+    FeatureBased("last", 8, None).prepare(model)
+    batch = task_batch(architecture)
+    assert torch.equal(model.train().loss(batch), model.loss(batch))
+    trained = FeatureBased().episodes([name for name, _ in model.named_parameters()], 5)[0]
+    assert all(name.startswith("answering.") for name in trained)
+
+
+def test_features_are_those_of_table_7() -> None:
+    from t5grid.model.features import Features
+
+    states = [torch.randn(2, 3, 4) for _ in range(7)]
+    expected = {
+        "embeddings": states[0],
+        "second_to_last": states[5],
+        "last": states[6],
+        "sum_last_four": sum(states[3:]),
+        "concat_last_four": torch.cat(states[3:], dim=-1),
+        "weighted_sum": sum(states[1:]) / 6,
+    }
+    for choice, features in expected.items():
+        assert torch.allclose(Features(choice, 6)(states), features, atol=1e-6), choice
+
+
+def test_the_task_model_sees_both_sides_of_a_place_and_no_padding() -> None:
+    from t5grid.model.features import Reader
+
+    torch.manual_seed(0)
+    reader = Reader("last", 4, 3, 5, 2)
+    x, real = torch.randn(1, 6, 4), torch.tensor([[True] * 4 + [False] * 2])
+    before = reader([x], real)
+    for place, seen in ((0, True), (3, True), (4, False)):
+        changed = x.clone()
+        changed[0, place] += 1
+        assert (reader([changed], real)[0, 1] != before[0, 1]).any() == seen
+    assert before.shape == (1, 6, 10) and not before[0, 4:].any()
+
+
+@every_encoder
+def test_before_it_is_fine_tuned_an_encoder_answers_what_its_masks_hide(architecture: Any) -> None:
+    torch.manual_seed(0)
+    model = architecture.build(SIZE, VOCAB).eval()
+    mask = mask_id(VOCAB)
+    inputs = torch.tensor([[class_id(VOCAB), 7, mask, 9, mask, EOS], [class_id(VOCAB), 7, 8, EOS, 0, 0]])
+    answer = model.answer({"inputs": inputs}, 8)
+    logits = model.masked_lm(model.states({"inputs": inputs})[-1], model.embedding.weight)
+    likeliest = logits[0].argmax(-1)
+    assert answer.tolist() == [[likeliest[2], likeliest[4], EOS], [EOS, 0, 0]]
+
+
+def test_the_best_span_is_the_likeliest_that_does_not_end_before_it_starts() -> None:
+    start = torch.tensor([[0.0, 5.0, 1.0, 9.0, 0.0]])
+    end = torch.tensor([[9.0, 0.0, 2.0, 0.0, 8.0]])
+    words = torch.tensor([[False, True, True, True, False]])
+    assert _best_span(torch.stack([start, end], dim=-1), words).tolist() == [[3, 3]]
+    assert _best_span(torch.stack([start, end], dim=-1), words & (start < 9)).tolist() == [[1, 2]]
+
+
+@every_encoder
+@pytest.mark.slow
+def test_an_encoder_learns_every_kind_of_answer(architecture: Any) -> None:
+    model, batch = tuned(architecture), task_batch(architecture)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model.loss(batch).backward()
+        optimizer.step()
+    model.eval()
+
+    def given(head: int, row: int) -> list[int]:
+        heads = torch.full((1, 1), FIRST_TASK + head)
+        return model.answer({"inputs": batch["inputs"][row : row + 1], "heads": heads}, 4)[0].tolist()
+
+    assert [given(0, 0), given(0, 4)] == [[2], [1]]
+    assert given(1, 1)[0] == pytest.approx(1 + STEPS // 2, abs=100)
+    assert [given(2, 2), given(2, 5)] == [[3, 5], [7, 7]]
+    assert [given(3, 3)[place] for place in (2, 4)] == [1, 3]
+
+
+BERT = ["architecture=bert", "objective=masked_lm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("finetune=frozen_head", "finetune=frozen_head: architecture=bert has no softmax to answer by"),
+        ("finetune=frozen_last_layer", "finetune=frozen_last_layer: architecture=bert has no softmax"),
+        ("finetune.num_blocks=3 finetune=frozen", "finetune.num_blocks=3: a stack has 2 blocks"),
+        ("suite.use=[to_norvin]", "suite.use: architecture=bert: an encoder alone writes no text"),
+        ("strategy=multitask", "strategy=multitask: architecture=bert answers each column by layers"),
+        ("strategy=ensemble", "strategy=ensemble: architecture=bert answers each column by layers"),
+        ("architecture.num_positions=100", "budget.pretrain.inputs_length=128: more than architecture.num_p"),
+        (
+            "architecture.num_positions=128 suite.columns.reasoning.inputs_length=200",
+            "suite.columns.reasoning.inputs_length=200: more than architecture.num_positions=128",
+        ),
+        ("size.tied=false", "size.tied=false: the head of an encoder alone"),
+    ],
+)
+def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        cell = load_cell([*BERT, *words.split()])
+        cell.strategy.stages(cell)
+    assert str(caught.value).startswith(message)
+
+
+def test_features_of_a_model_that_writes_text_are_refused_with_what_there_is_instead() -> None:
+    with pytest.raises(Refused, match=r"^finetune=feature_based: architecture=prefix_lm answers"):
+        load_cell(["finetune=feature_based", "architecture=prefix_lm"])
+
+
+def test_the_columns_that_an_encoder_can_answer_have_stages_and_the_others_none() -> None:
+    cell = load_cell(BERT)
+    assert list(cell.strategy.stages(cell)) == ["sentences", "questions", "reasoning"]
+    assert pretrain_stage(cell, vocabulary_stage(cell)).name == "bert-masked_lm-nano-nano-seed0"
+
+
+TABLE = """
+title: Encoders
+reproduces: nothing
+cost: nothing
+published: t5
+command: t5grid sweep encoders
+first_column: Model
+common: [budget=smoke]
+rows:
+  t5: {title: T5, starred: true, overrides: []}
+  bert: {title: BERT, overrides: [architecture=bert, objective=masked_lm]}
+"""
+
+
+def test_a_column_that_needs_text_is_a_hole_with_its_reason_in_table_and_findings(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from t5grid.execution.store import Store
+    from t5grid.results.collect import table_of
+    from t5grid.results.findings import Better, evidence_of
+    from t5grid.results.rendering import to_markdown
+
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "encoders.yaml").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+    table = table_of(expand("encoders", []), Store(tmp_path / "runs"), tmp_path / "records")
+    holes = {key: cell.hole for key, cell in table.rows[1].cells.items()}
+    text = "an encoder alone writes no text"
+    assert holes == {
+        **dict.fromkeys(("sentences", "questions", "reasoning"), "not run"),
+        **dict.fromkeys(("summarization", "to_norvin", "to_kelosh", "to_tamiri"), text),
+    }
+    assert text in to_markdown(table)
+    answer = Better(["bert"], ["t5"])(evidence_of(table))
+    assert answer.verdict == "not run" and text in answer.numbers
+
+
+@pytest.mark.slow
+def test_an_encoder_goes_the_whole_way_and_its_metrics_have_both_losses(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At budget smoke: pre-trained, fine-tuned by features on a column, scored, asked again by `predict`."""
+    from t5grid.commands.multirun import run_cell
+    from t5grid.commands.predicting import answers
+    from t5grid.execution.store import Store
+    from t5grid.training.callbacks import read_metrics
+
+    monkeypatch.chdir(tmp_path)
+    words = [*BERT, "budget=smoke", "budget.num_documents=300", "vocabulary.num_pieces=300"]
+    words += ["finetune=feature_based", "suite.use=[questions,to_norvin]", "executor.num_workers=1"]
+    words += ["suite.columns.questions.tasks.questions.num_train=200"]
+    cell = load_cell(words)
+    assert run_cell(cell) == 0
+    out = capsys.readouterr().out
+    assert "To Norvin" in out and "an encoder alone writes no text" in out
+    stages, store = cell.strategy.stages(cell), Store(tmp_path / "runs")
+    tuned = stages["questions"].parents[0]
+    rows = read_metrics(store.folder(tuned.parents[1]) / "metrics.csv")
+    for row in rows:
+        parts = float(row["masked_lm_loss"]), float(row["pair_loss"])
+        assert sum(parts) == pytest.approx(float(row["loss"]), abs=1e-4) and min(parts) > 0.1
+    record = store.record(stages["questions"])
+    assert set(record["by_step"]) == {"2", "4"} and len(record["samples"]["questions"]) == 3
+    line = "question: who is it context: Anna is a baker."
+    (text,) = answers(["questions", *words], [line])
+    assert text and text.split()[0] in line
