@@ -90,7 +90,7 @@ def test_every_architecture_has_a_loss_that_teaches_it_and_answers_of_at_most_a_
         ),
         ("architecture=encoder_decoder_half size.num_layers=3", "3 + 3 blocks cannot be halved"),
         ("architecture=encoder_decoder_shared size.num_decoder_layers=1", "shared parameters need as many"),
-        ("architecture=bert size.num_decoder_layers=2", "an encoder alone has no decoder"),
+        ("architecture=bert size.num_decoder_layers=2", "this architecture has one stack"),
     ],
 )
 def test_a_size_that_an_architecture_cannot_have_is_refused(words, fragment):

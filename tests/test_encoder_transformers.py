@@ -13,7 +13,8 @@ from t5grid.data.masked_lm import MaskedLM
 from t5grid.data.place_targets import PAIR
 from t5grid.model.encoder import EncoderModel
 from t5grid.model.encoders import Albert, Bert
-from t5grid.model.huggingface_encoders import albert_names, bert_names, copy_weights
+from t5grid.model.gpt import Gpt
+from t5grid.model.huggingface_encoders import albert_names, bert_names, copy_weights, gpt_tensors
 from t5grid.model.size import Size
 
 VOCAB = 120
@@ -146,3 +147,30 @@ def test_the_published_sizes_have_the_parameters_of_the_published_models(
     with torch.device("meta"):
         theirs = getattr(transformers, model)(getattr(transformers, config)(**more))
     assert sum(parameter.numel() for parameter in theirs.parameters()) == number
+
+
+def test_states_logits_and_loss_of_gpt_are_those_of_openai_gpt(transformers: Any) -> None:
+    config = transformers.OpenAIGPTConfig(
+        vocab_size=VOCAB, n_positions=40, n_embd=32, n_layer=3, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )  # fmt: skip
+    size = Size(32, 128, 8, 4, 3, dropout=0.0)
+    ours, theirs = Gpt(num_positions=40).build(size, VOCAB).eval(), transformers.OpenAIGPTLMHeadModel(config)
+    tensors = gpt_tensors(shaken(theirs).state_dict(), 3)
+    copy_weights(tensors, {name: name for name in tensors}, ours)
+    ids = torch.randint(3, VOCAB, (4, 21))
+    batch = {"decoder_inputs": ids[:, :-1], "targets": ids[:, 1:]}
+    answer = theirs.eval()(ids, labels=ids, output_hidden_states=True)
+    pairs = zip(ours.states(batch), answer.hidden_states, strict=True)
+    assert max(difference(a, b[:, :-1]) for a, b in pairs) < 1e-4
+    assert difference(ours(batch), answer.logits[:, :-1]) < 1e-4
+    assert difference(ours.loss(batch), answer.loss) < 1e-4 and answer.loss.item() > 1
+
+
+def test_gpt_has_the_parameters_of_the_first_one(transformers: Any) -> None:
+    from t5grid.config.schema import load_cell
+
+    with torch.device("meta"):
+        theirs = transformers.OpenAIGPTLMHeadModel(transformers.OpenAIGPTConfig())
+    number = sum(parameter.numel() for parameter in theirs.parameters())
+    assert Gpt().num_parameters(load_cell(["size=bert_base"]).size, 40_478)["total"] == number == 116_534_784

@@ -1,5 +1,6 @@
 """What every architecture with output layers owes: costs, losses in parts, answers, methods."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from t5grid.config.schema import load_cell
 from t5grid.data.batching import one_row_each
 from t5grid.data.datamodule import micro_batches
 from t5grid.data.masked_lm import MaskedLM, MaskedLMWithoutNSP
-from t5grid.data.place_targets import FIRST_TASK, asked
+from t5grid.data.place_targets import FIRST_TASK, IN_PLACE, asked
 from t5grid.data.reading import END, START, STEPS
 from t5grid.data.special_ids import EOS, class_id, mask_id
 from t5grid.grid.graph import expand
@@ -38,7 +39,9 @@ ANSWERS: dict[str, Answer] = {
 EVERY = {
     option: value for option, value in axis_values("architecture").items() if hasattr(value, "answering")
 }
-every_encoder = pytest.mark.parametrize("architecture", EVERY.values(), ids=EVERY)
+ENCODERS = {option: value for option, value in EVERY.items() if IN_PLACE in getattr(value, "learns_from", ())}
+every_encoder = pytest.mark.parametrize("architecture", ENCODERS.values(), ids=ENCODERS)
+every_architecture = pytest.mark.parametrize("architecture", EVERY.values(), ids=EVERY)
 METHODS = {
     "adapters": Adapters(d=4, at_d_model=None, train="adapter_and_norms"),
     "gradual": GradualUnfreezing(norms="always"),
@@ -60,7 +63,9 @@ def pretraining_batch(
     rng = np.random.default_rng(0)
     tokens = rng.integers(3, VOCAB - 2, (num_pieces, 21)).astype(np.int32)
     tokens[:, 4::6] *= -1
-    pair = (objective or MaskedLM())(tokens, rng, VOCAB)
+    pair = (np.zeros((num_pieces, 0), np.int32), np.abs(tokens))  # language modelling
+    if architecture in ENCODERS.values():
+        pair = (objective or MaskedLM())(tokens, rng, VOCAB)
     return tensors(architecture.batching(*pair, 60, 60, **how))
 
 
@@ -68,9 +73,9 @@ def task_batch(architecture: Any) -> dict[str, torch.Tensor]:
     """A row of each kind of answer, and of the first two another one."""
     inputs = np.random.default_rng(1).integers(3, VOCAB - 2, (6, 12)).astype(np.int32)
     inputs[:, 0], inputs[:, 11] = class_id(VOCAB), EOS
-    targets = -inputs
+    targets, at = -inputs, 11 if architecture.answering({}).at_end else 0
     for row, (head, places) in enumerate(
-        [(0, {0: 2}), (1, {0: 1 + STEPS // 2}), (2, {3: START, 5: END}), (3, {2: 1, 4: 3}), (0, {0: 1})]
+        [(0, {at: 2}), (1, {at: 1 + STEPS // 2}), (2, {3: START, 5: END}), (3, {2: 1, 4: 3}), (0, {at: 1})]
     ):
         for place, answer in places.items():
             targets[row, place] = asked(FIRST_TASK + head, answer)
@@ -87,25 +92,32 @@ def tuned(architecture: Any, method: Any = None) -> Any:
     return model
 
 
-@every_encoder
+@every_architecture
 def test_an_example_sees_nothing_of_others_in_its_row(architecture: Any) -> None:
     torch.manual_seed(0)
     model = architecture.build(SIZE, VOCAB).eval()
     packed, alone = pretraining_batch(architecture), pretraining_batch(architecture, packing=one_row_each)
     together, apart = model.states(packed)[-1], model.states(alone)[-1]
-    assert len(packed["inputs"]) < len(alone["inputs"]) == 7
+    segments, single = (
+        next(array for name, array in batch.items() if name.endswith("_segments"))
+        for batch in (packed, alone)
+    )
+    assert len(segments) < len(single) == 7
     found = [
-        together[row][packed["inputs_segments"][row] == segment]
-        for row in range(len(packed["inputs"]))
-        for segment in range(1, int(packed["inputs_segments"][row].max()) + 1)
+        together[row][segments[row] == segment]
+        for row in range(len(segments))
+        for segment in range(1, int(segments[row].max()) + 1)
     ]
-    rest = [states[ids != 0] for states, ids in zip(apart, alone["inputs"], strict=True)]
+    rest = [states[own != 0] for states, own in zip(apart, single, strict=True)]
     for states in found:
         assert any(states.shape == other.shape and torch.allclose(states, other, atol=1e-5) for other in rest)
-    assert torch.allclose(model.loss(packed), model.loss(alone), atol=1e-5)
+    whole = [model.loss(batch) * batch["targets"].numel() for batch in (packed, alone)]
+    if architecture in ENCODERS.values():  # means over what is asked, not over all positions
+        whole = [model.loss(batch) for batch in (packed, alone)]
+    assert torch.allclose(*whole, rtol=1e-5)
 
 
-@every_encoder
+@every_architecture
 @pytest.mark.parametrize("num_rows", [1, 2, 5])
 def test_a_loss_in_parts_adds_up_to_the_loss_of_the_whole_batch(architecture: Any, num_rows: int) -> None:
     torch.manual_seed(0)
@@ -140,7 +152,7 @@ def test_operations_of_pre_training_are_those_torch_counts(architecture: Any) ->
     }  # fmt: skip
 
 
-@every_encoder
+@every_architecture
 @every_method
 def test_products_name_every_parameter_of_a_fine_tuned_encoder(architecture: Any, method: Any) -> None:
     model = tuned(architecture, method)
@@ -148,7 +160,7 @@ def test_products_name_every_parameter_of_a_fine_tuned_encoder(architecture: Any
     assert parameters(products) == {name: tuple(p.shape) for name, p in model.named_parameters()}
 
 
-@every_encoder
+@every_architecture
 @every_method
 def test_a_method_trains_what_it_should_of_an_encoder_and_the_output_layers(
     architecture: Any, method: Any
@@ -162,12 +174,12 @@ def test_a_method_trains_what_it_should_of_an_encoder_and_the_output_layers(
         parameter.requires_grad_(name in trained)
     model.loss(batch).backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    assert moved <= trained and {name for name in trained if "pooler" not in name} - moved <= {
-        name for name in trained if name.startswith(("embedding", "position", "type"))
-    }
+    assert moved <= trained
+    needed = {name for name in trained if not re.search("pooler|where.bias|^(embedding|position|type)", name)}
+    assert needed <= moved
 
 
-@every_encoder
+@every_architecture
 def test_features_are_read_off_a_fixed_encoder_without_dropout(architecture: Any) -> None:
     size = Size(16, 24, 8, 2, 3, dropout=0.5)
     model = architecture.answering(ANSWERS).build(size, VOCAB)
@@ -228,7 +240,7 @@ def test_the_best_span_is_the_likeliest_that_does_not_end_before_it_starts() -> 
     assert _best_span(torch.stack([start, end], dim=-1), words & (start < 9)).tolist() == [[1, 2]]
 
 
-@every_encoder
+@every_architecture
 @pytest.mark.slow
 def test_an_encoder_learns_every_kind_of_answer(architecture: Any) -> None:
     model, batch = tuned(architecture), task_batch(architecture)
@@ -266,7 +278,7 @@ BERT = ["architecture=bert", "objective=masked_lm"]
             "architecture.num_positions=128 suite.columns.reasoning.inputs_length=200",
             "suite.columns.reasoning.inputs_length=200: more than architecture.num_positions=128",
         ),
-        ("size.tied=false", "size.tied=false: the head of an encoder alone"),
+        ("size.tied=false", "size.tied=false: this architecture's logits"),
     ],
 )
 def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, message: str) -> None:
@@ -274,6 +286,39 @@ def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, m
         cell = load_cell([*BERT, *words.split()])
         cell.strategy.stages(cell)
     assert str(caught.value).startswith(message)
+
+
+def test_gpt_predicts_its_inputs_beside_its_task_at_half_the_weight_and_sees_what_is_before() -> None:
+    torch.manual_seed(0)
+    architecture = EVERY["gpt"]
+    model, batch = tuned(architecture), task_batch(architecture)
+    both = model.loss(batch)
+    model.lm_weight = 0.0
+    logits, ids = model.states(batch)[-1] @ model.embedding.weight.T, batch["inputs"]
+    lm = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    assert torch.allclose(both - model.loss(batch), 0.5 * lm, atol=1e-5)
+    changed = batch | {"inputs": ids.index_fill(1, torch.tensor([7]), 9)}
+    same = (model.states(changed)[-1] == model.states(batch)[-1]).all(dim=-1)
+    assert same[:, :7].all() and not same[:, 7:].any()
+
+
+def test_gpt_reads_two_texts_around_a_delimiter_and_answers_at_the_end() -> None:
+    from t5grid.data.characters import Characters
+    from t5grid.data.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(Characters().make(iter(())))
+    tuned_gpt = EVERY["gpt"].answering({"pair": Class(("a", "b"), second="two:")})
+    ids, targets = tuned_gpt.reading(vocabulary, 40).pair("pair", {"inputs": "x two: y", "targets": "b"})
+    size = vocabulary.size
+    assert [number for number in ids if number in (EOS, size - 2, size - 3)] == [size - 2, size - 3, EOS]
+    assert [place for place, target in enumerate(targets) if target > 0] == [len(ids) - 1]
+
+
+def test_rows_of_gpt_fit_its_positions() -> None:
+    words = ["architecture=gpt", "objective=language_model", "architecture.num_positions=128"]
+    load_cell(words)
+    with pytest.raises(Refused, match=r"^architecture.num_positions=128: budget.pretrain"):
+        load_cell(["architecture=gpt", "objective=prefix_lm", "architecture.num_positions=128"])
 
 
 def test_features_of_a_model_that_writes_text_are_refused_with_what_there_is_instead() -> None:

@@ -173,7 +173,8 @@ def test_packed_rows_keep_every_example_and_every_target_in_its_place() -> None:
     counts = {tuple(row) for row in batch["counts"].tolist()}
     num_pairs = int((batch["heads"] == PAIR).sum())
     num_tokens = int(((batch["heads"] == TOKEN) & (batch["targets"] > 0)).sum())
-    assert counts == {(batch["targets"].size, num_tokens, num_pairs)} and num_pairs == len(inputs)
+    assert counts == {(batch["targets"].size, num_tokens, num_pairs, np.count_nonzero(batch["inputs"]) - 30)}
+    assert num_pairs == len(inputs)
 
 
 def test_a_row_that_is_too_long_still_ends_in_its_mark_and_asks_nothing_there() -> None:

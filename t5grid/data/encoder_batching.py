@@ -2,9 +2,9 @@
 
 `inputs`, `inputs_segments` (the examples of a row from 1), `positions` and `types` (0 up to an example's
 first [SEP], then 1) are [rows, width]. `targets`, `places` (columns of the inputs) and `heads` are
-[rows, asked], only where something is asked. `counts` [rows, 3] is the same in each row: the size of
-`targets`, and how many of the batch are hidden tokens and how many are not, which makes means out of sums in
-any part of it.
+[rows, asked], only where something is asked. `counts` [rows, 4] is the same in each row: the size of
+`targets`, how many of the batch are hidden tokens and how many are not, and the ids that follow another one,
+which makes means out of sums in any part of it.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class EncoderBatching:
         columns = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
         beside = {"positions": columns, "types": types_of(inputs), "asked": targets}
         batch = lay_out("inputs", inputs, rows, None if trim else inputs_length, beside)
-        return batch | _targets(batch.pop("asked"))
+        return batch | _targets(batch.pop("asked"), int(np.count_nonzero(batch["inputs"])) - len(inputs))
 
 
 def types_of(inputs: Ids) -> Ids:
@@ -60,7 +60,7 @@ def _cut_to(inputs: Ids, targets: Ids, length: int) -> tuple[Ids, Ids]:
     return inputs, targets
 
 
-def _targets(asked: Int[np.ndarray, "rows width"]) -> Batch:
+def _targets(asked: Int[np.ndarray, "rows width"], num_following: int) -> Batch:
     """What is asked of each row, moved to the left."""
     is_asked = asked > 0
     columns = np.broadcast_to(np.arange(asked.shape[1]), asked.shape)
@@ -71,5 +71,5 @@ def _targets(asked: Int[np.ndarray, "rows width"]) -> Batch:
         "heads": compact(heads, is_asked),
     }
     num_tokens = np.count_nonzero(is_asked & (heads == TOKEN))
-    counts = (batch["targets"].size, num_tokens, np.count_nonzero(is_asked) - num_tokens)
+    counts = (batch["targets"].size, num_tokens, np.count_nonzero(is_asked) - num_tokens, num_following)
     return batch | {"counts": np.tile(np.array(counts, np.int32), (len(asked), 1))}

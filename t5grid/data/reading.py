@@ -13,7 +13,7 @@ import numpy as np
 from t5grid.data.batching import finish
 from t5grid.data.feeds import padded
 from t5grid.data.place_targets import FIRST_TASK, asked
-from t5grid.data.special_ids import EOS, class_id
+from t5grid.data.special_ids import EOS, class_id, delimiter_id
 from t5grid.data.vocabulary import BLANK, Vocabulary
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
 from t5grid.tasks.task import Record
@@ -71,13 +71,16 @@ class LayerReading:
     vocabulary: Vocabulary
     length: int
     answers: Mapping[str, Answer]
+    at_end: bool = False
+    """Whether a row is answered for at its end: `[start] first [delimiter] second [extract]`."""
 
     def pair(self, task: str, record: Record) -> Pair:
         """A record's ids, and beside them what is asked."""
         answer, parts = self.answers[task], self._parts(task, record["inputs"])
         marked = self._marked(parts)
         targets = [-number for number in marked.ids]
-        for place, value in _wanted(answer, record, parts, marked).items():
+        row = len(targets) - 1 if self.at_end else 0
+        for place, value in _wanted(answer, record, parts, marked, row).items():
             targets[place] = int(asked(self._head(task), value))
         return marked.ids, targets
 
@@ -129,20 +132,24 @@ class LayerReading:
             max(pieces, key=len).pop()
         marked = Marked([class_id(self.vocabulary.size)], [None], [-1])
         for number, part in enumerate(pieces):
-            marked.ids.extend([*(piece.id for piece in part), EOS])
+            between = delimiter_id(self.vocabulary.size) if self.at_end and number + 1 < len(pieces) else EOS
+            marked.ids.extend([*(piece.id for piece in part), between])
             marked.pieces.extend([*part, None])
             marked.part.extend([number] * (len(part) + 1))
         return marked
 
 
-def _wanted(answer: Answer, record: Record, parts: Sequence[str], marked: Marked) -> dict[int, int]:
-    """Place -> answer of one record; empty where its target is none of those there can be."""
+def _wanted(answer: Answer, record: Record, parts: Sequence[str], marked: Marked, row: int) -> dict[int, int]:
+    """Place -> answer of one record; empty where its target is none of those there can be.
+
+    `row` is the place where the row is answered for.
+    """
     target = record["targets"]
     if isinstance(answer, Class):
-        return {0: answer.labels.index(target) + 1} if target in answer.labels else {}
+        return {row: answer.labels.index(target) + 1} if target in answer.labels else {}
     if isinstance(answer, Number):
         share = (float(target) - answer.low) / max(answer.high - answer.low, 1e-9)
-        return {0: 1 + round(min(max(share, 0.0), 1.0) * STEPS)}
+        return {row: 1 + round(min(max(share, 0.0), 1.0) * STEPS)}
     if isinstance(answer, Tags):
         return _tags(answer, record["tags"], parts, marked)
     assert isinstance(answer, Span)
@@ -184,4 +191,6 @@ def _tags(answer: Tags, tags: Sequence[str], parts: Sequence[str], marked: Marke
 def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading | LayerReading:
     """How a model is asked and understood: by its output layers, or as one that writes text."""
     answers = getattr(model, "answers", None)
-    return LayerReading(vocabulary, length, answers) if answers else TextReading(vocabulary, length)
+    if not answers:
+        return TextReading(vocabulary, length)
+    return LayerReading(vocabulary, length, answers, model.answers_at_end)

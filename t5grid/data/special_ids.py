@@ -13,6 +13,11 @@ def mask_id(vocab_size: int) -> int:
     return vocab_size - 1
 
 
+def delimiter_id(vocab_size: int) -> int:
+    """What GPT reads between two texts."""
+    return vocab_size - 3
+
+
 def class_id(vocab_size: int) -> int:
     """What begins every row that an encoder reads, and is where it answers for the row as a whole."""
     return vocab_size - 2

@@ -24,13 +24,16 @@ class AnsweringEncoder:
 
     encoder: Any
     answers: tuple[tuple[str, Answer], ...]
+    at_end: bool = False
+    """Whether it answers for a row at its end."""
 
     @property
     def batching(self) -> Any:
         """Rows of one example each."""
         from t5grid.data.batching import one_row_each
+        from t5grid.data.encoder_batching import EncoderBatching
 
-        return partial(self.encoder.batching, packing=one_row_each)
+        return partial(EncoderBatching(), packing=one_row_each)
 
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> Any:
         """A freshly initialised model with its output layers."""
@@ -48,7 +51,7 @@ class AnsweringEncoder:
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
-        return LayerReading(vocabulary, length, dict(self.answers))
+        return LayerReading(vocabulary, length, dict(self.answers), self.at_end)
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn, by part, and their `total`."""
@@ -56,9 +59,7 @@ class AnsweringEncoder:
 
     def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
         """The matrix products of a forward pass: every row is of one of the tasks, as many of each."""
-        layers = EncoderLayers(size, rows)
-        products = [*self.encoder.encoded(size, vocab_size, rows, inputs)]
-        products += layers.dense("pooler", "hidden", "pooled", 1, size.d_model, size.d_model)
+        products = [*self.encoder.read(size, vocab_size, rows, inputs)]
         each = EncoderLayers(size, max(1, rows // len(self.answers)))
         for task, answer in self.answers:
             on_row = isinstance(answer, Class | Number)

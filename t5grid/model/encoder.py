@@ -19,6 +19,7 @@ from t5grid.data.place_targets import PAIR, TOKEN
 from t5grid.data.special_ids import EOS, mask_id
 from t5grid.model.answers import Choice
 from t5grid.model.encoder_blocks import (
+    EPSILON,
     Activation,
     Dense,
     Dropout,
@@ -41,6 +42,7 @@ class Form:
     embedding_width: int
     shared: bool = False
     gelu: Literal["exact", "tanh"] = "exact"
+    epsilon: float = EPSILON
 
 
 class EncoderStack(nn.Module):
@@ -50,9 +52,10 @@ class EncoderStack(nn.Module):
 
     def __init__(self, size: Size, form: Form, dropout: float) -> None:
         super().__init__()
-        measures = (size.d_model, size.num_heads, size.d_kv, size.d_ff, GELU[form.gelu], dropout)
+        measures = (size.d_model, size.num_heads, size.d_kv, size.d_ff)
+        how = (GELU[form.gelu], dropout, form.epsilon)
         number = 1 if form.shared else size.num_layers
-        blocks = nn.ModuleList(EncoderBlock(*measures) for _ in range(number))
+        blocks = nn.ModuleList(EncoderBlock(*measures, *how) for _ in range(number))
         self.blocks = cast(Sequence[EncoderBlock], blocks)
         self.num_layers = size.num_layers
 
@@ -81,32 +84,22 @@ class MaskedLMHead(nn.Module):
         return F.linear(self.norm(self.gelu(self.transform(x))), table, self.bias)
 
 
-class EncoderModel(nn.Module):
-    """An encoder with what it is pre-trained by: a head for hidden tokens and one for pairs of segments.
+class StatesModel(nn.Module):
+    """A model whose hidden states are read, by heads of its pre-training or by output layers (`answering`).
 
-    Fine-tuning sets `answering` in their place (`model.answering`).
+    A subclass also has `states(batch)`, `pooled(x)`, `answer_places(inputs)` and `drop_heads()`.
     """
 
-    named_losses: tuple[str, ...] = ("masked_lm_loss", "pair_loss")
-    """What `losses` adds up to the loss, as the metrics file calls it."""
-    segment_types: ClassVar[int] = 2
+    stack: EncoderStack
+    width: int
+    answers_at_end: ClassVar[bool] = False
+    """Whether it answers for a row at its end, having seen all, and not at its beginning."""
+    named_losses: tuple[str, ...] = ()
+    """What the loss of pre-training is the sum of, as the metrics file calls it."""
 
-    def __init__(self, size: Size, vocab_size: int, form: Form, dropout: float | None = None) -> None:
+    def __init__(self, dropout: float) -> None:
         super().__init__()
-        dropout = size.dropout if dropout is None else dropout
-        width, narrow = size.d_model, form.embedding_width
-        self.vocab_size = vocab_size
-        self.embedding = Table(vocab_size, narrow)
-        self.position_embedding = Table(form.num_positions, narrow)
-        self.type_embedding = Table(self.segment_types, narrow)
-        self.embedding_norm = LayerNorm(narrow)
-        self.widen = Dense(narrow, width) if form.shared else None
-        self.encoder = EncoderStack(size, form, dropout)
-        self.pooler = Dense(width, width)
-        self.masked_lm: MaskedLMHead | None = MaskedLMHead(width, vocab_size, form)
-        self.pair: Dense | None = Dense(width, 2)
         self.dropout = Dropout(dropout)
-        self.pair_dropout = Dropout(dropout if form.shared else 0.0)  # ALBERT's authors drop there
         self.answering: Any = None
         self.loss_parts: dict[str, Tensor] = {}
         """The parts of the last loss, for who logs them."""
@@ -120,12 +113,55 @@ class EncoderModel(nn.Module):
                 module.p = 0.0
             elif isinstance(module, SelfAttention):
                 module.rate = 0.0
-        states = self.encoder.num_layers
-        self.answering.read_by(Reader(choice, self.pooler.in_features, states, units, num_layers))
+        self.answering.read_by(Reader(choice, self.width, self.stack.num_layers, units, num_layers))
 
     def recompute(self) -> None:
         """From now on, keep the inputs of blocks in training and compute what is inside them again."""
-        self.encoder.recomputes = True
+        self.stack.recomputes = True
+
+    def beside(self, batch: Batch, states: Float[Tensor, "rows length width"]) -> Float[Tensor, ""] | float:
+        """What is added to the loss of output layers; nothing by default."""
+        return 0.0
+
+
+class EncoderModel(StatesModel):
+    """An encoder with what it is pre-trained by: a head for hidden tokens and one for pairs of segments.
+
+    Fine-tuning sets `answering` in their place (`model.answering`).
+    """
+
+    named_losses: tuple[str, ...] = ("masked_lm_loss", "pair_loss")
+    segment_types: ClassVar[int] = 2
+
+    def __init__(self, size: Size, vocab_size: int, form: Form, dropout: float | None = None) -> None:
+        dropout = size.dropout if dropout is None else dropout
+        super().__init__(dropout)
+        width, narrow = size.d_model, form.embedding_width
+        self.vocab_size, self.width = vocab_size, width
+        self.embedding = Table(vocab_size, narrow)
+        self.position_embedding = Table(form.num_positions, narrow)
+        self.type_embedding = Table(self.segment_types, narrow)
+        self.embedding_norm = LayerNorm(narrow)
+        self.widen = Dense(narrow, width) if form.shared else None
+        self.encoder = EncoderStack(size, form, dropout)
+        self.pooler = Dense(width, width)
+        self.masked_lm: MaskedLMHead | None = MaskedLMHead(width, vocab_size, form)
+        self.pair: Dense | None = Dense(width, 2)
+        self.pair_dropout = Dropout(dropout if form.shared else 0.0)  # ALBERT's authors drop there
+
+    @property
+    def stack(self) -> EncoderStack:  # type: ignore[override]
+        """Its blocks."""
+        return self.encoder
+
+    def drop_heads(self) -> None:
+        """Forget what it was pre-trained by."""
+        self.masked_lm = self.pair = None
+        self.named_losses = ()
+
+    def answer_places(self, inputs: Int[Tensor, "rows length"]) -> Int[Tensor, "rows 1"]:
+        """Where it answers for a row: at [CLS]."""
+        return torch.zeros_like(inputs[:, :1])
 
     def embedded(self, batch: Batch) -> Float[Tensor, "rows length width"]:
         """Sum of the three tables' rows, normed."""
@@ -158,7 +194,7 @@ class EncoderModel(nn.Module):
         (tokens, ids), (pairs, answers) = (of_head(x, batch, head) for head in (TOKEN, PAIR))
         logits = self.masked_lm(tokens, self.embedding.weight)
         order = self.pair(self.pair_dropout(self.pooled(pairs)))
-        total, num_tokens, num_pairs = batch["counts"].amax(dim=0)
+        total, num_tokens, num_pairs, _ = batch["counts"].amax(dim=0)
         share = total / max(1, places)
         return {
             "masked_lm_loss": summed(logits, ids, ignored=0) * share / num_tokens.clamp(min=1),

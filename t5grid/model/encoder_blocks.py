@@ -1,4 +1,4 @@
-"""hidden states -> hidden states: the pieces of BERT's encoder and of ALBERT's.
+"""hidden states -> hidden states: the pieces of BERT, of ALBERT and of GPT.
 
 Unlike T5's, matrices and norms have an additive parameter, a norm follows each layer and takes the mean out,
 attention is scaled by 1 / sqrt(d_kv), and what is dropped is drawn for each number by itself.
@@ -43,12 +43,13 @@ class Dense(nn.Linear):
 class LayerNorm(nn.Module):
     """(x - mean) / deviation * scale + shift."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, epsilon: float = EPSILON) -> None:
         super().__init__()
         self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.epsilon = epsilon
 
     def forward(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-        return F.layer_norm(x, self.scale.shape, self.scale, self.shift, EPSILON)
+        return F.layer_norm(x, self.scale.shape, self.scale, self.shift, self.epsilon)
 
 
 class SelfAttention(nn.Module):
@@ -87,13 +88,20 @@ class EncoderBlock(nn.Module):
     adapter: nn.Module | None
 
     def __init__(
-        self, width: int, num_heads: int, d_kv: int, d_ff: int, activation: Activation, dropout: float
+        self,
+        width: int,
+        num_heads: int,
+        d_kv: int,
+        d_ff: int,
+        activation: Activation,
+        dropout: float,
+        epsilon: float = EPSILON,
     ) -> None:
         super().__init__()
         self.self_attention = SelfAttention(width, num_heads, d_kv, dropout)
-        self.self_attention_norm = LayerNorm(width)
+        self.self_attention_norm = LayerNorm(width, epsilon)
         self.feed_forward = EncoderFeedForward(width, d_ff, activation)
-        self.feed_forward_norm = LayerNorm(width)
+        self.feed_forward_norm = LayerNorm(width, epsilon)
         self.register_module("adapter", None)  # a fine-tuning method may set one
         self.dropout = Dropout(dropout)
 

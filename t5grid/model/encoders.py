@@ -44,12 +44,11 @@ class Bert(Architecture):
 
     def check(self, cell: Any) -> None:
         """Raise Refused for rows that are longer than the positions there are."""
-        lengths = {"budget.pretrain.inputs_length": cell.budget.pretrain.inputs_length}
-        for key, column in cell.suite.chosen().items():
-            lengths[f"suite.columns.{key}.inputs_length"] = column.inputs_length
-        for key, length in lengths.items():
-            if length > self.num_positions:
-                raise Refused(f"{key}={length}: more than architecture.num_positions={self.num_positions}")
+        length = cell.budget.pretrain.inputs_length
+        if length > self.num_positions:
+            places = f"architecture.num_positions={self.num_positions}"
+            raise Refused(f"budget.pretrain.inputs_length={length}: more than {places}")
+        refuse_columns(cell, self.num_positions)
 
     @property
     def batching(self) -> Batching:
@@ -79,7 +78,7 @@ class Bert(Architecture):
 
         Raises Refused for a size that is not an encoder's.
         """
-        _refuse_size(size)
+        refuse_size(size)
         return by_part(parameters(self.products(size, vocab_size, 1, 1, 1)))
 
     def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
@@ -92,7 +91,7 @@ class Bert(Architecture):
             *layers.layer_norm("masked_lm.norm", "told", targets, narrow),
             layers.linear("embedding.weight", "told", "logits", targets, narrow, vocab_size),
             Product("logits", (), "masked_lm.bias", shape=(vocab_size,)),
-            *layers.dense("pooler", "hidden", "pooled", 1, size.d_model, size.d_model),
+            *self._pooler(size, rows),
             *layers.dense("pair", "pooled", "order", 1, size.d_model, 2),
         ]
 
@@ -110,6 +109,14 @@ class Bert(Architecture):
         yield from self._widened(layers, x, inputs, narrow)
         for layer in range(size.num_layers):
             yield from layers.block(f"encoder.blocks.{self._block(layer)}", x, inputs)
+
+    def read(self, size: Size, vocab_size: int, rows: int, inputs: int) -> Iterator[Product]:
+        """The products up to what output layers read: the last hidden states, and the pooled one of a row."""
+        yield from self.encoded(size, vocab_size, rows, inputs)
+        yield from self._pooler(size, rows)
+
+    def _pooler(self, size: Size, rows: int) -> Iterator[Product]:
+        return EncoderLayers(size, rows).dense("pooler", "hidden", "pooled", 1, size.d_model, size.d_model)
 
     def _widened(self, layers: EncoderLayers, x: str, inputs: int, narrow: int) -> Iterator[Product]:
         return iter(())
@@ -158,11 +165,19 @@ class Albert(Bert):
         return 1
 
 
-def _refuse_size(size: Size) -> None:
+def refuse_columns(cell: Any, num_positions: int) -> None:
+    """Raise Refused for a column whose rows are longer than the positions there are."""
+    for key, column in cell.suite.chosen().items():
+        if column.inputs_length > num_positions:
+            named = f"suite.columns.{key}.inputs_length={column.inputs_length}"
+            raise Refused(f"{named}: more than architecture.num_positions={num_positions}")
+
+
+def refuse_size(size: Size) -> None:
     """Raise Refused for what only other architectures have."""
     if size.num_decoder_layers is not None:
-        raise Refused(f"size.num_decoder_layers={size.num_decoder_layers}: an encoder alone has no decoder")
+        raise Refused(f"size.num_decoder_layers={size.num_decoder_layers}: this architecture has one stack")
     if size.feed_forward != "relu":
-        raise Refused(f"size.feed_forward={size.feed_forward}: an encoder alone has GELU; leave it at relu")
+        raise Refused(f"size.feed_forward={size.feed_forward}: this architecture has GELU; leave it at relu")
     if not size.tied:
-        raise Refused("size.tied=false: the head of an encoder alone has the id table's rows; true is needed")
+        raise Refused("size.tied=false: this architecture's logits are by the id table; true is needed")

@@ -1,4 +1,4 @@
-"""Hugging Face's names of an encoder's tensors -> ours: BERT and ALBERT.
+"""Hugging Face's names of a model's tensors -> ours: BERT, ALBERT and GPT.
 
 The matrices are stored alike, [outputs, inputs]; only the names differ.
 """
@@ -36,6 +36,13 @@ ALBERT_BLOCK: Parts = {
     "ffn": ("feed_forward.input", DENSE),
     "ffn_output": ("feed_forward.output", DENSE),
     "full_layer_layer_norm": ("feed_forward_norm", NORM),
+}
+GPT_BLOCK = {
+    "attn.c_proj": "self_attention.output",
+    "ln_1": "self_attention_norm",
+    "mlp.c_fc": "feed_forward.input",
+    "mlp.c_proj": "feed_forward.output",
+    "ln_2": "feed_forward_norm",
 }
 BERT_HEADS: Parts = {
     "bert.pooler.dense": ("pooler", DENSE),
@@ -75,6 +82,27 @@ def _named(theirs: str, ours: str, parts: Parts) -> dict[str, str]:
         for their_part, (part, leaves) in parts.items()
         for their_leaf, leaf in leaves.items()
     }
+
+
+def gpt_tensors(state: Mapping[str, Tensor], num_layers: int) -> dict[str, Tensor]:
+    """The tensors of an OpenAIGPTLMHeadModel under our names: its matrices are [inputs, outputs], queries,
+    keys and values side by side.
+    """
+    tensors = {
+        "embedding.weight": state["transformer.tokens_embed.weight"],
+        "position_embedding.weight": state["transformer.positions_embed.weight"],
+    }
+    for layer in range(num_layers):
+        theirs, ours = f"transformer.h.{layer}.", f"decoder.blocks.{layer}."
+        for part in ("weight", "bias"):
+            joined = state[f"{theirs}attn.c_attn.{part}"].chunk(3, dim=-1)
+            for name, tensor in zip(("query", "key", "value"), joined, strict=True):
+                tensors[f"{ours}self_attention.{name}.{part}"] = tensor.T if part == "weight" else tensor
+            for their_name, name in GPT_BLOCK.items():
+                tensor = state[f"{theirs}{their_name}.{part}"]
+                leaf = NORM[part] if name.endswith("norm") else part
+                tensors[f"{ours}{name}.{leaf}"] = tensor.T if leaf == "weight" else tensor
+    return tensors
 
 
 def copy_weights(state: Mapping[str, Tensor], names: Mapping[str, str], model: nn.Module) -> None:

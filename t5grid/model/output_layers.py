@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from t5grid.data.place_targets import FIRST_TASK
 from t5grid.data.reading import END, START, STEPS
-from t5grid.data.special_ids import EOS, class_id
+from t5grid.data.special_ids import EOS, delimiter_id
 from t5grid.model.answers import layer_name, width_of
 from t5grid.model.encoder import Batch, of_head, summed, taken
 from t5grid.model.encoder_blocks import Dense
@@ -23,9 +23,8 @@ HIDDEN = -1e9
 
 def answer_with(model: Any, answers: Mapping[str, Answer]) -> None:
     """Output layers for some tasks in the place of the heads of pre-training."""
-    model.masked_lm = model.pair = None
-    model.named_losses, model.answers = (), answers
-    model.answering = OutputLayers(model.pooler.out_features, answers)
+    model.drop_heads()
+    model.answers, model.answering = answers, OutputLayers(model.width, answers)
     model.train(model.training)
 
 
@@ -47,24 +46,27 @@ class OutputLayers(nn.Module):
         self.reader = reader
         self._add_layers(reader.width)
 
-    def _read(self, model: Any, batch: Batch) -> Float[Tensor, "rows length width"]:
-        states = model.states(batch)
+    def _read(
+        self, states: list[Float[Tensor, "rows length width"]], batch: Batch
+    ) -> Float[Tensor, "rows length width"]:
         return states[-1] if self.reader is None else self.reader(states, batch["inputs"] != 0)
 
     def _pooled(self, model: Any, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-        """What answers for a row, of the states at [CLS]."""
+        """What answers for a row, of the states in the place for that."""
         return model.dropout(model.pooled(x) if self.reader is None else x)
 
     def loss(self, model: Any, batch: Batch) -> Float[Tensor, ""]:
         """The mean over all that is asked in the batch."""
-        x = self._read(model, batch)
+        states = model.states(batch)
+        x = self._read(states, batch)
         losses = [
             self._loss(model, x, batch, FIRST_TASK + number, answer, self.layers[layer_name(task)])
             for number, (task, answer) in enumerate(self.answers.items())
         ]
-        places, _, num_asked = batch["counts"].amax(dim=0)
+        places, _, num_asked, _ = batch["counts"].amax(dim=0)
         share = places / max(1, batch["targets"].numel())
-        return torch.stack(losses).sum() * share / num_asked.clamp(min=1)
+        beside = 0.0 if self.reader else model.beside(batch, states[-1])
+        return torch.stack(losses).sum() * share / num_asked.clamp(min=1) + beside
 
     def _loss(
         self,
@@ -89,20 +91,21 @@ class OutputLayers(nn.Module):
     def answer(self, model: Any, batch: Batch) -> Int[Tensor, "rows answer"]:
         """What the layer of `heads`, one for the whole batch, answers: from 1, or places of a span."""
         task, answer = list(self.answers.items())[int(batch["heads"][0, 0]) - FIRST_TASK]
-        layer, x = self.layers[layer_name(task)], self._read(model, batch)
+        layer, x = self.layers[layer_name(task)], self._read(model.states(batch), batch)
+        at = taken(x, model.answer_places(batch["inputs"]))
         if isinstance(answer, Span):
             return _best_span(layer(x), _words(batch["inputs"], model.vocab_size))
         if isinstance(answer, Class):
-            return layer(self._pooled(model, x[:, :1])).argmax(-1) + 1
+            return layer(self._pooled(model, at)).argmax(-1) + 1
         if isinstance(answer, Number):
-            share = layer(self._pooled(model, x[:, :1]))[..., 0].clamp(0, 1)
+            share = layer(self._pooled(model, at))[..., 0].clamp(0, 1)
             return (share * STEPS).round().long() + 1
         return (layer(x).argmax(-1) + 1) * (batch["inputs"] != 0)
 
 
 def _words(inputs: Int[Tensor, "rows length"], vocab_size: int) -> Bool[Tensor, "rows length"]:
     """Where words stand, and no marks."""
-    return (inputs > EOS) & (inputs != class_id(vocab_size))
+    return (inputs > EOS) & (inputs < delimiter_id(vocab_size))
 
 
 def _span_loss(

@@ -31,7 +31,7 @@ class FeatureBased(Method):
         return max(1, scaled(self.d, self.at_d_model, d_model) // 2)
 
     def prepare(self, model: Any) -> None:
-        model.read_features(self.features, self.units(model.pooler.in_features), self.num_layers)
+        model.read_features(self.features, self.units(model.width), self.num_layers)
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if name.startswith(TASK_MODEL))}
@@ -42,7 +42,7 @@ class FeatureBased(Method):
         num_states = sum(product.attention for product in products) // 2
         units = self.units(d_model)
         outputs = [product for product in products if is_output(product.parameter or "")]
-        kept = [product for product in products if product not in outputs]
+        kept = [p for p in products if p not in outputs and p.writes != "logits"]
         read = self._lstm(positions, d_model, num_states, units)
         return [*kept, *read, *(_as_wide(product, d_model, 2 * units) for product in outputs)]
 
