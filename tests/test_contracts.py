@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axis_values import cell_of
 
 from t5grid.cli import main
 from t5grid.config import contracts
@@ -109,5 +110,5 @@ def test_every_option_of_ours_meets_its_contract() -> None:
     """A class of ours that lacks a member would be refused here as anybody's is."""
     for group in ("architecture", "objective", "mixing", "finetune", "strategy", "executor", "size"):
         for option in options(group):
-            value = getattr(load_cell([f"{group}={option}", "budget=smoke"]), group)
+            value = getattr(cell_of(group, option), group)
             refuse_lacking(value, type_hints(Cell)[group], group)
