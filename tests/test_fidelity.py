@@ -97,6 +97,7 @@ RUNS = {
 """The run that a row repeats, or how the names of several begin."""
 
 SILENT = {
+    ("lineage", "*"): "the study has no such table",
     ("corpora", "other_world"): "a generated corpus, which the study has none of",
     ("objectives", "language_model"): "the mirror of the runs has no plain language model",
     ("convergence", "*"): "the mirror of the runs ends before the longer ones",

@@ -56,10 +56,11 @@ def test_half_of_the_second_segments_follow_the_first_and_the_others_are_of_anot
 
 
 def test_rows_fill_their_room_and_never_exceed_it() -> None:
-    raw, _ = MaskedLM().lengths(40)
+    raw, asked = MaskedLM().lengths(40)
     tokens = pieces(20, sentences=8)[:, :raw]
-    inputs, _ = MaskedLM()(tokens, np.random.default_rng(0), VOCAB)
-    assert raw == 37 and inputs.shape[1] == 40
+    inputs, targets = MaskedLM()(tokens, np.random.default_rng(0), VOCAB)
+    assert (raw, inputs.shape[1]) == (37, 40)
+    assert asked == 1 + (targets > 0)[:, 1:].sum(axis=1).max() == 7
 
 
 def test_a_piece_of_one_sentence_is_a_segment_of_which_nothing_is_asked() -> None:

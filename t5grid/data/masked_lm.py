@@ -66,11 +66,12 @@ class MaskedLMWithoutNSP(Objective):
             raise Refused(f"{parts} add up to {total:g}: shares of the chosen tokens, so 1 is needed")
 
     def lengths(self, inputs_length: int) -> tuple[int, int]:
-        """Tokens a piece, which leaves room for [CLS] and each [SEP]; targets are as long as the inputs."""
+        """Tokens a piece, which leaves room for [CLS] and each [SEP]; how many places of it are asked."""
         if inputs_length <= self.num_marks:
             least = self.num_marks + 1
             raise Refused(f"inputs_length={inputs_length}: at least {least} (a token and its marks)")
-        return inputs_length - self.num_marks, inputs_length
+        raw = inputs_length - self.num_marks
+        return raw, max(1, round(raw * self.rate)) + self.num_marks - 2  # with [CLS], where it is asked
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         first, second, answers = self.segments(tokens, rng)
