@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,22 +107,18 @@ def sweep(options: Any, rest: list[str]) -> int:
     from t5grid.commands.comparing import compared
     from t5grid.files import require_writable
     from t5grid.grid.graph import merged
-    from t5grid.results.publishing import publish
-    from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
     unfinished = any(store.record(stage) is None for stage in stages)
-    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+    cells = (cell for grid in grids for ((cell, _), *_) in grid.rows.values())
+    with compared(cells if unfinished else ()) as checks:
         require_writable(Path(cell.runtime.results_dir))
-        try:
-            executor = cell.executor.waiting() if options.wait else cell.executor
-            outcome = executor.run(stages, store, cell.runtime)
-        finally:
-            tell_set_aside(grids, store)
-            written = [publish(grid, store, redraw=False) for grid in grids]
+        executor = cell.executor.waiting() if options.wait else cell.executor
+        with _publishing(grids, store) as written:
+            outcome = executor.run(stages, store, cell.runtime, checks)
     for text, path in written:
         print(text)
         print(f"written: {path}")
@@ -132,6 +128,25 @@ def sweep(options: Any, rest: list[str]) -> int:
     print(f", {len(outcome.left)} not started" if outcome.left else "", end="")
     print(f", {len(outcome.submitted)} submitted: t5grid status shows them" if outcome.submitted else "")
     return _report_failures(outcome, store)
+
+
+@contextmanager
+def _publishing(grids: Sequence[Any], store: Any) -> Iterator[list[tuple[str, Path]]]:
+    """However what is run within ends, the tables are written after it, unless labels were refused."""
+    from t5grid.data.roundtrip import Unanswerable
+    from t5grid.results.publishing import publish
+
+    written: list[tuple[str, Path]] = []
+    began = True
+    try:
+        yield written
+    except Unanswerable:
+        began = False
+        raise
+    finally:
+        if began:
+            tell_set_aside(grids, store)
+            written += [publish(grid, store, redraw=False) for grid in grids]
 
 
 def _report_failures(outcome: Any, store: Any) -> int:
