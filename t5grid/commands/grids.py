@@ -83,9 +83,11 @@ def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
 
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
-    seen: dict[str, str] = {}
+    from t5grid.config.reuse import ByObject
+
+    seen, shown = dict[tuple[str, ...], str](), ByObject(repr)
     for key, ((cell, _), *_) in grid.rows.items():
-        first = seen.setdefault(repr(cell.config), key)
+        first = seen.setdefault(tuple(map(shown, cell.config.values())), key)
         if first != key:
             where = f"experiments/{grid.experiment.name}.yaml"
             rows = f"{where}, rows {first} and {key}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from t5grid.config.build import located, plain_hint, type_hints
+from t5grid.config.reuse import NUM_SHARED, ByObject
 
 REGISTER = Path(__file__).with_name("neutral.json")
 FIRST_NAMES = Path(__file__).with_name("first_names.json")
@@ -31,9 +32,29 @@ def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[st
     Classes that were hashed by their path before they had a stable name still are, so that no stage that was
     made then has to be made again.
     """
-    hashed = [kind, version, _with_names(content, _first_names()), parents]
-    text = json.dumps(hashed, sort_keys=True, ensure_ascii=False)
+    text = f"[{_text(kind)}, {_part(version)}, {_text_of(content)}, [{', '.join(map(_text, parents))}]]"
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+_text = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
+def _text_of(content: dict[str, Any]) -> str:
+    """What is hashed of a content; parts that several contents have in common are written once."""
+    if "_target_" in content or not all(type(key) is str for key in content):
+        return _part(content)
+    return f"{{{', '.join([f'{_text(key)}: {_part_of(content[key])}' for key in sorted(content)])}}}"
+
+
+def _part_of(value: Any) -> str:
+    return _shared_part(value) if type(value) is dict else _part(value)
+
+
+def _part(node: Any) -> str:
+    return str(node) if type(node) is int else _text(_with_names(node, _first_names()))
+
+
+_shared_part = ByObject(_part, limit=NUM_SHARED)
 
 
 def in_stable_names(content: Any) -> Any:

@@ -23,6 +23,7 @@ from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName
 from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
+EMPTY: dict[str, Any] = {}
 Share = Annotated[float, Above(0), AtMost(1)]
 Schedule = Annotated[Any, Meets(contracts.Schedule)]
 Optimizer = Annotated[Any, Meets(contracts.Optimizer)]
@@ -197,7 +198,7 @@ class Cells:
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
         self._built, self._canonical = ByObject(_built), ByObject(_canonical)
-        self._targets = ByObject(refuse_hidden_targets)
+        self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
 
     def load(self, overrides: Sequence[str]) -> Cell:
         """Compose, resolve and validate one cell. Raises Refused, one line."""
@@ -233,13 +234,10 @@ class Cells:
         labels = dict(composed.choices)
         for group in ("objective", "architecture", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
-                option = self.parts.compose([f"{name}={choice}" for name, choice in composed.choices.items()])
-                before = self._canonical("", self.resolve({**composed.raw, group: option.raw[group]})[group])
-                for key, value in plain[group].items():
-                    if key not in before or before[key] != value:
-                        shown = f"{value:g}" if isinstance(value, float) else value
-                        labels[group] += f",{key}={shown}"
-        return {group: re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label) for group, label in labels.items()}
+                option = self.parts.options(composed.choices)
+                before = self.resolve.node(group, {**composed.raw, group: option.raw[group]})
+                labels[group] = self._label(labels[group], plain[group], self._canonical("", before))
+        return {group: self._label(label, EMPTY, EMPTY) for group, label in labels.items()}
 
 
 def load_cell(overrides: Sequence[str]) -> Cell:
@@ -258,6 +256,14 @@ def _built(key: str, node: Any) -> Any:
     value = build(node, key, hint)
     refuse_lacking(value, hint, key)
     return check_type(value, hint, key)
+
+
+def _label(label: str, node: dict[str, Any], before: dict[str, Any]) -> str:
+    """A label that says what a node has beside `before`, in characters that names of files may have."""
+    for key, value in node.items():
+        if key not in before or before[key] != value:
+            label += f",{key}={f'{value:g}' if isinstance(value, float) else value}"
+    return re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label)
 
 
 def _canonical(key: str, node: Any) -> Any:

@@ -74,7 +74,7 @@ class Local:
         if runtime.num_nodes > 1:
             raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         waiting.discard_dead(store)
-        done = {stage.identity for stage in stages if store.state(stage) == "done"}
+        done = {identity for identity, state in store.states(stages).items() if state == "done"}
         outcome = Outcome(done_before=[stage for stage in stages if stage.identity in done])
         for stage in outcome.done_before:
             discard_dead(store.folder(stage))

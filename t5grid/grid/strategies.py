@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from t5grid.config.identity import essential
+from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.grid.pretrained import import_stage
 from t5grid.refused import Refused
@@ -15,6 +17,9 @@ from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import TokensStage, VocabularyStage
 from t5grid.tasks.availability import refuse_missing
+
+shared = partial(ByObject, limit=NUM_SHARED)
+"""Of a function of parts that cells have in common, each result once."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
         "seed": cell.seed,
     }
     name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
-    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget)}
+    content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
@@ -178,7 +183,7 @@ def multitask_stage(
         "seed": cell.seed,
     }
     tasks = {key: {name: _identity_of(task) for name, task in columns[key].tasks.items()} for key in columns}
-    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget), "tasks": tasks}
+    content = _identified(config) | {"budget": essential(config["budget"], PretrainBudget), "tasks": tasks}
     config["columns"] = {key: cell.config["suite"]["columns"][key] for key in columns}
     labels = [cell.labels[group] for group in (*groups[2:], "architecture", "size", "budget")]
     parents = (*([tokens_stage(cell, vocabulary)] if unsupervised else []), vocabulary)
@@ -201,12 +206,13 @@ def column_stages(
     model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
         "seed": cell.seed
     }
-    content = essential(model)
+    content = _identified(model)
     stages: dict[str, Stage] = {}
     start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
     for key in keys or cell.suite.chosen():
-        budget = {**_finetune_budget(cell, key), "schedule": schedule}
-        identified = content | {"budget": essential(budget, FinetuneBudget)} | _data(cell, key)
+        column = cell.suite.columns[key]
+        budget = _finetune_budget(cell.config["budget"]["finetune"], column, schedule)
+        identified = content | {"budget": _shared_essential(budget, FinetuneBudget)} | _data(column)
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
         name = _name(cell, key, start, _distinction(cell))
         tuned = FinetuneStage(name, config, identified, parents)
@@ -214,11 +220,21 @@ def column_stages(
     return stages
 
 
-def _finetune_budget(cell: Cell, key: str) -> dict[str, Any]:
+def _identified(config: dict[str, Any]) -> dict[str, Any]:
+    """What identifies the groups of a config and its other values."""
+    return {name: _shared_essential(node, None) for name, node in config.items()}
+
+
+@shared
+def _shared_essential(node: Any, hint: Any) -> Any:
+    return essential(node, hint)
+
+
+@shared
+def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> dict[str, Any]:
     """The budget of a column's fine-tuning, with what the column has of its own."""
-    column = cell.suite.columns[key]
     own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
-    return cell.config["budget"]["finetune"] | {name: value for name, value in own.items() if value}
+    return budget | {name: value for name, value in own.items() if value} | {"schedule": schedule}
 
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
@@ -230,14 +246,19 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    budget = essential(cell.config["budget"]["evaluate"], EvaluateBudget)
-    if not cell.suite.columns[key].long_texts:
-        budget = {name: value for name, value in budget.items() if name != "num_beams"}
-    evaluate = {"evaluate": budget, "seed": cell.seed}
+    column = cell.suite.columns[key]
+    evaluate = {"evaluate": _evaluate_budget(cell.config["budget"]["evaluate"], column), "seed": cell.seed}
     model = {group: cell.config[group] for group in ("architecture", "size")}
     config = {**model, **evaluate, "column": cell.config["suite"]["columns"][key]}
-    content = {**evaluate, **_data(cell, key)}
+    content = {**evaluate, **_data(column)}
     return EvaluateStage(name, config, content, (trained, vocabulary))
+
+
+@shared
+def _evaluate_budget(budget: dict[str, Any], column: Column) -> dict[str, Any]:
+    """What counts of the budget where a column is scored: beams where its texts are long."""
+    content = essential(budget, EvaluateBudget)
+    return content if column.long_texts else {key: content[key] for key in content if key != "num_beams"}
 
 
 def _name(cell: Cell, key: str, start: str, distinction: str = "") -> str:
@@ -252,13 +273,13 @@ def _distinction(cell: Cell) -> str:
     return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
 
 
-def _data(cell: Cell, key: str) -> dict[str, Any]:
+@shared
+def _data(column: Column) -> dict[str, Any]:
     """What identifies the data of a column."""
-    column = cell.suite.columns[key]
     return {"lengths": [column.inputs_length, column.targets_length], "tasks": _fingerprints(column)}
 
 
-def _fingerprints(column: Any) -> dict[str, Any]:
+def _fingerprints(column: Column) -> dict[str, Any]:
     """What identifies each task of a column: its data, and the metrics that enter the average."""
     return {
         name: {"data": task.fingerprint(), "reported": list(task.reported), "class": type(task).__qualname__}
