@@ -1,6 +1,7 @@
 """`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -49,6 +50,19 @@ def sort_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     return parts, [word for word in words if word not in parts and word not in overrides], overrides
 
 
+@contextmanager
+def _growing() -> Iterator[None]:
+    """Without looks for circles of objects: a graph that grows has none, and each look takes all of it in."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_growing()
 def grids_of(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
     from t5grid.config.compose import check_repeats
@@ -157,6 +171,7 @@ def _report_failures(outcome: Any, store: Any) -> int:
     return FAILURE if outcome.stuck else 0
 
 
+@_growing()
 def plan(options: Any, rest: list[str]) -> int:
     """Count the stages of the tables named, by kind."""
     from t5grid.execution.plan import plan_lines
@@ -168,6 +183,7 @@ def plan(options: Any, rest: list[str]) -> int:
     return 0
 
 
+@_growing()
 def status(options: Any, rest: list[str]) -> int:
     """One line a stage that is neither done nor missing, and the counts."""
     from t5grid.execution.control import status_lines

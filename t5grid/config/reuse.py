@@ -188,7 +188,9 @@ class Word:
         changes = not (override.is_add() or override.is_force_add() or override.is_delete())
         is_path = re.fullmatch(r"\w+(\.\w+)*", key) and override.package is None
         top, *path = key.split(".")
-        return Word(top, path, value, key in GROUPS, changes and bool(is_path) and not isinstance(value, dict))
+        return Word(
+            top, path, value, key in GROUPS, changes and bool(is_path) and not isinstance(value, dict)
+        )
 
 
 def _with_value(node: Any, path: Sequence[str], value: Any) -> Any:

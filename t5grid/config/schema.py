@@ -197,7 +197,7 @@ class Cells:
 
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
-        self._built, self._canonical = ByObject(_built), ByObject(_canonical)
+        self._values, self._canonical = ByObject(_value), ByObject(_canonical)
         self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
 
     def load(self, overrides: Sequence[str]) -> Cell:
@@ -207,8 +207,9 @@ class Cells:
     def build(self, composed: Composed) -> Cell:
         """The cell of a composed config. Raises Refused, one line."""
         plain = self._plain(composed)
-        built = {key: self._built(key, plain[key]) for key in KEYS}
-        plain = {key: self._canonical(key, plain[key]) for key in KEYS}
+        values = {key: self._values(key, plain[key]) for key in KEYS}
+        plain = {key: node for key, (_, node) in values.items()}
+        built = {key: value for key, (value, _) in values.items()}
         cell = Cell(config=plain, labels=self._labels(composed, plain), **built)
         _check_combination(cell)
         return cell
@@ -231,13 +232,14 @@ class Cells:
 
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
         """A readable label a group: its option, and what differs from it where a stage's name shows it."""
-        labels = dict(composed.choices)
+        labels = {group: self._label(choice, EMPTY, EMPTY) for group, choice in composed.choices.items()}
         for group in ("objective", "architecture", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
                 option = self.parts.options(composed.choices)
                 before = self.resolve.node(group, {**composed.raw, group: option.raw[group]})
-                labels[group] = self._label(labels[group], plain[group], self._canonical("", before))
-        return {group: self._label(label, EMPTY, EMPTY) for group, label in labels.items()}
+                choice = composed.choices[group]
+                labels[group] = self._label(choice, plain[group], self._canonical("", before))
+        return labels
 
 
 def load_cell(overrides: Sequence[str]) -> Cell:
@@ -250,12 +252,12 @@ def build_cell(config: DictConfig) -> Cell:
     return Cells().build(composed(config))
 
 
-def _built(key: str, node: Any) -> Any:
-    """The axis value of a plain node, checked."""
+def _value(key: str, node: Any) -> tuple[Any, Any]:
+    """The axis value of a plain node, checked, and the node in its canonical form."""
     hint = type_hints(Cell)[key]
     value = build(node, key, hint)
     refuse_lacking(value, hint, key)
-    return check_type(value, hint, key)
+    return check_type(value, hint, key), canonical(node, hint)
 
 
 def _label(label: str, node: dict[str, Any], before: dict[str, Any]) -> str:

@@ -43,6 +43,10 @@ class Costs:
             self.estimates[stage.identity], self.num_devices[stage.identity] = known[alike]
         self.num_parallel, self.outlook = self.executor.outlook(self.todo, self.runtime)
         self.speed: Speed = speed_of(self.runtime, store, cell.config["size"], self.num_parallel)
+        self._hours = {
+            identity: cost.flops.total / self.speed.flops / self.num_devices[identity] / 3600
+            for identity, cost in self.estimates.items()
+        }
 
     def _estimate(self, stage: Stage, built: ByObject) -> tuple[Estimate, int]:
         """What a stage takes, and of how many devices."""
@@ -58,8 +62,7 @@ class Costs:
 
     def hours(self, stage: Stage) -> float:
         """Time a stage takes by itself, on the devices it gets."""
-        devices = self.num_devices[stage.identity]
-        return self.estimates[stage.identity].flops.total / self.speed.flops / devices / 3600
+        return self._hours[stage.identity]
 
     def chain(self) -> float:
         """Hours of the longest chain of stages that wait for one another."""
@@ -75,9 +78,12 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     costs = Costs(grids, stages, store)
     todo = {stage.identity for stage in costs.todo}
     asked = Counter(stage.identity for grid in grids for stage in _asked_for(grid))
+    kinds: dict[str, list[Stage]] = {}
+    for stage in stages:
+        kinds.setdefault(stage.kind, []).append(stage)
     out, saved = [_row("stage", COUNTS, COSTS)], []
     for kind in KINDS:
-        distinct = [stage for stage in stages if stage.kind == kind]
+        distinct = kinds.get(kind, [])
         if not distinct and kind in ("multitask", "import"):
             continue
         wanted = sum(asked[stage.identity] for stage in distinct)

@@ -77,7 +77,7 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = _name(cell, key, "multitask")
+                label = f"{key}-{_name(cell, 'multitask')}"
                 stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
@@ -119,19 +119,31 @@ class LeaveOneOut:
 
 def vocabulary_stage(cell: Cell) -> Stage:
     """The vocabulary, named after the corpus unless it has its own: so equal ones are one stage."""
-    content = {"vocabulary": cell.vocabulary.fingerprint()}
-    read = cell.vocabulary.reads(cell.corpus)
+    nodes, labels = ([of[group] for group in ("corpus", "vocabulary")] for of in (cell.config, cell.labels))
+    return _vocabulary_stage(cell.corpus, cell.vocabulary, *nodes, *labels)
+
+
+@shared
+def _vocabulary_stage(
+    corpus: Any, vocabulary: Any, corpus_node: Any, vocabulary_node: Any, corpus_label: str, label: str
+) -> Stage:
+    content = {"vocabulary": vocabulary.fingerprint()}
+    read = vocabulary.reads(corpus)
     if read is not None:
         content["corpus"] = read.fingerprint()
-    config = {"corpus": cell.config["corpus"], "vocabulary": cell.config["vocabulary"]}
-    own = read is not None and read is not cell.corpus
-    return VocabularyStage(cell.labels["vocabulary" if own else "corpus"], config, content)
+    config = {"corpus": corpus_node, "vocabulary": vocabulary_node}
+    own = read is not None and read is not corpus
+    return VocabularyStage(label if own else corpus_label, config, content)
 
 
 def tokens_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """The corpus of a cell, encoded."""
-    config = {"corpus": cell.config["corpus"]}
-    return TokensStage(cell.labels["corpus"], config, {"corpus": cell.corpus.fingerprint()}, (vocabulary,))
+    return _tokens_stage(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
+
+
+@shared
+def _tokens_stage(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+    return TokensStage(label, {"corpus": node}, {"corpus": corpus.fingerprint()}, (vocabulary,))
 
 
 def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
@@ -208,16 +220,20 @@ def column_stages(
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
-    start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
+    name, parents = _name(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
     for key in keys or cell.suite.chosen():
-        column = cell.suite.columns[key]
-        budget = _finetune_budget(cell.config["budget"]["finetune"], column, schedule)
-        identified = content | {"budget": _shared_essential(budget, FinetuneBudget)} | _data(column)
+        budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
-        name = _name(cell, key, start, _distinction(cell))
-        tuned = FinetuneStage(name, config, identified, parents)
-        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
+        tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
+        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
+
+
+@shared
+def _tuning(node: dict[str, Any], schedule: Any, column: Column) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The budget of a column's fine-tuning, and what identifies it beside the model."""
+    budget = _finetune_budget(node, column, schedule)
+    return budget, {"budget": essential(budget, FinetuneBudget), **_data(column)}
 
 
 def _identified(config: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +246,6 @@ def _shared_essential(node: Any, hint: Any) -> Any:
     return essential(node, hint)
 
 
-@shared
 def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> dict[str, Any]:
     """The budget of a column's fine-tuning, with what the column has of its own."""
     own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
@@ -246,23 +261,26 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    column = cell.suite.columns[key]
-    evaluate = {"evaluate": _evaluate_budget(cell.config["budget"]["evaluate"], column), "seed": cell.seed}
-    model = {group: cell.config[group] for group in ("architecture", "size")}
-    config = {**model, **evaluate, "column": cell.config["suite"]["columns"][key]}
-    content = {**evaluate, **_data(column)}
-    return EvaluateStage(name, config, content, (trained, vocabulary))
+    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    config = {
+        **{group: whole[group] for group in ("architecture", "size")},
+        **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
+    }
+    return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
 
 
 @shared
-def _evaluate_budget(budget: dict[str, Any], column: Column) -> dict[str, Any]:
-    """What counts of the budget where a column is scored: beams where its texts are long."""
-    content = essential(budget, EvaluateBudget)
-    return content if column.long_texts else {key: content[key] for key in content if key != "num_beams"}
+def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+    """What identifies the scoring of a column: beams only where its texts are long."""
+    budget = essential(node, EvaluateBudget)
+    if not column.long_texts:
+        budget = {name: value for name, value in budget.items() if name != "num_beams"}
+    return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, key: str, start: str, distinction: str = "") -> str:
-    parts = [key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+def _name(cell: Cell, start: str, distinction: str = "") -> str:
+    """What follows the key of a column in the names of its stages."""
+    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 

@@ -89,11 +89,12 @@ class Stage:
     def alike(self) -> tuple[Any, ...]:
         """Equal for stages of one workload, while both are kept.
 
-        Sizes depend on the config but for its seed, and on what the parents are, their budgets and vocabularies.
+        Sizes depend on the config but for its seed, and on kinds, budgets and vocabularies of the parents.
         """
+        settings = {**self.config, "seed": None}
+        own = [value if isinstance(value, SCALARS) else id(value) for value in settings.values()]
         parents = [(p.kind, id(p.config.get("budget")), id(p.config.get("vocabulary"))) for p in self.parents]
-        own = [(key, _by_object(value)) for key, value in self.config.items() if key != "seed"]
-        return (type(self), *own, *parents)
+        return (type(self), *settings, *own, *parents)
 
     def run(self, context: Context) -> dict[str, Any]:
         """Do the work; the returned values go into the record."""
@@ -115,21 +116,17 @@ class Stage:
         }
 
 
-def _by_object(value: Any) -> Any:
-    """What stands for a value of a config: a part by the object it is."""
-    return value if isinstance(value, SCALARS) else id(value)
-
-
 def with_parents(stages: Iterable[Stage]) -> list[Stage]:
     """The stages and all they stand on, parents first, equal ones once."""
     ordered: dict[str, Stage] = {}
 
     def add(stage: Stage) -> None:
-        if stage.identity not in ordered:
-            for parent in stage.parents:
+        for parent in stage.parents:
+            if parent.identity not in ordered:
                 add(parent)
-            ordered[stage.identity] = stage
+        ordered[stage.identity] = stage
 
     for stage in stages:
-        add(stage)
+        if stage.identity not in ordered:
+            add(stage)
     return list(ordered.values())
