@@ -18,7 +18,7 @@ from t5grid.config.compose import GROUPS, compose, load_option, multiplied, pars
 from t5grid.refused import Refused
 
 Node = dict[str, Any]
-NUM_SHARED = 4096
+NUM_SHARED = 2**14
 """Parts of cells that are kept for the next cells of this process."""
 
 
@@ -60,6 +60,24 @@ class ByObject:
                 self.known.clear()
             self.known[key] = known
         return known[1]
+
+
+class OneOfEqual:
+    """plain node -> the first node that is equal in all parts, values and types; so are the parts of it."""
+
+    def __init__(self) -> None:
+        self.known = dict[Any, Any]()
+
+    def __call__(self, node: Any) -> Any:
+        if isinstance(node, dict):
+            node = {name: self(value) for name, value in node.items()}
+            key: Any = (dict, *node, *map(id, node.values()))
+        elif isinstance(node, list):
+            node = [self(value) for value in node]
+            key = (list, *map(id, node))
+        else:
+            key = (type(node), repr(node))
+        return self.known.setdefault(key, node)
 
 
 class _Further(Exception):

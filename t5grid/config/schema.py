@@ -18,7 +18,7 @@ from t5grid.config import contracts
 from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
-from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
+from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
 from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName, NotEmpty
 from t5grid.refused import Refused
 
@@ -198,6 +198,7 @@ class Cells:
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
         self._values, self._canonical = ByObject(_value), ByObject(_canonical)
+        self._one_of = ByObject(OneOfEqual())
         self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
 
     def load(self, overrides: Sequence[str]) -> Cell:
@@ -208,7 +209,7 @@ class Cells:
         """The cell of a composed config. Raises Refused, one line."""
         plain = self._plain(composed)
         values = {key: self._values(key, plain[key]) for key in KEYS}
-        plain = {key: node for key, (_, node) in values.items()}
+        plain = {key: self._one_of(node) for key, (_, node) in values.items()}
         built = {key: value for key, (value, _) in values.items()}
         cell = Cell(config=plain, labels=self._labels(composed, plain), **built)
         _check_combination(cell)
