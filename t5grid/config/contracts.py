@@ -17,17 +17,29 @@ NO_CHECKS: Checks = {}
 
 
 class Model(Protocol):
-    """What an architecture builds: a torch module that says its own loss and its own answers."""
+    """What an architecture builds: a torch module that says its own loss and its own answers.
+
+    One whose loss is a sum may name its parts (`named_losses`) and leave them in `loss_parts`.
+    """
 
     def loss(self, batch: Mapping[str, Any]) -> Any:
         """A scalar to minimise, of a batch as the architecture's batching makes it."""
 
     def answer(self, batch: Mapping[str, Any], max_length: int, num_beams: int = 1) -> Any:
-        """Ids [rows, length] that answer the rows of `inputs`, ended by EOS and filled up with 0."""
+        """Ids [rows, length] that answer the rows of `inputs`, ended by EOS and filled up with 0.
+
+        Of a model with output layers (`answers`), what its reading makes texts of (`data.reading`).
+        """
 
 
 class Architecture(Protocol):
-    """size + vocabulary -> model, and what it costs."""
+    """size + vocabulary -> model, and what it costs.
+
+    Some members are optional. `learns_from` are the forms of targets it can be taught by (texts by default;
+    `data.place_targets`), and `check(cell)` refuses what it cannot have. One that answers through output
+    layers has `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`),
+    and says in `writes_no_text` why columns that need text are holes in its row.
+    """
 
     @property
     def batching(self) -> Callable[[Any, Any, int, int], Mapping[str, Any]]:
@@ -53,7 +65,11 @@ class Architecture(Protocol):
 
 
 class Objective(Protocol):
-    """Pieces of raw token ids -> pairs (inputs, targets)."""
+    """Pieces of raw token ids -> pairs (inputs, targets).
+
+    Optional: `form`, that of its targets (texts by default), and `marks_sentences`, whether the last id of
+    each sentence of a piece comes negated (`data.sentences`).
+    """
 
     concatenate: bool
     """Whether documents are joined before they are cut into pieces."""
