@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from t5grid.evaluation.constant import Bounds
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import PaperReference, PaperRow
 from t5grid.results import figures, plots
@@ -129,3 +130,14 @@ def test_trainings_of_one_row_are_told_apart_by_what_is_their_own() -> None:
     assert figures._own_parts(names) == ["without_a", "without_b"]
     assert figures._own_parts(names[:1]) == [""]
     assert figures._own_parts([]) == []
+
+
+def test_a_constant_answer_has_a_row_and_a_line() -> None:
+    bounds = {"reading": Bounds(33.0, 100.0, 300, {})}
+    reading, writing = plots.dot_plot(replace(table(), bounds=bounds)).axes
+    (mark,) = [line for line in reading.get_lines() if line.get_marker() == "D"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (33.0, 3)
+    assert [label.get_text() for label in reading.get_yticklabels()][-1] == "Constant answer"
+    assert not [line for line in writing.get_lines() if line.get_marker() == "D"]
+    (panel,) = plots.rank_plot(replace(table(), bounds=bounds)).axes
+    assert 33.0 in [line.get_ydata()[0] for line in panel.get_lines() if line.get_marker() == "None"]

@@ -9,7 +9,8 @@ from torch import nn
 
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Trained, Vocabulary
-from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
+from t5grid.evaluation.averages import choose
+from t5grid.evaluation.scores import checkpoint_paths, load_records, predict, score
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
 from t5grid.model.text_to_text import TextToText

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.evaluation.constant import Bounds
 from t5grid.files import write_whole
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import (
@@ -372,3 +373,43 @@ def test_latex_compiles_with_pdflatex_and_fits_the_page(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
     assert (tmp_path / "page.pdf").stat().st_size > 1000
+
+
+def bounded(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Provenance = FACTS) -> Table:
+    """The table with a constant answer at 28 in its first column, which is scored on 300 rows."""
+    reading = TableColumn("reading", "Reading", "SQuAD", "exact match", 300, human=82.3)
+    bounds = {"reading": Bounds(28.0, 100.0, 300, {"reading": "no"})}
+    return dataclasses.replace(table(baseline, facts), columns=(reading, COLUMN_PAIR[1]), bounds=bounds)
+
+
+def test_floor_and_ceiling_are_rows_and_what_is_at_the_floor_is_never_bold() -> None:
+    made = bounded(baseline=(29.0, 30.0, 31.0))
+    assert made.at_floor("reading") == {"replace_spans", "no_pretraining"}  # 28 + 2 * 1
+    assert made.bold("reading") == {"bert_style"} and made.at_floor("writing") == frozenset()
+    low = dataclasses.replace(made, bounds={"reading": Bounds(70.0, 100.0, 300, {})})
+    assert low.bold("reading") == frozenset()
+    text = to_markdown(made)
+    assert "| ★ Replace | *30.00* | **30.00** |" in text and "| None | *30.00* |" in text
+    lines = ["| Constant answer | 28.00 | – |", "| Perfect answer | 100.00 | – |", "| People | 82.30 | – |"]
+    assert "\n".join([*lines, "| Baseline standard deviation | ± 1.000 |"]) in text
+    assert "Constant answer: what the best of the most frequent training answers scores" in text
+    assert r"None & \textit{30.00} &" in to_latex(made) and "\nPeople & 82.30 & --" in to_latex(made)
+    assert '<td><i class="floor">30.00</i></td>' in to_html(made) and "<td>28.00</td>" in to_html(made)
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))[-4:]
+    assert [row["Objective"] for row in rows][:3] == ["Constant answer", "Perfect answer", "People"]
+    assert (rows[0]["Reading"], rows[0]["Writing"], rows[0]["row"]) == ("28.0000", "", "")
+
+
+def test_metric_direction_and_rows_stand_under_a_columns_head() -> None:
+    text = to_markdown(bounded())
+    assert (
+        "| :--- | ---: | ---: |\n| Metric (↑ higher is better), rows | exact match ↑, 300 rows |  |" in text
+    )
+    assert r"\scriptsize exact match $\uparrow$, 300 rows" in to_latex(bounded())
+    assert '<th scope="col">exact match ↑, 300 rows</th>' in to_html(bounded())
+
+
+def test_smoke_prints_nothing_bold_and_no_floor_rule() -> None:
+    smoke = bounded(facts=Provenance("nano", "nano", "smoke"))
+    assert "**" not in to_markdown(smoke) and "<b>" not in to_html(smoke) and "textbf" not in to_latex(smoke)
+    assert "Bold:" not in to_markdown(smoke)

@@ -2,36 +2,66 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.schema import Column
+from t5grid.evaluation.averages import scored
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
+from t5grid.results.floors import kept_bounds
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
 from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import caption
 
+METRICS = {
+    **{"em": "exact match", "f1": "F1", "bleu": "BLEU", "matthews": "Matthews correlation"},
+    **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeLsum": "ROUGE-L"},
+}
+"""Names of metrics in records that are not the words for them."""
+
 
 def table_columns(grid: Grid) -> list[TableColumn]:
     """The columns of a grid's table."""
     chosen, of = grid.baseline.suite.chosen(), grid.experiment.published
-    return [TableColumn(key, column.title, mirrored(column.mirrors, of)) for key, column in chosen.items()]
+    return [
+        TableColumn(key, column.title, mirrored(column.mirrors, of), metric_of(column), human=column.human)
+        for key, column in chosen.items()
+    ]
+
+
+def metric_of(column: Column) -> str:
+    """How a column is scored, in a word or two: the metric of its only task, or how many tasks are averaged.
+
+    one task, reported by em                 -> "exact match"
+    eight tasks, each reported by its own    -> "mean of 8 tasks"
+    """
+    tasks = scored(column)
+    if len(tasks) > 1:
+        return f"mean of {len(tasks)} tasks"
+    return ", ".join(METRICS.get(name, name) for task in tasks.values() for name in task.reported)
 
 
 def table_of(grid: Grid, store: Store, records: Path) -> Table:
     """The table of a grid as far as it is done; a pure function of records."""
     scores: dict[str, dict[str, Any]] = {}
     rows_used: dict[str, Any] = {}
+    num_rows: dict[str, int] = {}
     for key, cells in grid.rows.items():
         scores[key] = {}
         for column in table_columns(grid):
             kept = [record_of(cell[column.key], store, records) for _, cell in cells]
             if counts := [record["data"] for record in kept if record and "data" in record]:
                 rows_used[column.key] = counts[0]
+            if counts := [
+                record["validation_rows"] for record in kept if record and "validation_rows" in record
+            ]:
+                num_rows[column.key] = sum(counts[0].values())
             holes = [
                 _reason(cell[column.key], store, records)
                 for (_, cell), r in zip(cells, kept, strict=True)
@@ -51,7 +81,9 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         ),
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
-    return build_table(grid.experiment, table_columns(grid), scores, provenance, shown)
+    bounds = kept_bounds(grid.baseline, records.parent)
+    columns = [replace(column, rows=num_rows.get(column.key)) for column in table_columns(grid)]
+    return build_table(grid.experiment, columns, scores, provenance, shown, bounds)
 
 
 def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:

@@ -20,6 +20,9 @@ DASHES = ("-", "--", ":")
 FEWEST_RANKED = 3
 """Rows below which a rank correlation says nothing: that of two is 1 or −1 whatever the scores."""
 
+FLOOR_LINE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 1.5))}
+"""How the score of a constant answer is drawn."""
+
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "t5grid",
     "svg.fonttype": "none",
@@ -75,7 +78,8 @@ def dot_plot(table: Table) -> Any | None:
     if not any(row.seeds for row in rows):
         return None
     with _drawing() as figure_class:
-        height = 0.24 * len(rows) + 0.6
+        labels = [*map(_label, rows), *(["Constant answer"] if table.bounds else [])]
+        height = 0.24 * len(labels) + 0.6
         figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
         for panel, column in zip(panels, table.columns, strict=True):
             means = [row.cells[column.key].mean for row in rows]
@@ -85,12 +89,21 @@ def dot_plot(table: Table) -> Any | None:
             star = table.starred.cells[column.key].mean
             if star is not None:
                 panel.axvline(star, color=COLOURS[0], linewidth=1, alpha=0.5)
+            if floor := _floor(table, column.key):
+                panel.axvline(floor, **FLOOR_LINE)
+                panel.plot(floor, len(rows), "D", markersize=4, color="white", markeredgecolor="#555555")
             panel.set_title(column.title)
-            panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
-            panel.set_ylim(len(rows) - 0.5, -0.5)
+            panel.set_yticks(range(len(labels)), labels)
+            panel.set_ylim(len(labels) - 0.5, -0.5)
         says = "scores (0 to 100) ± sd of the seeds, shaded within two sd of the best"
+        says += ", dotted: a constant answer" if table.bounds else ""
         figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
+
+
+def _floor(table: Table, column: str) -> float | None:
+    """What a constant answer scores in a column; None where that is not known."""
+    return table.bounds[column].floor if column in table.bounds else None
 
 
 def _label(row: Row) -> str:
@@ -129,12 +142,15 @@ def rank_plot(table: Table) -> Any | None:
                 style = {"markersize": 10, "zorder": 3} if starred else {}
                 colour = COLOURS[0] if starred else "#333333"
                 panel.plot(rank, mean, "*" if starred else "o", color=colour, **style)
+            if floor := _floor(table, column.key):
+                panel.axhline(floor, **FLOOR_LINE)
             agreement = f"{_agreement(points):+.2f}".replace("-", "−")
             panel.set_title(f"{column.title} ({column.mirrors}): ρ = {agreement}")
             panel.set_xlabel("rank in the paper (1 = best)")
             ticks = sorted({rank for rank, _, _ in points})
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        figure.suptitle(f"{table.title}: our score against the paper's rank", fontsize=11)
+        says = "our score against the paper's rank" + (", dotted: a constant answer" if table.bounds else "")
+        figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
 
 
@@ -206,7 +222,9 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
                     panel.errorbar(x, y, yerr=spread, marker="o", markersize=4, color=COLOURS[k], label=name)
             star = table.starred.cells[column.key].mean
             if star is not None:
-                panel.axhline(star, color="#888888", linewidth=1, linestyle=":")
+                panel.axhline(star, color="#888888", linewidth=1, linestyle="--")
+            if floor := _floor(table, column.key):
+                panel.axhline(floor, **FLOOR_LINE)
             if log:
                 panel.set_xscale("log")
                 panel.set_xticks([], minor=True)
@@ -217,7 +235,8 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
         if any(series):
             handles = panels[0].get_legend_handles_labels()
             figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
-        says = "scores (0 to 100) ± sd of the seeds, dotted: the starred row"
+        says = "scores (0 to 100) ± sd of the seeds, dashed: the starred row"
+        says += ", dotted: a constant answer" if table.bounds else ""
         figure.suptitle(f"{table.title}: {says}", fontsize=11, x=0.02, ha="left")
         return figure
 
@@ -255,6 +274,10 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             }
             panels[0].plot(seconds, score, label=_label(row), **style)
             panels[1].plot(flops, score, **style)
+        if len(table.bounds) == len(table.columns):
+            mean = sum(bounds.floor for bounds in table.bounds.values()) / len(table.bounds)
+            panels[0].axhline(mean, label="Constant answer", **FLOOR_LINE)
+            panels[1].axhline(mean, **FLOOR_LINE)
         panels[0].set(xlabel="seconds of training on the machine that ran it", ylabel="mean over the columns")
         operations = [point[1] for point in points]
         scale = "log" if max(operations) > 10 * min(operations) else "linear"

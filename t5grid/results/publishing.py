@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from t5grid.results import findings, report
 from t5grid.results.collect import table_of
 from t5grid.results.drawing import BOTH, Drawings
 from t5grid.results.figures import drawings_of, figures_of, write_figures
+from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.per_task import per_task, write_per_task
 from t5grid.results.records import keep_records
 from t5grid.results.rendering import to_markdown, write_table
@@ -31,7 +33,7 @@ def publish(
     """
     results = Path(grid.baseline.runtime.results_dir)
     keep_records(grid, store, results / "records")
-    table = table_of(grid, store, results / "records")
+    table = bounded(grid, table_of(grid, store, results / "records"), results)
     text, path = to_markdown(table), results / "tables" / f"{grid.stem}.md"
     before = path.read_text(encoding="utf-8") if path.exists() else None
     write_table(table, results / "tables", grid.stem)
@@ -41,13 +43,23 @@ def publish(
     return text, path
 
 
+def bounded(grid: Grid, table: Table, results: Path) -> Table:
+    """A table that has scores with what they lie between, which is made where it is not kept yet."""
+    if not any(row.seeds for row in table.rows):
+        return table
+    keep_bounds([grid.baseline], results)
+    return replace(table, bounds=kept_bounds(grid.baseline, results))
+
+
 def publish_all(study: Study) -> list[str]:
     """Write what a study has to show; one line an experiment says what was done.
 
     An experiment is left out while no more than half of its rows have a score: rows that it shares with
     others alone make no table. `t5grid table NAME` writes it all the same.
     """
-    tables = study.tables()
+    tables = {
+        name: bounded(study.grids[name], table, study.results) for name, table in study.tables().items()
+    }
     done = {name: study.grids[name] for name, table in tables.items() if _is_shown(table)}
     drawings = drawings_of(study.results)
     records, folder = study.results / "records", study.results / "tables"

@@ -21,6 +21,8 @@ from t5grid.results.table import (
 )
 
 SPREAD = "Baseline standard deviation"
+CONSTANT, PERFECT, HUMAN = "Constant answer", "Perfect answer", "People"
+MEASURED = "Metric (↑ higher is better), rows"
 BOLD_BESIDE = "Bold as printed there; "
 BESIDE = "in brackets, ours minus the paper's in the column that mirrors it."
 ABSENT = "no such row in the paper"
@@ -29,7 +31,7 @@ RELATIVE = "Gain over the starred row, as a share of its score"
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"−": "$-$", "★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$"},
+    **{"−": "$-$", "★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$", "↑": r"$\uparrow$"},
 }
 
 
@@ -43,16 +45,17 @@ def _escape_markdown(text: str) -> str:
 
 @dataclass(frozen=True)
 class Style:
-    """The syntax of one format: escape plain text, then print it bold or as a raised mark."""
+    """The syntax of one format: escape plain text, print it bold, as at the floor, or as a raised mark."""
 
     escape: Callable[[str], str]
     bold: str
+    floor: str
     mark: str
 
 
-MARKDOWN = Style(_escape_markdown, "**{}**", "<sup>{}</sup>")
-LATEX = Style(_escape_latex, r"\textbf{{{}}}", r"\textsuperscript{{{}}}")
-HTML = Style(html.escape, "<b>{}</b>", "<sup>{}</sup>")
+MARKDOWN = Style(_escape_markdown, "**{}**", "*{}*", "<sup>{}</sup>")
+LATEX = Style(_escape_latex, r"\textbf{{{}}}", r"\textit{{{}}}", r"\textsuperscript{{{}}}")
+HTML = Style(html.escape, "<b>{}</b>", '<i class="floor">{}</i>', "<sup>{}</sup>")
 
 HTML_STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.4 system-ui, sans-serif; }
@@ -62,20 +65,33 @@ table { border-collapse: collapse; margin: 1.5rem 0 1rem; font-variant-numeric: 
 caption { text-align: left; padding-bottom: .4rem; }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }
 th:first-child { text-align: left; font-weight: normal; }
+thead tr + tr th { font-weight: normal; font-size: .8rem; }
+.floor { background: #8884; padding: 0 .3rem; border-radius: .2rem; }
 """
 
 Lines = list[list[str]]
 """A grid of formatted cells; the first line is the header, the first cell of each other line its title."""
 
 
-def format_cell(cell: Scores, bold: bool, spread: bool, holes: Sequence[str], style: Style) -> str:
-    """A score with two decimals, as the paper's; a hole as a dash with the number of its reason."""
+def format_cell(cell: Scores, around: str, spread: bool, holes: Sequence[str], style: Style) -> str:
+    """A score with two decimals, as the paper's, put into `around`; a hole as a dash and a number."""
     if cell.mean is None:
         return style.escape("–") + style.mark.format(holes.index(cell.hole or "") + 1)
     text = f"{cell.mean:.2f}"
     if spread and cell.deviation is not None:
         text += f" ± {cell.deviation:.2f}"
-    return style.bold.format(style.escape(text)) if bold else style.escape(text)
+    return around.format(style.escape(text))
+
+
+def _around(table: Table, style: Style) -> Callable[[str, str], str]:
+    """(row, column) -> what a score is put into: bold, as at the floor, or nothing."""
+    bold = {column.key: table.bold(column.key) for column in table.columns}
+    floor = {column.key: table.at_floor(column.key) for column in table.columns}
+
+    def around(row: str, column: str) -> str:
+        return style.bold if row in bold[column] else style.floor if row in floor[column] else "{}"
+
+    return around
 
 
 def format_spread(deviation: float | None, style: Style) -> str:
@@ -88,18 +104,42 @@ def _title(row: Row, style: Style) -> str:
 
 
 def our_lines(table: Table, style: Style) -> Lines:
-    """Header, rows and the baseline's standard deviations, every cell formatted."""
-    bold = {column.key: table.bold(column.key) for column in table.columns}
+    """Header, rows, what they lie between and the baseline's standard deviations, every cell formatted."""
+    around = _around(table, style)
     titles = (table.first_column, *table.shown, *(column.title for column in table.columns))
     lines = [[style.escape(text) for text in titles]]
     for row in table.rows:
         cells = [
-            format_cell(row.cells[key], row.key in keys, not row.starred, table.holes, style)
-            for key, keys in bold.items()
+            format_cell(cell, around(row.key, key), not row.starred, table.holes, style)
+            for key, cell in row.cells.items()
         ]
         lines.append([_title(row, style), *map(style.escape, row.shown), *cells])
-    spread = [format_spread(table.deviation(key), style) for key in bold]
-    return [*lines, [style.escape(SPREAD), *([""] * len(table.shown)), *spread]]
+    spread = [format_spread(table.deviation(column.key), style) for column in table.columns]
+    bounds = [[style.escape(text) for text in line] for line in bound_lines(table, "{:.2f}")]
+    return [*lines, *bounds, [style.escape(SPREAD), *([""] * len(table.shown)), *spread]]
+
+
+def bound_lines(table: Table, number: str, unknown: str = "–") -> Lines:
+    """What the scores lie between, a line each: a constant answer, a perfect one, people where known."""
+    columns = table.columns
+    bounds = [table.bounds.get(column.key) for column in columns]
+    known: dict[str, list[float | None]] = {
+        CONSTANT: [of_column and of_column.floor for of_column in bounds],
+        PERFECT: [of_column and of_column.ceiling for of_column in bounds],
+        HUMAN: [column.human for column in columns],
+    }
+    return [
+        [title, *[""] * len(table.shown), *(unknown if s is None else number.format(s) for s in scores)]
+        for title, scores in known.items()
+        if any(score is not None for score in scores)
+    ]
+
+
+def measured_line(table: Table, style: Style) -> Lines:
+    """What stands under the heads: metric, direction and number of rows of each column; none if unknown."""
+    texts = [column.measured for column in table.columns]
+    line = [MEASURED, *[""] * len(table.shown), *texts]
+    return [[style.escape(text) for text in line]] if any(texts) else []
 
 
 def paper_lines(table: Table, style: Style) -> Lines:
@@ -146,7 +186,8 @@ def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -
     cells = []
     for column in columns:
         score = style.escape(row.paper.scores.get(column, ""))
-        score = style.bold.format(score) if column in row.paper.bold else score
+        is_bold = column in row.paper.bold and not table.provenance.meaningless
+        score = style.bold.format(score) if is_bold else score
         mean, points = ours.get(column), row.paper.points.get(column)
         difference = "" if mean is None or points is None else f" ({mean - points:+.2f})"
         cells.append(score + style.escape(difference.replace("-", "−")))
@@ -175,17 +216,18 @@ def _notes(table: Table, style: Style) -> list[str]:
     return reasons + [style.escape(f"{row.title}: {row.note}.") for row in table.rows if row.note]
 
 
-def markdown_grid(lines: Lines) -> str:
-    """Lines as a GitHub table, numbers to the right."""
+def markdown_grid(lines: Lines, under: Lines = ()) -> str:
+    """Lines as a GitHub table, numbers to the right; `under` stand right below the head."""
     rule = [":---", *["---:"] * (len(lines[0]) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *under, *lines[1:]])
 
 
 def to_markdown(table: Table) -> str:
     """The table as GitHub Markdown: title, caption, our rows, reasons for holes, the paper's rows."""
     sentences = [MARKDOWN.escape(line) for line in caption(table)[:-1]]
     parts = [f"## {MARKDOWN.escape(table.title)}", " ".join(sentences), f"Command: `{table.command}`"]
-    parts += [markdown_grid(our_lines(table, MARKDOWN)), *_notes(table, MARKDOWN)]
+    parts += [markdown_grid(our_lines(table, MARKDOWN), measured_line(table, MARKDOWN))]
+    parts += _notes(table, MARKDOWN)
     if relative := relative_lines(table, MARKDOWN):
         parts += [f"### {RELATIVE}", markdown_grid(relative)]
     if paper := paper_lines(table, MARKDOWN):
@@ -193,11 +235,16 @@ def to_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex_grid(lines: Lines, apart: int = 1) -> str:
-    """Lines as a booktabs tabular, shrunk where the page is narrower; the `apart` last below a rule."""
+def latex_grid(lines: Lines, apart: int = 1, under: Lines = ()) -> str:
+    """Lines as a booktabs tabular, shrunk where the page is narrower; the `apart` last below a rule.
+
+    `under` stand below the head, in small print.
+    """
     body = [" & ".join(line) + r" \\" for line in lines]
     align = "l" + "r" * (len(lines[0]) - 1)
-    head, split = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], r"\midrule"], len(body) - apart
+    small = [" & ".join(rf"\scriptsize {cell}" for cell in line) + r" \\" for line in under]
+    head = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", body[0], *small, r"\midrule"]
+    split = len(body) - apart
     last = [r"\midrule", *body[split:]] if apart else []
     tabular = "\n".join([*head, *body[1:split], *last, r"\bottomrule", r"\end{tabular}"])
     return "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n" + tabular + "}"
@@ -212,7 +259,8 @@ def to_latex(table: Table) -> str:
         r"\centering\small",
         rf"\caption{{{head}}}\smallskip",
     ]
-    parts += [latex_grid(our_lines(table, LATEX))]
+    apart = 1 + len(bound_lines(table, "{}"))
+    parts += [latex_grid(our_lines(table, LATEX), apart, measured_line(table, LATEX))]
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
     if relative := relative_lines(table, LATEX):
         parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative, apart=0)]
@@ -223,15 +271,16 @@ def to_latex(table: Table) -> str:
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
-def html_grid(lines: Lines, title: str) -> str:
-    """Lines as an HTML table with its caption."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in lines[0])
+def html_grid(lines: Lines, title: str, under: Lines = ()) -> str:
+    """Lines as an HTML table with its caption; `under` stand below the head."""
+    heads = ["".join(f'<th scope="col">{cell}</th>' for cell in line) for line in (lines[0], *under)]
     body = [
         f'<tr><th scope="row">{line[0]}</th>{"".join(f"<td>{c}</td>" for c in line[1:])}</tr>'
         for line in lines[1:]
     ]
     rows = "\n".join(body)
-    head = f"<caption>{title}</caption>\n<thead><tr>{head}</tr></thead>"
+    head = "".join(f"<tr>{cells}</tr>" for cells in heads)
+    head = f"<caption>{title}</caption>\n<thead>{head}</thead>"
     return f"<table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
@@ -247,7 +296,7 @@ def to_html(table: Table) -> str:
     title = HTML.escape(table.title)
     parts = [f"<p>{HTML.escape(line)}</p>" for line in caption(table)]
     parts += [
-        html_grid(our_lines(table, HTML), title),
+        html_grid(our_lines(table, HTML), title, measured_line(table, HTML)),
         *(f"<p><small>{note}</small></p>" for note in _notes(table, HTML)),
     ]
     if relative := relative_lines(table, HTML):
@@ -260,7 +309,8 @@ def to_html(table: Table) -> str:
 def to_csv(table: Table) -> str:
     """The table for programs: means to four decimals, `starred` and `bold` as in the published files.
 
-    A hole is an empty cell, its reason in `holes` as `column: reason`; standard deviations are the last row.
+    A hole is an empty cell, its reason in `holes` as `column: reason`. The last rows are no rows of the table
+    (their `row` is empty): what the scores lie between, and the standard deviations.
     """
     titles = [column.title for column in table.columns]
     buffer = io.StringIO()
@@ -269,7 +319,8 @@ def to_csv(table: Table) -> str:
     writer.writerows(_csv_row(table, row) for row in table.rows)
     deviations = [table.deviation(column.key) for column in table.columns]
     spread = [*[""] * len(table.shown), *("" if sd is None else f"{sd:.4f}" for sd in deviations)]
-    writer.writerow([SPREAD, *spread, 0, "", "", "", ""])
+    for line in (*bound_lines(table, "{:.4f}", unknown=""), [SPREAD, *spread]):
+        writer.writerow([*line, 0, "", "", "", ""])
     return buffer.getvalue()
 
 

@@ -33,7 +33,8 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""
-        from t5grid.evaluation.scores import choose, load_records, score
+        from t5grid.evaluation.averages import choose
+        from t5grid.evaluation.scores import load_records, score
         from t5grid.stages.restore import restore
         from t5grid.tasks.availability import standing
 

@@ -89,6 +89,7 @@ NEEDED: dict[str, dict[str, Check]] = {
 }
 """Kind of stage -> what its record must say."""
 POSSIBLE: dict[str, Check] = {
+    "validation_rows": (_of(_is_text, _is_count), "the number of rows of each task is needed"),
     "seconds": NUMBER,
     "flops": NUMBER,
     "samples": (_of(_is_text, _are_examples), "examples with input, target and prediction are needed"),
