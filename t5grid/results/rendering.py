@@ -124,8 +124,8 @@ def bound_lines(table: Table, number: str, unknown: str = "–") -> Lines:
     columns = table.columns
     bounds = [table.bounds.get(column.key) for column in columns]
     known: dict[str, list[float | None]] = {
-        CONSTANT: [of_column and of_column.floor for of_column in bounds],
-        PERFECT: [of_column and of_column.ceiling for of_column in bounds],
+        CONSTANT: [None if of_column is None else of_column.floor for of_column in bounds],
+        PERFECT: [None if of_column is None else of_column.ceiling for of_column in bounds],
         HUMAN: [column.human for column in columns],
     }
     return [
@@ -216,7 +216,7 @@ def _notes(table: Table, style: Style) -> list[str]:
     return reasons + [style.escape(f"{row.title}: {row.note}.") for row in table.rows if row.note]
 
 
-def markdown_grid(lines: Lines, under: Lines = ()) -> str:
+def markdown_grid(lines: Lines, under: Sequence[list[str]] = ()) -> str:
     """Lines as a GitHub table, numbers to the right; `under` stand right below the head."""
     rule = [":---", *["---:"] * (len(lines[0]) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *under, *lines[1:]])
@@ -235,7 +235,7 @@ def to_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex_grid(lines: Lines, apart: int = 1, under: Lines = ()) -> str:
+def latex_grid(lines: Lines, apart: int = 1, under: Sequence[list[str]] = ()) -> str:
     """Lines as a booktabs tabular, shrunk where the page is narrower; the `apart` last below a rule.
 
     `under` stand below the head, in small print.
@@ -271,7 +271,7 @@ def to_latex(table: Table) -> str:
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
-def html_grid(lines: Lines, title: str, under: Lines = ()) -> str:
+def html_grid(lines: Lines, title: str, under: Sequence[list[str]] = ()) -> str:
     """Lines as an HTML table with its caption; `under` stand below the head."""
     heads = ["".join(f'<th scope="col">{cell}</th>' for cell in line) for line in (lines[0], *under)]
     body = [
