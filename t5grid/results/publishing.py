@@ -10,7 +10,7 @@ from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
-from t5grid.results import findings, report
+from t5grid.results import findings_text, report
 from t5grid.results.collect import table_of
 from t5grid.results.drawing import BOTH, Drawings
 from t5grid.results.figures import drawings_of, figures_of, write_figures
@@ -74,7 +74,7 @@ def publish_all(study: Study) -> list[str]:
     if done:
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
-        text = findings.to_markdown(study.findings(tables), study.scale)
+        text = findings_text.to_markdown(study.findings(tables), study.scale)
         write_whole(folder / f"findings-{study.stem}.md", text)
     return lines
 

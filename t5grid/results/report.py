@@ -61,6 +61,8 @@ def page_data(study: Study, figures: bool = True, drawings: Drawings | None = No
             "claim": finding.claim.claim,
             "source": finding.claim.source,
             "verdict": finding.ours.verdict,
+            "rests_on": finding.ours.rests_on,
+            "paper": str(finding.paper),
             "numbers": finding.ours.numbers,
         }
         for finding in study.findings(shown)

@@ -13,6 +13,7 @@ from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import Grid, expand, experiment_path
 from t5grid.results import findings
 from t5grid.results.collect import table_of
+from t5grid.results.findings_text import to_markdown
 from t5grid.results.table import Table
 
 
@@ -84,6 +85,6 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
-    text = findings.to_markdown(study.findings(), study.scale)
+    text = to_markdown(study.findings(), study.scale)
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

@@ -119,7 +119,7 @@ function matrixSection() {
 
 function findingsSection() {
   const rows = study.findings.map((each) => make("tr", {}, make("td", { class: "text" }, each.claim, " ", make("span", { class: "dim" }, `(${each.source})`)),
-    make("td", { class: `text ${each.verdict.replace(" ", "-")}` }, each.verdict), make("td", { class: "text dim" }, each.numbers)));
+    make("td", { class: `text ${each.verdict.replaceAll(" ", "-")}` }, each.verdict, each.rests_on ? make("span", { class: "dim" }, ` (${each.rests_on})`) : null), make("td", { class: "text dim" }, each.numbers)));
   const head = make("tr", {}, make("th", { class: "text", scope: "col" }, "The paper's claim"), make("th", { class: "text", scope: "col" }, "Our evidence"), make("th", { class: "text", scope: "col" }, "Numbers"));
   return make("section", { id: "findings" }, make("h2", {}, "Findings"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Findings" },
     make("table", { class: "findings" }, make("thead", {}, head), make("tbody", {}, ...rows))));
