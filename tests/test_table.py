@@ -155,6 +155,8 @@ MARKDOWN = """\
 
 Reproduces Table 5. Suite nano, size tiny, budget lab. ★ is the baseline, the mean of 3 seeds; \
 other rows: 1 seed. Bold: within two standard deviations of the baseline's seeds of the best in its column. \
+No standard error over the validation rows for 2 of 2 scores of one seed: older records hold no resamples of the \
+rows, which an evaluation now leaves. \
 Columns (of 1) that differ by over two standard deviations: best above worst pre-trained row 0, \
 no pre-training below the best 1, no pre-training below the baseline 1. Data: corpus nano-1.
 
@@ -213,11 +215,21 @@ def test_facts_stand_before_the_scores_and_beside_the_paper_s() -> None:
 def test_csv_has_four_decimals_and_the_reasons_for_holes() -> None:
     lines = list(csv.reader(io.StringIO(to_csv(table()))))
     assert lines == [
-        ["Objective", "Reading", "Writing", "starred", "bold", "row", "seeds", "holes"],
-        ["Replace", "70.0000", "70.0000", "1", "Reading;Writing", "replace_spans", "3;3", ""],
-        ["BERT_style", "68.0000", "", "0", "Reading", "bert_style", "1;0", "Writing: failed: disk | full"],
-        ["None", "30.0000", "", "0", "", "no_pretraining", "1;0", "Writing: not run"],
-        ["Baseline standard deviation", "1.0000", "1.0000", "0", "", "", "", ""],
+        ["Objective", "Reading", "Writing", "starred", "bold", "row", "seeds", "holes", "errors"],
+        ["Replace", "70.0000", "70.0000", "1", "Reading;Writing", "replace_spans", "3;3", "", ";"],
+        [
+            "BERT_style",
+            "68.0000",
+            "",
+            "0",
+            "Reading",
+            "bert_style",
+            "1;0",
+            "Writing: failed: disk | full",
+            ";",
+        ],
+        ["None", "30.0000", "", "0", "", "no_pretraining", "1;0", "Writing: not run", ";"],
+        ["Baseline standard deviation", "1.0000", "1.0000", "0", "", "", "", "", ""],
     ]
 
 
@@ -413,3 +425,22 @@ def test_smoke_prints_nothing_bold_and_no_floor_rule() -> None:
     smoke = bounded(facts=Provenance("nano", "nano", "smoke"))
     assert "**" not in to_markdown(smoke) and "<b>" not in to_html(smoke) and "textbf" not in to_latex(smoke)
     assert "Bold:" not in to_markdown(smoke)
+
+
+def test_a_score_of_one_seed_has_its_standard_error_over_the_rows_in_brackets() -> None:
+    scores = {
+        "replace_spans": {"reading": [69.0, 70.0, 71.0]},
+        "bert_style": {"reading": [68.0], "writing": [3.0]},
+        "no_pretraining": {"reading": [30.0]},
+    }
+    errors = {key: {"reading": 1.26} for key in scores}
+    made = build_table(experiment(), COLUMN_PAIR, scores, FACTS, errors=errors)
+    text = to_markdown(made)
+    assert "| **68.00 (1.3)** | **3.00** |" in text and "| 30.00 (1.3) |" in text
+    assert "| ★ Replace | **70.00** |" in text  # of three seeds: their deviation has a line of its own
+    assert "In brackets after a score of one seed: its standard error" in text
+    assert "No standard error over the validation rows for 1 of 3 scores of one seed:" in text
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))
+    assert [row["errors"] for row in rows[:3]] == [";", "1.2600;", "1.2600;"]
+    smoke = dataclasses.replace(made, provenance=Provenance("nano", "nano", "smoke"))
+    assert "(1.3)" not in to_markdown(smoke) and "In brackets after" not in to_markdown(smoke)

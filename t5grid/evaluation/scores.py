@@ -1,6 +1,6 @@
 """checkpoints + records -> predictions -> scores of a column's tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -22,18 +22,27 @@ def score(
     records: dict[str, Sequence[Record]],
     batch: int,
     num_beams: int = 1,
-) -> tuple[Scores, dict[str, list[dict[str, str]]]]:
-    """Every metric of every task of a column, and a few decoded examples a task."""
-    scores, samples = {}, {}
+) -> tuple[Scores, dict[str, list[str]]]:
+    """Every metric of every task of a column, and the answers by task, one a record."""
+    scores, answers = {}, {}
     for name, task in scored(column).items():
         rows = records[name]
-        predictions = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch, num_beams)
-        scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
-        samples[name] = [
+        answers[name] = predict(model, vocabulary, [row["inputs"] for row in rows], column, batch, num_beams)
+        scores[name] = {metric: float(value) for metric, value in task.score(rows, answers[name]).items()}
+    return scores, answers
+
+
+def samples_of(
+    records: Mapping[str, Sequence[Record]], answers: Mapping[str, Sequence[str]]
+) -> dict[str, list[dict[str, str]]]:
+    """A few decoded examples a task."""
+    return {
+        name: [
             {"input": row["inputs"], "target": row["targets"], "prediction": answer}
-            for row, answer in zip(rows[:NUM_SAMPLES], predictions[:NUM_SAMPLES], strict=True)
+            for row, answer in zip(records[name][:NUM_SAMPLES], of_task[:NUM_SAMPLES], strict=True)
         ]
-    return scores, samples
+        for name, of_task in answers.items()
+    }
 
 
 def load_records(column: Column, split: str, limit: int | None) -> dict[str, Sequence[Record]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from t5grid.config.schema import Column
 from t5grid.evaluation.averages import scored
+from t5grid.evaluation.resampling import standard_error
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
@@ -52,8 +53,9 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     scores: dict[str, dict[str, Any]] = {}
     rows_used: dict[str, Any] = {}
     num_rows: dict[str, int] = {}
+    errors: dict[str, dict[str, float | None]] = {}
     for key, cells in grid.rows.items():
-        scores[key] = {}
+        scores[key], errors[key] = {}, {}
         for column in table_columns(grid):
             kept = [record_of(cell[column.key], store, records) for _, cell in cells]
             if counts := [record["data"] for record in kept if record and "data" in record]:
@@ -62,6 +64,7 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
                 record["validation_rows"] for record in kept if record and "validation_rows" in record
             ]:
                 num_rows[column.key] = sum(counts[0].values())
+            errors[key][column.key] = standard_error((kept[0] or {}).get("resamples", ()))
             holes = [
                 _reason(cell[column.key], store, records)
                 for (_, cell), r in zip(cells, kept, strict=True)
@@ -83,7 +86,7 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
     bounds = kept_bounds(grid.baseline, records.parent)
     columns = [replace(column, rows=num_rows.get(column.key)) for column in table_columns(grid)]
-    return build_table(grid.experiment, columns, scores, provenance, shown, bounds)
+    return build_table(grid.experiment, columns, scores, provenance, shown, bounds, errors)
 
 
 def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:

@@ -70,9 +70,9 @@ def _panels(
 
 
 def dot_plot(table: Table) -> Any | None:
-    """A panel a column, a dot a row with its seeds' deviation; the band is within two deviations of the best.
+    """A panel a column, a dot a row with its seeds' deviation, or of one seed its standard error.
 
-    The line is the baseline's mean. None where nothing has a score.
+    The band is within two deviations of the best, the line is the baseline's mean. None without any score.
     """
     rows = table.rows
     if not any(row.seeds for row in rows):
@@ -121,6 +121,8 @@ def _dot(panel: Any, row: Row, column: str, y: float) -> None:
     if cell.mean is None:
         return
     colour = COLOURS[0] if row.starred else "#333333"
+    if cell.error is not None:
+        panel.plot([cell.mean - cell.error, cell.mean + cell.error], [y, y], color=colour, linewidth=0.8)
     panel.errorbar(
         cell.mean, y, xerr=cell.deviation, fmt="o", markersize=5, color=colour, ecolor=colour, capsize=2
     )

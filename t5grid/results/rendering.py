@@ -80,6 +80,8 @@ def format_cell(cell: Scores, around: str, spread: bool, holes: Sequence[str], s
     text = f"{cell.mean:.2f}"
     if spread and cell.deviation is not None:
         text += f" ± {cell.deviation:.2f}"
+    elif spread and cell.error is not None:
+        text += f" ({cell.error:.1f})"
     return around.format(style.escape(text))
 
 
@@ -110,13 +112,18 @@ def our_lines(table: Table, style: Style) -> Lines:
     lines = [[style.escape(text) for text in titles]]
     for row in table.rows:
         cells = [
-            format_cell(cell, around(row.key, key), not row.starred, table.holes, style)
+            format_cell(cell, around(row.key, key), _has_spread(table, row), table.holes, style)
             for key, cell in row.cells.items()
         ]
         lines.append([_title(row, style), *map(style.escape, row.shown), *cells])
     spread = [format_spread(table.deviation(column.key), style) for column in table.columns]
     bounds = [[style.escape(text) for text in line] for line in bound_lines(table, "{:.2f}")]
     return [*lines, *bounds, [style.escape(SPREAD), *([""] * len(table.shown)), *spread]]
+
+
+def _has_spread(table: Table, row: Row) -> bool:
+    """Whether a row's scores print their own uncertainty: that of the baseline's seeds has a line."""
+    return not table.provenance.meaningless and not (row.starred and row.seeds != (1,))
 
 
 def bound_lines(table: Table, number: str, unknown: str = "–") -> Lines:
@@ -309,18 +316,20 @@ def to_html(table: Table) -> str:
 def to_csv(table: Table) -> str:
     """The table for programs: means to four decimals, `starred` and `bold` as in the published files.
 
+    `errors` are standard errors over the validation rows, of scores of one seed, one a column.
     A hole is an empty cell, its reason in `holes` as `column: reason`. The last rows are no rows of the table
     (their `row` is empty): what the scores lie between, and the standard deviations.
     """
     titles = [column.title for column in table.columns]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([table.first_column, *table.shown, *titles, "starred", "bold", "row", "seeds", "holes"])
+    of_row = ("starred", "bold", "row", "seeds", "holes", "errors")
+    writer.writerow([table.first_column, *table.shown, *titles, *of_row])
     writer.writerows(_csv_row(table, row) for row in table.rows)
     deviations = [table.deviation(column.key) for column in table.columns]
     spread = [*[""] * len(table.shown), *("" if sd is None else f"{sd:.4f}" for sd in deviations)]
     for line in (*bound_lines(table, "{:.4f}", unknown=""), [SPREAD, *spread]):
-        writer.writerow([*line, 0, "", "", "", ""])
+        writer.writerow([*line, 0, "", "", "", "", ""])
     return buffer.getvalue()
 
 
@@ -330,7 +339,8 @@ def _csv_row(table: Table, row: Row) -> list[str | int]:
     bold = ";".join(column.title for column, _ in cells if row.key in table.bold(column.key))
     holes = "; ".join(f"{column.title}: {' '.join(cell.hole.split())}" for column, cell in cells if cell.hole)
     seeds = ";".join(str(len(cell.by_seed)) for _, cell in cells)
-    return [row.title, *row.shown, *means, int(row.starred), bold, row.key, seeds, holes]
+    errors = ";".join("" if cell.error is None else f"{cell.error:.4f}" for _, cell in cells)
+    return [row.title, *row.shown, *means, int(row.starred), bold, row.key, seeds, holes, errors]
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

@@ -111,6 +111,7 @@ def _table(study: Study, name: str, table: Table, runs: dict[str, Any], as_yaml:
         "rows": [
             _row(study, grid, table, row, bold, runs) | _config(grid, row, as_yaml) for row in table.rows
         ],
+        "meaningless": table.provenance.meaningless,
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
         "paper_deviations": paper_deviations(table.paper.name),
     }
@@ -160,6 +161,7 @@ def _cell(cell: Scores, bold: bool) -> dict[str, Any]:
     return {
         "mean": cell.mean,
         "deviation": cell.deviation,
+        "error": cell.error,
         "bold": bold,
         "hole": cell.hole,
         "state": state,

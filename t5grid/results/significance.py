@@ -4,8 +4,9 @@ A table has one yardstick a column, the standard deviation of the baseline's see
 for every row (section 3.1.5). From three or five seeds it is itself uncertain: rows that do not differ are
 more than two such deviations apart in a fifth of all cases. So the difference of two rows is set against the
 t distribution with the degrees of freedom of the seeds that the deviation is from, for the seeds that each
-row has. Not a bootstrap over validation rows and seeds: it would take the variation between trainings, here
-the larger part, from the one seed that most rows have, where there is none to be seen.
+row has. Not a bootstrap over validation rows and seeds: it would take the variation between trainings from
+the one seed that most rows have, where there is none to be seen. What a score owes to the rows it is measured
+on stands beside it instead, as its standard error.
 """
 
 import math

@@ -52,10 +52,14 @@ class Hole:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one row and column, one a seed (0 to 100), or the reason there is none."""
+    """The scores of one row and column, one a seed (0 to 100), or the reason there is none.
+
+    `error` is the standard error of a single seed's score over the validation rows, where it is kept.
+    """
 
     by_seed: tuple[float, ...] = ()
     hole: str | None = None
+    error: float | None = None
 
     @property
     def mean(self) -> float | None:
@@ -179,7 +183,7 @@ def bold_rows(scores: Mapping[str, float], deviation: float | None) -> frozenset
     return frozenset(row for row, score in scores.items() if score >= limit)
 
 
-def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
+def make_scores(scores: Sequence[float] | Hole | None, error: float | None = None) -> Scores:
     """Scores, one a seed -> a cell; none at all is "not run", and one that is not a number makes a hole."""
     if isinstance(scores, Hole):
         return Scores(hole=scores.reason)
@@ -188,7 +192,7 @@ def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
     lost = sum(not math.isfinite(score) for score in scores)
     if lost:
         return Scores(hole="undefined" if len(scores) == 1 else f"undefined in {lost} of {len(scores)} seeds")
-    return Scores(by_seed=tuple(float(score) for score in scores))
+    return Scores(tuple(float(score) for score in scores), error=error if len(scores) == 1 else None)
 
 
 def build_table(
@@ -198,11 +202,13 @@ def build_table(
     provenance: Provenance,
     shown: Mapping[str, Sequence[str]] = MappingProxyType({}),
     bounds: Mapping[str, Bounds] = MappingProxyType({}),
+    errors: Mapping[str, Mapping[str, float | None]] = MappingProxyType({}),
 ) -> Table:
     """The table of `experiment` from `scores[row key][column key]`: one score a seed, or a hole.
 
     What is absent is "not run". `shown[row key]` are the row's values for the experiment's `show`,
-    `bounds[column key]` what the scores lie between.
+    `bounds[column key]` what the scores lie between and `errors[row key][column key]` the standard errors of
+    scores of one seed.
 
     Raises Refused for scores of a row that the experiment, or a column that the suite, does not have.
     """
@@ -215,7 +221,10 @@ def build_table(
             key=key,
             title=row.title,
             starred=row.starred,
-            cells={column: make_scores(scores.get(key, {}).get(column)) for column in keys},
+            cells={
+                column: make_scores(scores.get(key, {}).get(column), errors.get(key, {}).get(column))
+                for column in keys
+            },
             paper=paper_row(row.paper) if row.paper else None,
             note=row.note,
             shown=tuple(shown.get(key, ())),
@@ -310,10 +319,26 @@ def caption(table: Table) -> list[str]:
     lines += [_bold_rule(table), _floor_rule(table)]
     if max(others, default=0) > 1:
         lines += ["After a score, ± is the standard deviation of that row's own seeds."]
+    lines += [_error_rule(table)]
     lines += [str(discrimination(table)), *provenance.notes]
     if provenance.data:
         lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in provenance.data.items()) + "."]
     return [*filter(None, lines), f"Command: {table.command}"]
+
+
+def _error_rule(table: Table) -> str:
+    """What stands in brackets after scores of one seed, and why it does not after some."""
+    single = [cell for row in table.rows for cell in row.cells.values() if len(cell.by_seed) == 1]
+    if table.provenance.meaningless or not single:
+        return ""
+    known = sum(cell.error is not None for cell in single)
+    rule = "In brackets after a score of one seed: its standard error over the validation rows (bootstrap)."
+    if known < len(single):
+        which = f"{len(single) - known} of {len(single)} scores of one seed"
+        why = "older records hold no resamples of the rows, which an evaluation now leaves"
+        lack = f"No standard error over the validation rows for {which}: {why}."
+        return f"{rule} {lack}" if known else lack
+    return rule
 
 
 def _floor_rule(table: Table) -> str:

@@ -33,6 +33,7 @@ function scoreCell(table, row, column, show) {
   const isBest = show === "ours" ? cell.bold : show === "paper" && row.paper && row.paper.bold.includes(column.mirrors);
   let label = show === "difference" ? signed(value) : number(value);
   if (show === "ours" && value !== null && cell.deviation !== null) label += ` ± ${number(cell.deviation)}`;
+  else if (show === "ours" && value !== null && cell.error !== null && !table.meaningless) label += ` (${number(cell.error, 1)})`;
   if (show === "ours" && value === null) label = `– ${cell.state}`;
   const name = `${row.title}, ${column.title}: ${label}`;
   const button = make("button", { "aria-label": name, title: cell.hole || name, onclick: () => open(table, row, column) }, label);
