@@ -22,9 +22,10 @@ from t5grid.results.evidence import (
     evidence_of,
     joined,
     joined_verdict,
+    paper_evidence,
     verdict_of,
 )
-from t5grid.results.findings import Best, Better, Close, answer, load_claims, paper_evidence
+from t5grid.results.findings import Best, Better, Close, answer, load_claims
 from t5grid.results.table import Provenance, TableColumn, build_table
 
 CLAIMS = load_claims()

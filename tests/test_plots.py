@@ -68,15 +68,6 @@ def test_two_ranked_rows_make_no_rank_correlation() -> None:
     assert plots.rank_plot(replace(table(), rows=table().rows[:2])) is None
 
 
-def test_spearman_agrees_with_scipy() -> None:
-    from scipy.stats import spearmanr
-
-    paper, ours = [1.0, 2.5, 2.5, 4.0, 5.0], [80.0, 70.0, 75.0, 20.0, 20.0]
-    points = [(rank, score, False) for rank, score in zip(paper, ours, strict=True)]
-    expected = spearmanr(paper, [-score for score in ours]).statistic
-    assert plots._agreement(points) == pytest.approx(expected)
-
-
 def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
     positions = {"bert": (32.0, "a"), "drop": (8.0, "a")}
     reading, _ = plots.axis_plot(table(), "d", positions, log=True).axes

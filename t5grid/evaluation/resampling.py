@@ -1,4 +1,4 @@
-"""validation rows + answers -> the column's score on resamples of its rows: a bootstrap.
+"""rows + answers -> a column's score on resamples of its rows: a bootstrap.
 
 A score of one seed has no deviation; this is the other half of its uncertainty, that of the rows it is scored
 on. Rows of one question (`group`) are drawn together. The draws depend on the task's name and the number of

@@ -1,7 +1,7 @@
 """a grid + its records -> its table, as far as it is done: a pure function of records."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,10 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
     bounds = kept_bounds(grid.baseline, records.parent)
-    columns = [replace(column, rows=num_rows.get(column.key)) for column in table_columns(grid)]
+    columns = [
+        replace(column, rows=num_rows.get(column.key), own=_is_own(grid, column, rows_used))
+        for column in table_columns(grid)
+    ]
     return build_table(grid.experiment, columns, scores, provenance, shown, bounds, errors)
 
 
@@ -127,6 +130,15 @@ def _reason(stage: Stage, store: Store, records: Path) -> str:
         if state == "running":
             return "running"
     return "not run"
+
+
+def _is_own(grid: Grid, column: TableColumn, rows_used: Mapping[str, Any]) -> bool:
+    """Whether a column is scored on all rows of the real split of each task, as the paper's is."""
+    if column.mirrors is None or grid.baseline.budget.evaluate.num_examples:
+        return False
+    tasks, used = scored(grid.baseline.suite.chosen()[column.key]), rows_used.get(column.key, {})
+    sizes = [used.get(task, {}).get("validation", {}) for task in tasks]
+    return all(size.get("of") and size["rows"] == size["of"] for size in sizes)
 
 
 def _short(fingerprint: str) -> str:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from t5grid.grid.published import paper_deviations
 from t5grid.results.significance import margin
 from t5grid.results.table import ROUNDING, Table, paper_columns
 
 AGREES, PARTLY, MIXED, CONTRADICTS = "agrees", "partly", "mixed", "contradicts"
 NOISE, FLOOR, NOT_RUN, UNJUDGED = "within noise", "at the floor", "not run", "no standard deviation"
 VERDICTS = (AGREES, PARTLY, MIXED, CONTRADICTS, NOISE, FLOOR, NOT_RUN, UNJUDGED)
+NO_PUBLISHED_YARDSTICK = "no standard deviation: the paper published none"
 NO_YARDSTICK = "no standard deviation: two seeds of the baseline are needed"
 
 
@@ -184,6 +186,23 @@ def evidence_of(table: Table) -> Evidence:
         freedom={paper: of_seeds[table.starred.key][paper] - 1 for paper in deviations},
         seeds=of_seeds,
         at_floor={paper: table.at_floor(key) for key, paper in mirrored.items()},
+        titles=_titles(table),
+    )
+
+
+def paper_evidence(table: Table) -> Evidence:
+    """The published numbers of the same rows: the starred one is the mean of all runs that the paper has."""
+    paper = table.paper
+    printed = {row.key: row.paper for row in table.rows if row.paper}
+    runs = paper.deviations.num_runs if paper.deviations else None
+    columns = compared_columns(table)
+    return Evidence(
+        scores={key: row.points for key, row in printed.items()},
+        deviations=paper_deviations(paper.name),
+        columns=columns,
+        no_yardstick=Answer(UNJUDGED, NO_PUBLISHED_YARDSTICK),
+        freedom=dict.fromkeys(columns, runs - 1) if runs else {},
+        seeds={key: dict.fromkeys(columns, runs) for key, row in printed.items() if runs and row.starred},
         titles=_titles(table),
     )
 

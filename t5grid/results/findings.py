@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from t5grid.config.build import build
 from t5grid.config.rules import AtLeast, Having
-from t5grid.grid.published import paper_deviations, paper_folder, papers
+from t5grid.grid.published import paper_folder, papers
 from t5grid.refused import Refused
 from t5grid.results.evidence import (
     AGREES,
@@ -29,18 +29,15 @@ from t5grid.results.evidence import (
     NOISE,
     NOT_RUN,
     PARTLY,
-    UNJUDGED,
     Answer,
     Effect,
     Evidence,
-    compared_columns,
     evidence_of,
     joined,
+    paper_evidence,
     verdict_of,
 )
 from t5grid.results.table import Table
-
-NO_PUBLISHED_YARDSTICK = "no standard deviation: the paper published none"
 
 
 @dataclass(frozen=True)
@@ -258,23 +255,6 @@ def _read_claims(path: Path) -> dict[str, Claim]:
         except Refused as error:
             raise Refused(f"{path}: {error}") from None
     return claims
-
-
-def paper_evidence(table: Table) -> Evidence:
-    """The published numbers of the same rows: the starred one is the mean of all runs that the paper has."""
-    paper = table.paper
-    printed = {row.key: row.paper for row in table.rows if row.paper}
-    runs = paper.deviations.num_runs if paper.deviations else None
-    columns = compared_columns(table)
-    return Evidence(
-        scores={key: row.points for key, row in printed.items()},
-        deviations=paper_deviations(paper.name),
-        columns=columns,
-        no_yardstick=Answer(UNJUDGED, NO_PUBLISHED_YARDSTICK),
-        freedom=dict.fromkeys(columns, runs - 1) if runs else {},
-        seeds={key: dict.fromkeys(columns, runs) for key, row in printed.items() if runs and row.starred},
-        titles={row.key: row.title for row in table.rows},
-    )
 
 
 def answer(claim: Claim, evidence: Evidence) -> Answer:

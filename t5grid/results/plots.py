@@ -10,6 +10,7 @@ from io import BytesIO
 from textwrap import wrap
 from typing import Any
 
+from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table
 
@@ -17,9 +18,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
 DASHES = ("-", "--", ":")
-FEWEST_RANKED = 3
-"""Rows below which a rank correlation says nothing: that of two is 1 or −1 whatever the scores."""
-
 FLOOR_LINE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 1.5))}
 """How the score of a constant answer is drawn."""
 
@@ -132,7 +130,7 @@ def rank_plot(table: Table) -> Any | None:
     """A panel a mirrored column: our score over the paper's rank of the row; None below three ranked rows."""
     panels_of = []
     for column in table.columns:
-        points = _ranked(table, column.key, column.mirrors)
+        points = ranked(table, column)
         if len(points) >= FEWEST_RANKED:
             panels_of.append((column, points))
     if not panels_of:
@@ -140,49 +138,21 @@ def rank_plot(table: Table) -> Any | None:
     with _drawing() as figure_class:
         figure, panels = _panels(figure_class, len(panels_of), 2.6, 2.1, share_y=False)
         for panel, (column, points) in zip(panels, panels_of, strict=True):
-            for rank, mean, starred in points:
-                style = {"markersize": 10, "zorder": 3} if starred else {}
-                colour = COLOURS[0] if starred else "#333333"
-                panel.plot(rank, mean, "*" if starred else "o", color=colour, **style)
+            places = ranks([-printed for printed, _, _ in points])
+            for rank, (_, mean, row) in zip(places, points, strict=True):
+                style = {"markersize": 10, "zorder": 3} if row.starred else {}
+                colour = COLOURS[0] if row.starred else "#333333"
+                panel.plot(rank, mean, "*" if row.starred else "o", color=colour, **style)
             if floor := _floor(table, column.key):
                 panel.axhline(floor, **FLOOR_LINE)
-            agreement = f"{_agreement(points):+.2f}".replace("-", "−")
+            agreement = f"{order(table, column).correlation:+.2f}".replace("-", "−")
             panel.set_title(f"{column.title} ({column.mirrors}): ρ = {agreement}")
             panel.set_xlabel("rank in the paper (1 = best)")
-            ticks = sorted({rank for rank, _, _ in points})
+            ticks = sorted(set(places))
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         says = "our score against the paper's rank" + (", dotted: a constant answer" if table.bounds else "")
         figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
-
-
-def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float, float, bool]]:
-    """(rank in the paper, our mean, starred) of the rows that have both; equal scores share a rank."""
-    both = []
-    for row in table.rows:
-        printed = row.paper.points.get(mirrored or "") if row.paper else None
-        mean = row.cells[column].mean
-        if printed is not None and mean is not None:
-            both.append((printed, mean, row.starred))
-    ranks = _ranks([-paper for paper, _, _ in both])
-    return [(rank, mean, starred) for rank, (_, mean, starred) in zip(ranks, both, strict=True)]
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1 in ascending order, equal values at their mean rank."""
-    return [
-        1 + sum(rival < value for rival in values) + (sum(rival == value for rival in values) - 1) / 2
-        for value in values
-    ]
-
-
-def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
-    """Spearman's rank correlation of ours with the paper's: 1 is the same order; 0 where one is constant."""
-    paper, reproduced = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
-    centre = (len(points) + 1) / 2
-    product = sum((p - centre) * (r - centre) for p, r in zip(paper, reproduced, strict=True))
-    norm = math.sqrt(sum((p - centre) ** 2 for p in paper) * sum((r - centre) ** 2 for r in reproduced))
-    return product / norm if norm else 0.0
 
 
 def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:

@@ -1,61 +1,31 @@
 """Table -> Markdown, LaTeX (booktabs), HTML, CSV: one grid of formatted cells."""
 
 import csv
-import html
 import io
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from t5grid.files import write_whole
+from t5grid.results.beside_lines import (
+    GAINS,
+    SPREAD,
+    gain_lines,
+    gain_rule,
+    paper_heading,
+    paper_lines,
+    paper_rule,
+)
+from t5grid.results.styles import HTML, LATEX, MARKDOWN, Lines, Style, format_spread, row_title
 from t5grid.results.table import (
     Row,
     Scores,
     Table,
     caption,
-    paper_columns,
-    paper_facts,
-    paper_source,
-    paper_spread,
 )
 
-SPREAD = "Baseline standard deviation"
 CONSTANT, PERFECT, HUMAN = "Constant answer", "Perfect answer", "People"
 MEASURED = "Metric (↑ higher is better), rows"
-BOLD_BESIDE = "Bold as printed there; "
-BESIDE = "in brackets, ours minus the paper's in the column that mirrors it."
-ABSENT = "no such row in the paper"
 RELATIVE = "Gain over the starred row, as a share of its score"
-
-_LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"−": "$-$", "★": r"$\bigstar$", "±": r"$\pm$", "–": "--", "×": r"$\times$", "↑": r"$\uparrow$"},
-}
-
-
-def _escape_latex(text: str) -> str:
-    return re.sub('"([^"]*)"', r"``\1''", "".join(_LATEX.get(c, c) for c in text))
-
-
-def _escape_markdown(text: str) -> str:
-    return "".join("\\" + c if c in "\\|*_`<" else c for c in text)
-
-
-@dataclass(frozen=True)
-class Style:
-    """The syntax of one format: escape plain text, print it bold, as at the floor, or as a raised mark."""
-
-    escape: Callable[[str], str]
-    bold: str
-    floor: str
-    mark: str
-
-
-MARKDOWN = Style(_escape_markdown, "**{}**", "*{}*", "<sup>{}</sup>")
-LATEX = Style(_escape_latex, r"\textbf{{{}}}", r"\textit{{{}}}", r"\textsuperscript{{{}}}")
-HTML = Style(html.escape, "<b>{}</b>", '<i class="floor">{}</i>', "<sup>{}</sup>")
 
 HTML_STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.4 system-ui, sans-serif; }
@@ -66,11 +36,10 @@ caption { text-align: left; padding-bottom: .4rem; }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }
 th:first-child { text-align: left; font-weight: normal; }
 thead tr + tr th { font-weight: normal; font-size: .8rem; }
+.same { color: #0072b2; } .opposite { color: #c04a00; } .noise { opacity: .65; }
+@media (prefers-color-scheme: dark) { .same { color: #6cb8ea; } .opposite { color: #f0975a; } }
 .floor { background: #8884; padding: 0 .3rem; border-radius: .2rem; }
 """
-
-Lines = list[list[str]]
-"""A grid of formatted cells; the first line is the header, the first cell of each other line its title."""
 
 
 def format_cell(cell: Scores, around: str, spread: bool, holes: Sequence[str], style: Style) -> str:
@@ -96,15 +65,6 @@ def _around(table: Table, style: Style) -> Callable[[str, str], str]:
     return around
 
 
-def format_spread(deviation: float | None, style: Style) -> str:
-    """A standard deviation with three decimals, as in the paper's Table 1; a dash where there is none."""
-    return style.escape("–" if deviation is None else f"± {deviation:.3f}")
-
-
-def _title(row: Row, style: Style) -> str:
-    return style.escape(("★ " if row.starred else "") + row.title)
-
-
 def our_lines(table: Table, style: Style) -> Lines:
     """Header, rows, what they lie between and the baseline's standard deviations, every cell formatted."""
     around = _around(table, style)
@@ -115,7 +75,7 @@ def our_lines(table: Table, style: Style) -> Lines:
             format_cell(cell, around(row.key, key), _has_spread(table, row), table.holes, style)
             for key, cell in row.cells.items()
         ]
-        lines.append([_title(row, style), *map(style.escape, row.shown), *cells])
+        lines.append([row_title(row, style), *map(style.escape, row.shown), *cells])
     spread = [format_spread(table.deviation(column.key), style) for column in table.columns]
     bounds = [[style.escape(text) for text in line] for line in bound_lines(table, "{:.2f}")]
     return [*lines, *bounds, [style.escape(SPREAD), *([""] * len(table.shown)), *spread]]
@@ -149,58 +109,6 @@ def measured_line(table: Table, style: Style) -> Lines:
     return [[style.escape(text) for text in line]] if any(texts) else []
 
 
-def paper_lines(table: Table, style: Style) -> Lines:
-    """The published rows beside ours, bold where printed bold; empty if the paper has none of them."""
-    columns = paper_columns(table)
-    if not columns:
-        return []
-    facts = paper_facts(table)
-    lines = [[style.escape(text) for text in (table.first_column, *facts, *columns, "Printed in")]]
-    for row in table.rows:
-        known = [style.escape(row.paper.facts.get(fact, "") if row.paper else "") for fact in facts]
-        lines.append([_title(row, style), *known, *_paper_cells(table, row, columns, style)])
-    return [*lines, *_paper_spread_lines(table, len(facts), style)]
-
-
-def _paper_spread_lines(table: Table, num_facts: int, style: Style) -> Lines:
-    """The paper's standard deviations and where they are printed; no line if it published none."""
-    paper, spread = table.paper, paper_spread(table)
-    if paper.deviations is None:
-        return []
-    cells = [format_spread(spread.get(column), style) for column in paper_columns(table)]
-    source = style.escape(paper.table_title(paper.deviations.table))
-    return [[style.escape(SPREAD), *([""] * num_facts), *cells, source]]
-
-
-def paper_heading(table: Table) -> str:
-    """What stands over the published rows: whose they are."""
-    if table.paper.called:
-        return f"{table.paper.called}'s numbers for the same rows"
-    return f"The numbers of the same rows in {paper_source(table)}"
-
-
-def paper_rule(table: Table) -> str:
-    """How to read the published rows, as a sentence."""
-    marks_best = table.paper.deviations or any(row.paper and row.paper.bold for row in table.rows)
-    return BOLD_BESIDE + BESIDE if marks_best else BESIDE[0].upper() + BESIDE[1:]
-
-
-def _paper_cells(table: Table, row: Row, columns: Sequence[str], style: Style) -> list[str]:
-    """A row's published scores, each with our difference from it where one of our columns mirrors it."""
-    if row.paper is None:
-        return [""] * len(columns) + [style.escape(ABSENT)]
-    ours = {column.mirrors: row.cells[column.key].mean for column in table.columns}
-    cells = []
-    for column in columns:
-        score = style.escape(row.paper.scores.get(column, ""))
-        is_bold = column in row.paper.bold and not table.provenance.meaningless
-        score = style.bold.format(score) if is_bold else score
-        mean, points = ours.get(column), row.paper.points.get(column)
-        difference = "" if mean is None or points is None else f" ({mean - points:+.2f})"
-        cells.append(score + style.escape(difference.replace("-", "−")))
-    return [*cells, style.escape(table.paper.table_title(row.paper.table))]
-
-
 def relative_lines(table: Table, style: Style) -> Lines:
     """Every other row's gain over the starred one; empty where the experiment does not ask for it."""
     if not table.relative:
@@ -210,7 +118,7 @@ def relative_lines(table: Table, style: Style) -> Lines:
         if not row.starred:
             gains = [table.gain(row, column.key) for column in table.columns]
             texts = ["–" if gain is None else f"{gain:+.1f}%".replace("-", "−") for gain in gains]
-            lines.append([_title(row, style), *map(style.escape, texts)])
+            lines.append([row_title(row, style), *map(style.escape, texts)])
     return lines
 
 
@@ -237,8 +145,11 @@ def to_markdown(table: Table) -> str:
     parts += _notes(table, MARKDOWN)
     if relative := relative_lines(table, MARKDOWN):
         parts += [f"### {RELATIVE}", markdown_grid(relative)]
+    if beside := gain_lines(table, MARKDOWN):
+        parts += [f"### {GAINS}", gain_rule(table), markdown_grid(beside)]
     if paper := paper_lines(table, MARKDOWN):
-        parts += [f"### {MARKDOWN.escape(paper_heading(table))}", paper_rule(table), markdown_grid(paper)]
+        parts += [f"### {MARKDOWN.escape(paper_heading(table))}", *filter(None, [paper_rule(table)])]
+        parts += [markdown_grid(paper)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -271,8 +182,11 @@ def to_latex(table: Table) -> str:
     parts += [rf"\par\smallskip{{\footnotesize {note}}}" for note in _notes(table, LATEX)]
     if relative := relative_lines(table, LATEX):
         parts += [rf"\par\medskip {RELATIVE}\par\smallskip", latex_grid(relative, apart=0)]
+    if beside := gain_lines(table, LATEX):
+        parts += [rf"\par\medskip {LATEX.escape(f'{GAINS}. {gain_rule(table)}')}\par\smallskip"]
+        parts += [latex_grid(beside, apart=2)]
     if paper := paper_lines(table, LATEX):
-        head = LATEX.escape(f"{paper_heading(table)}. {paper_rule(table)}")
+        head = LATEX.escape(f"{paper_heading(table)}. {paper_rule(table)}".strip())
         parts += [rf"\par\medskip {head}\par\smallskip"]
         parts += [latex_grid(paper, apart=int(table.paper.deviations is not None))]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
@@ -308,8 +222,11 @@ def to_html(table: Table) -> str:
     ]
     if relative := relative_lines(table, HTML):
         parts.append(html_grid(relative, RELATIVE))
+    if beside := gain_lines(table, HTML):
+        parts.append(html_grid(beside, HTML.escape(f"{GAINS}. {gain_rule(table)}")))
     if paper := paper_lines(table, HTML):
-        parts.append(html_grid(paper, HTML.escape(f"{paper_heading(table)}. {paper_rule(table)}")))
+        head = f"{paper_heading(table)}. {paper_rule(table)}".strip()
+        parts.append(html_grid(paper, HTML.escape(head)))
     return html_page(title, parts)
 
 

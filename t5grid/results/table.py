@@ -35,6 +35,8 @@ class TableColumn:
     metric: str = ""
     rows: int | None = None
     human: float | None = None
+    own: bool = False
+    """Whether the column is the paper's own: the same rows, so that points can be compared."""
 
     @property
     def measured(self) -> str:
