@@ -8,7 +8,7 @@ deviations gives no verdict of its own.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -175,8 +175,10 @@ class Best:
         numbers = f"{title} leads in {leads} of {len(columns)} columns (at least {self.at_least})"
         numbers += f", beaten in {len(beaten)}"
         rests_on = _rests_on(verdict, leads, len(beaten), len(columns))
-        effects = tuple(e for other in others for e in _effects(evidence, self.row, other, columns))
-        return Answer(verdict, numbers + (f" by {by}" if by else ""), rests_on, effects)
+        effects = [e for other in others for e in _effects(evidence, self.row, other, columns)]
+        nearest = sorted(effects, key=lambda effect: effect.size)[:1]
+        rival = tuple(replace(effect, title=f"{title} over its nearest rival") for effect in nearest)
+        return Answer(verdict, numbers + (f" by {by}" if by else ""), rests_on, rival)
 
     def _at_floor(self, evidence: Evidence, columns: Sequence[str]) -> int:
         """In how many columns no row is above a constant answer."""

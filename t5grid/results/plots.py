@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def _drawing() -> Iterator[Any]:
+def drawing() -> Iterator[Any]:
     """matplotlib without a display, in t5grid's style."""
     import matplotlib
 
@@ -75,7 +75,7 @@ def dot_plot(table: Table) -> Any | None:
     rows = table.rows
     if not any(row.seeds for row in rows):
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         labels = [*map(_label, rows), *(["Constant answer"] if table.bounds else [])]
         height = 0.24 * len(labels) + 0.6
         figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
@@ -135,7 +135,7 @@ def rank_plot(table: Table) -> Any | None:
             panels_of.append((column, points))
     if not panels_of:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure, panels = _panels(figure_class, len(panels_of), 2.6, 2.1, share_y=False)
         for panel, (column, points) in zip(panels, panels_of, strict=True):
             places = ranks([-printed for printed, _, _ in points])
@@ -163,7 +163,7 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(5.5 + 0.07 * max(map(len, curves)), 3.8), layout="constrained")
         panel = figure.subplots()
         for k, (name, curve) in enumerate(curves.items()):
@@ -184,7 +184,7 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
     if len(placed) < 2:
         return None
     series = list(dict.fromkeys(positions[row.key][1] for row in placed))
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure, panels = _panels(figure_class, len(table.columns), 2.4, 2.1, share_y=False)
         for panel, column in zip(panels, table.columns, strict=True):
             for k, name in enumerate(series):
@@ -234,7 +234,7 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             points.append((*costs[row.key], sum(means) / len(means), row))
     if len(points) < 2:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(8.6, 3.8), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for k, (seconds, flops, score, row) in enumerate(points):
@@ -274,7 +274,7 @@ def png(figure: Any) -> bytes:
 
 
 def _saved(figure: Any, ending: str, **options: Any) -> bytes:
-    with _drawing():
+    with drawing():
         buffer = BytesIO()
         figure.savefig(buffer, format=ending, **options)
         return buffer.getvalue()

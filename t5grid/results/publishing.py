@@ -74,8 +74,10 @@ def publish_all(study: Study) -> list[str]:
     if done:
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
-        text = findings_text.to_markdown(study.findings(tables), study.scale)
+        judged = study.findings(tables)
+        text = findings_text.to_markdown(judged, study.scale)
         write_whole(folder / f"findings-{study.stem}.md", text)
+        write_figures([study.forest(judged)], drawings, study.results / "figures")
     return lines
 
 

@@ -13,7 +13,10 @@ from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import Grid, expand, experiment_path
 from t5grid.results import findings
 from t5grid.results.collect import table_of
+from t5grid.results.drawing import Figure
+from t5grid.results.findings import Finding
 from t5grid.results.findings_text import to_markdown
+from t5grid.results.forest import compared_claims, forest_plot
 from t5grid.results.table import Table
 
 
@@ -44,6 +47,10 @@ class Study:
     def findings(self, tables: Mapping[str, Table] | None = None) -> list[findings.Finding]:
         """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
         return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
+
+    def forest(self, judged: Sequence[Finding]) -> Figure:
+        """The figure of the claims' effects; there is nothing to draw where none has run."""
+        return Figure(f"findings-{self.stem}-forest", forest_plot, (self.scale, compared_claims(judged)))
 
     @property
     def scale(self) -> str:
