@@ -1,4 +1,4 @@
-"""findings -> a forest plot: what each comparison of a claim has for effect, ours and the paper's."""
+"""findings -> a forest plot: the effect of each comparison, ours and the paper's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

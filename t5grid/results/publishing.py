@@ -87,6 +87,7 @@ def _is_shown(table: Table) -> bool:
 
 def write_report(study: Study, path: Path) -> None:
     """Write the page, whole; what it shows of other stages on this machine is as of now."""
+    study.keep_bounds()
     write_whole(path, report.page(report.page_data(study)))
 
 
@@ -94,6 +95,7 @@ def serve_report(study: Study, port: int, open_browser: bool) -> None:
     """Serve the live page until interrupted. Raises Refused for a port that cannot be had."""
     if not 0 <= port <= HIGHEST_PORT:
         raise Refused(f"report: --port {port}: from 0 (any free port) to {HIGHEST_PORT}")
+    study.keep_bounds()
     try:
         server = report.server(study, port)
     except OSError as error:

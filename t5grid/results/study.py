@@ -16,6 +16,7 @@ from t5grid.results.collect import table_of
 from t5grid.results.drawing import Figure
 from t5grid.results.findings import Finding
 from t5grid.results.findings_text import to_markdown
+from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.forest import compared_claims, forest_plot
 from t5grid.results.table import Table
 
@@ -39,6 +40,13 @@ class Study:
     def table(self, name: str) -> Table:
         """The table of one experiment as far as it is done."""
         return table_of(self.grids[name], self.store, self.results / "records")
+
+    def keep_bounds(self) -> None:
+        """Make what the columns of experiments with scores lie between, where it is not kept yet."""
+        for name, grid in self.grids.items():
+            lacking = grid.baseline.suite.chosen().keys() - kept_bounds(grid.baseline, self.results).keys()
+            if lacking and any(row.seeds for row in self.table(name).rows):
+                keep_bounds([grid.baseline], self.results)
 
     def tables(self) -> dict[str, Table]:
         """The table of every experiment."""
@@ -92,6 +100,7 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
+    study.keep_bounds()
     text = to_markdown(study.findings(), study.scale)
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text
