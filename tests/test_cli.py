@@ -200,7 +200,7 @@ def test_a_multirun_runs_every_cell_in_the_store_of_where_it_was_given(
 
     asked: list[tuple[str, Path]] = []
 
-    def note(self: Local, stages: list, store: object, runtime: object) -> Outcome:
+    def note(self: Local, stages: list, store: object, runtime: object, checks: object) -> Outcome:
         asked.append((stages[-1].identity, store.root))  # type: ignore[attr-defined]
         return Outcome()
 

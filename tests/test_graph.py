@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.config.schema import Cells, load_cell
 from t5grid.execution.store import Store
 from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand
@@ -73,6 +74,24 @@ def test_rows_keep_their_order_and_the_starred_one_has_the_baselines_seeds(grid:
 def test_the_command_of_a_table_names_its_science_and_not_the_machine() -> None:
     expanded = expand("objectives", ["budget=smoke", "runtime.runs_dir=elsewhere", "executor.num_workers=1"])
     assert expanded.experiment.command == "t5grid sweep objectives budget=smoke"
+
+
+def test_columns_and_texts_that_differ_are_told_apart() -> None:
+    """What cells share is told by object: a column, a budget or a label that differs is another stage."""
+    words = ["suite.use=[questions]"]
+    others = [
+        "suite.columns.questions.targets_length=9",
+        "budget.finetune.num_tokens=64",
+        "budget.evaluate.num_examples=3",
+        "corpus.num_documents=7",
+        "vocabulary.num_pieces=300",
+        "seed=1",
+    ]
+    loader = Cells()
+    cells = [loader.load([*words, *more]) for more in ([], *([word] for word in others))]
+    ends = [cell.strategy.stages(cell)["questions"].identity for cell in cells]
+    assert len(set(ends)) == len(ends)
+    assert [load_cell(words).strategy.stages(load_cell(words))["questions"].identity] == ends[:1]
 
 
 def test_seeds_count_from_the_one_given() -> None:

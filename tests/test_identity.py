@@ -1,6 +1,7 @@
 """What identifies a stage: no changed default or code gives an old result, and no new key loses one."""
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import pkgutil
@@ -79,6 +80,22 @@ def test_no_two_classes_have_one_stable_name_and_every_first_name_has_its_class(
     names = [stable_name(cls) for cls in axis_classes()]
     assert len(set(names)) == len(names)
     assert set(names) >= json.loads(FIRST_NAMES.read_text()).keys()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"seed": 3},
+        {"b": {"x": [1, {"y": None}]}, "seed": True, "a": [2.5, "é"], "none": None, "text": 'quoted "\n"'},
+        {"_target_": "mine.Own", "rate": 0.5},
+        {"list": [], "dict": {}, "ü": {"z": 1, "a": 2}},
+    ],
+)
+def test_a_stage_is_hashed_as_the_json_of_all_it_is(content: dict[str, Any]) -> None:
+    text = json.dumps(["kind", 2, content, ["a/b", "ü"]], sort_keys=True, ensure_ascii=False)
+    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    assert [digest_of("kind", 2, content, ["a/b", "ü"]) for _ in range(2)] == [digest, digest]
 
 
 def test_every_committed_record_hashes_to_its_own_name() -> None:

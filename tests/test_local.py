@@ -104,6 +104,32 @@ def names(stages: list) -> list[str]:
     return sorted(stage.name for stage in stages)
 
 
+def test_what_is_checked_goes_first_and_is_checked_once_before_anything_else(
+    store: Store, diary: Path
+) -> None:
+    first = make(Toy, "first", diary)
+    stages = [make(Toy, "free", diary), first, make(Toy, "child", diary, first)]
+    checks = {first.identity: lambda: note(diary, "check")}
+    assert names(Local(2).run(stages, store, RUNTIME, checks).ran) == ["child", "first", "free"]
+    assert lines(diary)[:3] == ["start first", "end first", "check"] and lines(diary).count("check") == 1
+    Local(2).run(stages, store, RUNTIME, checks)  # done by now, by another command perhaps
+    assert lines(diary)[-1] == "check" and lines(diary).count("check") == 2
+
+
+def test_a_check_that_refuses_ends_the_run_and_keeps_what_is_done(store: Store, diary: Path) -> None:
+    def refuse() -> None:
+        raise Refused("labels")
+
+    bad, first = make(Failing, "bad", diary), make(Toy, "first", diary)
+    stages = [bad, first, make(Toy, "child", diary, first), make(Toy, "free", diary)]
+    with pytest.raises(Refused, match="labels"):
+        Local(1).run(stages, store, RUNTIME, {first.identity: refuse, bad.identity: refuse})
+    assert lines(diary) == ["start bad", "start first", "end first"] and not list(
+        store.root.glob(".waiting*")
+    )
+    assert [store.state(stage) for stage in stages] == ["failed", "done", "missing", "missing"]
+
+
 def test_parents_run_before_children_and_nothing_runs_twice(store: Store, diary: Path) -> None:
     root = make(Toy, "root", diary)
     left, right = make(Toy, "left", diary, root), make(Toy, "right", diary, root)

@@ -9,6 +9,7 @@ import pytest
 
 from t5grid.config.build import build
 from t5grid.config.compose import options
+from t5grid.config.reuse import ByObject
 from t5grid.config.schema import load_cell
 from t5grid.execution import plan, speed
 from t5grid.execution.memory import memory_line
@@ -39,6 +40,14 @@ def table(names: list[str], words: list[str], store: Store) -> tuple[dict[str, l
     assert head.split() == ["stage", *" ".join(names_of_columns).split()]
     kinds = {row.split()[0]: row.split()[1:] for row in rows[:5]}
     return kinds, rows[5:]
+
+
+@pytest.mark.parametrize("name", ["objectives", "strategies"])
+def test_stages_that_are_alike_have_one_workload(name: str) -> None:
+    grid, built, works = expand(name, []), ByObject(build), {}
+    for stage in grid.stages:
+        assert works.setdefault(stage.alike(), stage.workload(built)) == stage.workload(built), stage.identity
+    assert len(works) < len(grid.stages)
 
 
 def test_pretraining_of_the_default_cell_takes_the_operations_its_record_counted() -> None:

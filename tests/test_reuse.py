@@ -7,7 +7,7 @@ import pytest
 from t5grid.config import compose as composing
 from t5grid.config import reuse as parts
 from t5grid.config.compose import GROUPS, compose, data_folder, options
-from t5grid.config.reuse import Parts, Resolver, composed
+from t5grid.config.reuse import ByObject, OneOfEqual, Parts, Resolver, composed
 from t5grid.config.schema import Cells
 from t5grid.grid.experiment import load_experiment
 
@@ -112,6 +112,25 @@ def test_a_default_config_that_changes_an_option_is_not_undone(
     for words in ([], ["objective=mass_style"], ["objective=mass_style", "seed=1"]):
         assert made.compose(words) == composed(compose(words))
     assert made.compose(["objective=mass_style"]).raw["objective"]["rate"] == 0.4
+
+
+def test_results_are_remembered_by_object_and_all_forgotten_at_the_limit() -> None:
+    calls: list[object] = []
+    remember = ByObject(lambda *given: calls.append(given) or [*given], limit=2)
+    one, equal, third = {"a": 1}, {"a": 1}, {"a": 2}
+    assert remember(one, "x") is remember(one, "".join(["x"])) and len(calls) == 1
+    assert remember(equal, "x") == remember(one, "x") and len(calls) == 2
+    remember(third)
+    remember(one, "x")
+    assert len(calls) == 4 and len(remember.known) == 2
+
+
+def test_equal_nodes_become_one_object_and_types_count() -> None:
+    one_of = OneOfEqual()
+    first = one_of({"a": {"x": 1, "y": [1.0, None]}, "b": {"x": 1, "y": [1.0, None]}})
+    assert first["a"] is first["b"] is one_of({"x": 1, "y": [1.0, None]})
+    for other in ({"x": True, "y": [1.0, None]}, {"x": 1, "y": [1, None]}, {"y": [1.0, None], "x": 1}):
+        assert one_of(other) is not first["a"] and repr(one_of(other)) == repr(other)
 
 
 def test_equal_groups_of_two_cells_are_one_object() -> None:

@@ -17,9 +17,10 @@ from t5grid.config.schema import load_cell
 from t5grid.data.characters import Characters
 from t5grid.data.roundtrip import given_back, labels_of, losses
 from t5grid.data.vocabulary import Trained, Vocabulary
-from t5grid.grid.strategies import Multitask
+from t5grid.grid.strategies import Multitask, vocabulary_stage
+from t5grid.refused import Refused
 from t5grid.stages.stage import with_parents
-from t5grid.tasks.availability import fetch, sampled
+from t5grid.tasks.availability import sampled
 from t5grid.tasks.glue import MNLI
 from t5grid.tasks.own import OwnTask
 
@@ -40,6 +41,15 @@ columns:
         targets: "{score}"
         labels: {0: "Low", 1: "plain"}
         metrics: [accuracy]
+"""
+EXPERIMENT = """
+title: Mine
+reproduces: nothing
+cost: one pre-training
+command: t5grid sweep mine
+first_column: Row
+rows:
+  only: {title: Only, overrides: [], starred: true}
 """
 
 
@@ -177,17 +187,41 @@ def test_what_is_lost_is_said_before_a_run_or_once_it_has_trained_the_vocabulary
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = load_cell(words)
-    with compared(cell, fetch(cell.suite.chosen())):
+    with compared([cell]) as checks:
         err = capsys.readouterr().err
     assert f"t5grid: task odd: {LOW}" in err and "t5grid: task odd: 10 of 18 targets" in err
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "" and checks == {}
     trained = load_cell(["suite=mine"])
     assert at_hand(trained) is None
-    with compared(trained, {}):
+    with compared([trained, trained.with_seed(5)]) as checks:
         made = at_hand(cell)
         monkeypatch.setattr("t5grid.commands.comparing.at_hand", lambda _: made)
-        assert capsys.readouterr().err == ""
-    assert LOW in capsys.readouterr().err
+        assert capsys.readouterr().err == "" and list(checks) == [vocabulary_stage(trained).identity]
+    assert capsys.readouterr().err.count(LOW) == 1
+
+
+def test_every_row_is_compared_not_the_first_alone(words: list[str]) -> None:
+    sound, lost = load_cell(["suite=mine", "vocabulary=characters"]), load_cell(words)
+    lost.suite.columns["mine"].tasks["odd"] = task(labels={0: "дом", 1: "plain"})
+    with compared([sound]):
+        pass
+    with pytest.raises(Refused, match="nothing is left of label 'дом'"), compared([sound, lost]):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["run", "sweep mine"])
+def test_labels_that_the_trained_vocabulary_makes_one_are_refused_before_anything_else_runs(
+    command: str, folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "conf/suite/mine.yaml").write_text(SUITE.replace("Low", "x²").replace("plain", "x2"))
+    (folder / "experiments").mkdir()
+    (folder / "experiments/mine.yaml").write_text(EXPERIMENT)
+    few = ["budget=smoke", "budget.num_documents=300", "vocabulary.num_pieces=300", "executor.num_workers=1"]
+    assert main([*command.split(), "suite=mine", *few]) == 2
+    assert "t5grid: task odd: labels 'x²' and 'x2' are one" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in (folder / "runs").iterdir()] == ["vocabulary"]
+    assert not list((folder / "results").rglob("*"))
 
 
 @pytest.mark.slow

@@ -33,6 +33,23 @@ def stage(tmp_path: Path) -> Toy:
     return make(Toy, "first", tmp_path / "diary")
 
 
+def test_states_are_those_of_each_stage_and_what_has_no_folder_is_missing_at_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, failed, absent, other = (make(Toy, name, tmp_path / "diary") for name in ("a", "b", "c", "d"))
+    assert store.states([done, absent]) == {done.identity: "missing", absent.identity: "missing"}
+    store.finish(done, {"pid": 1})
+    store.fail(failed, "error", "")
+    store.folder(other).mkdir()
+    stages, look, looked = [absent, done, failed, other], store.state, list[str]()
+    monkeypatch.setattr(store, "state", lambda stage: looked.append(stage.name) or look(stage))
+    assert list(store.states(stages).values()) == ["missing", "done", "failed", "missing"]
+    assert looked == ["a", "b", "d"]
+    monkeypatch.setattr(os, "listdir", lambda _: (_ for _ in ()).throw(PermissionError))
+    assert list(store.states(stages).values()) == ["missing", "done", "failed", "missing"]
+    assert looked[3:] == ["c", "a", "b", "d"]
+
+
 @pytest.fixture(autouse=True)
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """A taker looks only for a moment."""

@@ -1,20 +1,22 @@
-"""a cell's suite + its vocabulary -> what cannot be answered, said around a run."""
+"""cells' suites + vocabularies -> what cannot be answered, said before training."""
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
+from t5grid.config.contracts import Checks
 from t5grid.config.schema import Cell
 from t5grid.data.corpora import every_document
-from t5grid.data.roundtrip import losses, losses_of
+from t5grid.data.roundtrip import Unanswerable, losses, losses_of
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import vocabulary_stage
 from t5grid.refused import Refused
 from t5grid.stages.text import VOCABULARY
-from t5grid.tasks.availability import Samples
+from t5grid.tasks.availability import Samples, fetch
 from t5grid.tasks.task import Record
 
 
@@ -46,26 +48,44 @@ def is_streamed(corpus: Any) -> bool:
 
 
 @contextmanager
-def compared(cell: Cell, samples: Samples) -> Iterator[None]:
-    """Around a run: what cannot be answered, on standard error, as soon as the vocabulary is there.
+def compared(cells: Iterable[Cell]) -> Iterator[Checks]:
+    """Around a run: what cannot be answered, on standard error, as soon as each vocabulary is there.
 
-    That is before the run, unless it trains the vocabulary.
+    That is before the run, unless it trains the vocabulary. For these it gets what to call when a stage of
+    that identity is done; an executor that does not stay until then leaves it to the stages further on.
 
     Raises:
-        Refused: a label of which the vocabulary leaves nothing, or the same as of another.
+        Unanswerable: a label of which a vocabulary leaves nothing, or the same as of another.
+        Refused: rows of a task that cannot be had or read.
     """
-    if before := at_hand(cell):
-        _say(cell, samples, before)
-    yield
-    if not before and (after := at_hand(cell)):
-        with suppress(Refused):  # the stages that train on the labels have failed for that reason
-            _say(cell, samples, after)
+    to_come = {identity: check for identity, check in _checks(cells).items() if not check()}
+    yield to_come
+    for check in to_come.values():
+        with suppress(Unanswerable):  # the stages that train on the labels have failed for that reason
+            check()
 
 
-def _say(cell: Cell, samples: Samples, vocabulary: Vocabulary) -> None:
-    for key, column in cell.suite.chosen().items():
-        for line in losses(column.tasks, samples.get(key, {}), vocabulary):
-            print(f"t5grid: {line}", file=sys.stderr)
+def _checks(cells: Iterable[Cell]) -> dict[str, Callable[[], bool]]:
+    """For each vocabulary of the cells, by its stage, the comparison with every suite that goes with it."""
+    suites, samples, said = dict[str, dict[int, Cell]](), dict[int, Samples](), set[str]()
+    for cell in cells:
+        if id(cell.suite) not in samples:
+            samples[id(cell.suite)] = fetch(cell.suite.chosen())
+        suites.setdefault(vocabulary_stage(cell).identity, {}).setdefault(id(cell.suite), cell)
+    return {key: partial(_check, list(pairs.values()), samples, said) for key, pairs in suites.items()}
+
+
+def _check(cells: Sequence[Cell], samples: Mapping[int, Samples], said: set[str]) -> bool:
+    """Compare suites with their vocabulary, and say each line once; False where it is still to be trained."""
+    if (vocabulary := at_hand(cells[0])) is None:
+        return False
+    for cell in cells:
+        for key, column in cell.suite.chosen().items():
+            for line in losses(column.tasks, samples[id(cell.suite)].get(key, {}), vocabulary):
+                if line not in said:
+                    print(f"t5grid: {line}", file=sys.stderr)
+                said.add(line)
+    return True
 
 
 def task_lines(name: str, task: Any, records: Sequence[Record], vocabulary: Vocabulary) -> list[str]:

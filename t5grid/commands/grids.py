@@ -1,11 +1,12 @@
 """`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
 
 import argparse
+import gc
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,19 @@ def sort_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     return parts, [word for word in words if word not in parts and word not in overrides], overrides
 
 
+@contextmanager
+def _growing() -> Iterator[None]:
+    """Without looks for circles of objects: a graph that grows has none, and each look takes all of it in."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_growing()
 def grids_of(options: Any) -> tuple[list[Any], Any]:
     """The grids named, all composed and validated, and the store of their runtime."""
     from t5grid.config.compose import check_repeats
@@ -83,9 +97,11 @@ def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
 
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
-    seen: dict[str, str] = {}
+    from t5grid.config.reuse import ByObject
+
+    seen, shown = dict[tuple[str, ...], str](), ByObject(repr)
     for key, ((cell, _), *_) in grid.rows.items():
-        first = seen.setdefault(repr(cell.config), key)
+        first = seen.setdefault(tuple(map(shown, cell.config.values())), key)
         if first != key:
             where = f"experiments/{grid.experiment.name}.yaml"
             rows = f"{where}, rows {first} and {key}"
@@ -107,22 +123,18 @@ def sweep(options: Any, rest: list[str]) -> int:
     from t5grid.commands.comparing import compared
     from t5grid.files import require_writable
     from t5grid.grid.graph import merged
-    from t5grid.results.publishing import publish
-    from t5grid.tasks.availability import fetch
 
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
     cell = grids[0].baseline
     stages = merged(grids)
     unfinished = any(store.record(stage) is None for stage in stages)
-    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
+    cells = (cell for grid in grids for ((cell, _), *_) in grid.rows.values())
+    with compared(cells if unfinished else ()) as checks:
         require_writable(Path(cell.runtime.results_dir))
-        try:
-            executor = cell.executor.waiting() if options.wait else cell.executor
-            outcome = executor.run(stages, store, cell.runtime)
-        finally:
-            tell_set_aside(grids, store)
-            written = [publish(grid, store, redraw=False) for grid in grids]
+        executor = cell.executor.waiting() if options.wait else cell.executor
+        with _publishing(grids, store) as written:
+            outcome = executor.run(stages, store, cell.runtime, checks)
     for text, path in written:
         print(text)
         print(f"written: {path}")
@@ -134,12 +146,32 @@ def sweep(options: Any, rest: list[str]) -> int:
     return _report_failures(outcome, store)
 
 
+@contextmanager
+def _publishing(grids: Sequence[Any], store: Any) -> Iterator[list[tuple[str, Path]]]:
+    """However what is run within ends, the tables are written after it, unless labels were refused."""
+    from t5grid.data.roundtrip import Unanswerable
+    from t5grid.results.publishing import publish
+
+    written: list[tuple[str, Path]] = []
+    began = True
+    try:
+        yield written
+    except Unanswerable:
+        began = False
+        raise
+    finally:
+        if began:
+            tell_set_aside(grids, store)
+            written += [publish(grid, store, redraw=False) for grid in grids]
+
+
 def _report_failures(outcome: Any, store: Any) -> int:
     for line in outcome.complaints(store):
         print(line, file=sys.stderr)
     return FAILURE if outcome.stuck else 0
 
 
+@_growing()
 def plan(options: Any, rest: list[str]) -> int:
     """Count the stages of the tables named, by kind."""
     from t5grid.execution.plan import plan_lines
@@ -151,6 +183,7 @@ def plan(options: Any, rest: list[str]) -> int:
     return 0
 
 
+@_growing()
 def status(options: Any, rest: list[str]) -> int:
     """One line a stage that is neither done nor missing, and the counts."""
     from t5grid.execution.control import status_lines

@@ -3,7 +3,7 @@
 import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import chdir, nullcontext
+from contextlib import chdir
 from functools import partial
 
 from omegaconf import DictConfig, OmegaConf
@@ -29,7 +29,6 @@ from t5grid.refused import Refused
 from t5grid.results.records import undefined_in
 from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
-from t5grid.tasks.availability import fetch
 
 
 def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
@@ -49,8 +48,8 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
         print(line)
     unfinished = any(store.record(stage) is None for stage in columns.values())
     executor = cell.executor.waiting() if wait else cell.executor
-    with compared(cell, fetch(cell.suite.chosen())) if unfinished else nullcontext():
-        outcome = executor.run(stages, store, cell.runtime)
+    with compared([cell] if unfinished else []) as checks:
+        outcome = executor.run(stages, store, cell.runtime, checks)
     _print_scores(cell, columns, store)
     _print_outcome(outcome, store)
     return 1 if outcome.stuck else 0

@@ -11,6 +11,10 @@ from typing import Any, Protocol, get_args
 from t5grid.config.rules import Having
 from t5grid.refused import Refused
 
+Checks = Mapping[str, Callable[[], Any]]
+"""Identities of stages, and what is called once such a stage is done."""
+NO_CHECKS: Checks = {}
+
 
 class Model(Protocol):
     """What an architecture builds: a torch module that says its own loss and its own answers."""
@@ -170,8 +174,12 @@ class Optimizer(Protocol):
 class Executor(Protocol):
     """Where stages run."""
 
-    def run(self, stages: list[Any], store: Any, runtime: Any) -> Any:
-        """Run or submit every stage that is not done, parents first (`execution.local.Outcome`)."""
+    def run(self, stages: list[Any], store: Any, runtime: Any, checks: Checks = NO_CHECKS) -> Any:
+        """Run or submit every stage that is not done, parents first (`execution.outcome.Outcome`).
+
+        Where it stays until they are done it calls `checks[identity]()` once that stage is, before any stage
+        that is not among them starts; what that raises ends the run.
+        """
 
     def waiting(self) -> "Executor":
         """The same, staying until all is done."""

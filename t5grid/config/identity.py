@@ -11,18 +11,21 @@ Where the meaning of the code changes and no value does, a class says so: `versi
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from t5grid.config.build import located, plain_hint, type_hints
+from t5grid.config.reuse import NUM_SHARED, ByObject
 
 REGISTER = Path(__file__).with_name("neutral.json")
 FIRST_NAMES = Path(__file__).with_name("first_names.json")
 """Stable name -> the path a class was hashed under before names were stable. Frozen: nothing is added."""
 
 SCALARS = (type(None), bool, int, float, str)
+HOLE = "\0"
+"""What no JSON text has in it."""
 
 
 def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[str]) -> str:
@@ -31,9 +34,43 @@ def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[st
     Classes that were hashed by their path before they had a stable name still are, so that no stage that was
     made then has to be made again.
     """
-    hashed = [kind, version, _with_names(content, _first_names()), parents]
-    text = json.dumps(hashed, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    digest = hashlib.blake2b(f"[{_text(kind)}, {_text(version)}, ".encode(), digest_size=6)
+    for text in _texts_of(content):
+        digest.update(text)
+    digest.update(f", [{', '.join(map(_text, parents))}]]".encode())
+    return digest.hexdigest()
+
+
+_text = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
+def _texts_of(content: dict[str, Any]) -> Iterator[bytes]:
+    """What is hashed of a content, its JSON in pieces; what several have in common is written once."""
+    if "_target_" in content or not all([type(name) is str for name in content]):
+        yield _part(content).encode()
+        return
+    nodes = {name: value for name, value in content.items() if type(value) in (dict, list)}
+    own = sorted([name for name in content if name not in nodes])
+    first, *others = _around(HOLE.join(nodes), HOLE.join(own), *nodes.values())
+    yield first
+    for name, text in zip(own, others, strict=True):
+        yield _part(content[name]).encode()
+        yield text
+
+
+def _part(node: Any) -> str:
+    return str(node) if type(node) is int else _text(_with_names(node, _first_names()))
+
+
+def _text_around(names: str, own: str, *nodes: Any) -> list[bytes]:
+    """The JSON of a content around the values of the names in `own`."""
+    texts = dict.fromkeys(own.split(HOLE) if own else (), HOLE)
+    texts |= dict(zip(names.split(HOLE), map(_part, nodes), strict=False))
+    whole = ", ".join([f"{_text(name)}: {texts[name]}" for name in sorted(texts)])
+    return [text.encode() for text in f"{{{whole}}}".split(HOLE)]
+
+
+_around = ByObject(_text_around, limit=NUM_SHARED)
 
 
 def in_stable_names(content: Any) -> Any:

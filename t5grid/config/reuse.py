@@ -6,8 +6,9 @@ further (a key that is added or deleted, Hydra's own keys) Hydra composes whole.
 config, and complaints are always Hydra's.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from t5grid.config.compose import GROUPS, compose, load_option, multiplied, pars
 from t5grid.refused import Refused
 
 Node = dict[str, Any]
+NUM_SHARED = 2**14
+"""Parts of cells that are kept for the next cells of this process."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,42 @@ def composed(config: DictConfig) -> Composed:
 
 
 class ByObject:
-    """A function of an object, remembered for as long as this lives; objects are told apart by identity."""
+    """A function of objects that nobody changes, remembered for as long as this lives.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.known = function, dict[Any, Any]()
+    Objects are told apart by identity, texts by what they say. Where there is a limit to how many are kept,
+    all are forgotten when it is reached.
+    """
+
+    def __init__(self, function: Callable[..., Any], limit: float = math.inf) -> None:
+        self.function, self.limit, self.known = function, limit, dict[Any, Any]()
 
     def __call__(self, *arguments: Any) -> Any:
-        key = tuple(value if isinstance(value, str) else id(value) for value in arguments)
-        if key not in self.known:
-            self.known[key] = (arguments, self.function(*arguments))  # what is kept keeps its identity
-        return self.known[key][1]
+        key = tuple([value if type(value) is str else id(value) for value in arguments])
+        known = self.known.get(key)
+        if known is None:
+            known = (arguments, self.function(*arguments))  # what is kept keeps its identity
+            if len(self.known) >= self.limit:
+                self.known.clear()
+            self.known[key] = known
+        return known[1]
+
+
+class OneOfEqual:
+    """plain node -> the first node that is equal in all parts, values and types; so are the parts of it."""
+
+    def __init__(self) -> None:
+        self.known = dict[Any, Any]()
+
+    def __call__(self, node: Any) -> Any:
+        if isinstance(node, dict):
+            node = {name: self(value) for name, value in node.items()}
+            key: Any = (dict, *node, *map(id, node.values()))
+        elif isinstance(node, list):
+            node = [self(value) for value in node]
+            key = (list, *map(id, node))
+        else:
+            key = (type(node), repr(node))
+        return self.known.setdefault(key, node)
 
 
 class _Further(Exception):
@@ -64,6 +93,7 @@ class Parts:
     def __init__(self) -> None:
         self._defaults: dict[tuple[str, ...], Composed] = {}
         self._parsed: dict[str, Any] = {}
+        self._alone: dict[tuple[str, ...], Composed] = {}
         self._options: dict[tuple[str, str], Any] = {}
         self._groups: dict[tuple[str, ...], Any] = {}
 
@@ -71,8 +101,9 @@ class Parts:
         """The composed config of one cell. Raises Refused, one line, for anything Hydra refuses."""
         words = multiplied(words, self._look)
         for word in words:
-            self._parsed[word] = self._parsed.get(word) or parse(word)
-        reaching = tuple(word for word in words if self._reaches_out(word))
+            if word not in self._parsed:
+                self._parsed[word] = Word.of(parse(word))
+        reaching = tuple([word for word in words if self._reaches_out(word)])
         try:
             default = self._default(reaching)
             cell = self._put_together(default, [word for word in words if word not in reaching])
@@ -80,12 +111,17 @@ class Parts:
             return composed(compose(words))
         return replace(cell, words=tuple(words))
 
-    def _reaches_out(self, word: str) -> bool:
+    def options(self, choices: Mapping[str, str]) -> Composed:
+        """The config under these options of the groups and no other words. Raises Refused."""
+        key = tuple(choices.values())
+        if key not in self._alone:
+            self._alone[key] = self.compose([f"{name}={choice}" for name, choice in choices.items()])
+        return self._alone[key]
+
+    def _reaches_out(self, text: str) -> bool:
         """Whether a word chooses an option that says something of other groups too."""
-        override = self._parsed[word]
-        if override.key_or_group not in GROUPS or not _is_plain(override):
-            return False
-        return self._option(override.key_or_group, override.value()) is None
+        word = self._parsed[text]
+        return word.is_plain and word.is_choice and self._option(word.top, word.value) is None
 
     def _default(self, reaching: tuple[str, ...]) -> Composed:
         """The default config under options that reach further. Raises _Further if they cannot stand alone."""
@@ -115,14 +151,13 @@ class Parts:
         """The option of each group, and the words that set values below each key. Raises _Further."""
         choices, values = dict(default.choices), dict[str, list[str]]()
         for word in words:
-            override = self._parsed[word]
-            top = override.key_or_group.split(".")[0]
-            if not _is_plain(override) or top not in default.raw:
+            parsed = self._parsed[word]
+            if not parsed.is_plain or parsed.top not in default.raw:
                 raise _Further
-            if override.key_or_group in GROUPS:
-                choices[top] = override.value()  # given twice, the last one counts
+            if parsed.is_choice:
+                choices[parsed.top] = parsed.value  # given twice, the last one counts
             else:
-                values.setdefault(top, []).append(word)
+                values.setdefault(parsed.top, []).append(word)
         return choices, values
 
     def _chosen(self, default: Composed, key: str, choice: str) -> Any:
@@ -149,17 +184,31 @@ class Parts:
         known = (key, choice, *words)
         if known not in self._groups:
             for word in words:
-                override = self._parsed[word]
-                node = _with_value(node, override.key_or_group.split(".")[1:], override.value())
+                node = _with_value(node, self._parsed[word].path, self._parsed[word].value)
             self._groups[known] = node
         return self._groups[known]
 
 
-def _is_plain(override: Any) -> bool:
-    """Whether an override exchanges an option, or sets a value by its plain path."""
-    changes = not (override.is_add() or override.is_force_add() or override.is_delete())
-    is_path = re.fullmatch(r"\w+(\.\w+)*", override.key_or_group) and override.package is None
-    return changes and bool(is_path) and not isinstance(override.value(), dict)
+@dataclass(frozen=True)
+class Word:
+    """What an override does: a plain one exchanges the option of a group, or sets a value by its path."""
+
+    top: str
+    path: list[str]
+    value: Any
+    is_choice: bool
+    is_plain: bool
+
+    @staticmethod
+    def of(override: Any) -> "Word":
+        """That of an override as Hydra understands it."""
+        key, value = override.key_or_group, override.value()
+        changes = not (override.is_add() or override.is_force_add() or override.is_delete())
+        is_path = re.fullmatch(r"\w+(\.\w+)*", key) and override.package is None
+        top, *path = key.split(".")
+        return Word(
+            top, path, value, key in GROUPS, changes and bool(is_path) and not isinstance(value, dict)
+        )
 
 
 def _with_value(node: Any, path: Sequence[str], value: Any) -> Any:
@@ -182,9 +231,11 @@ class Resolver:
 
     def __call__(self, raw: Node) -> Node:
         """The config with every interpolation replaced. Raises OmegaConf's errors."""
-        return {
-            key: node if self._named(node) is None else self._resolve(key, raw) for key, node in raw.items()
-        }
+        return {key: self.node(key, raw) for key in raw}
+
+    def node(self, key: str, raw: Node) -> Any:
+        """One top-level node of it."""
+        return raw[key] if self._named(raw[key]) is None else self._resolve(key, raw)
 
     def _resolve(self, key: str, raw: Node) -> Any:
         """A top-level node that refers to others, or lacks a value; remembered for the very same others."""

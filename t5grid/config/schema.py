@@ -18,11 +18,12 @@ from t5grid.config import contracts
 from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
-from t5grid.config.reuse import ByObject, Composed, Parts, Resolver, composed
+from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
 from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName, NotEmpty
 from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
+EMPTY: dict[str, Any] = {}
 Share = Annotated[float, Above(0), AtMost(1)]
 Schedule = Annotated[Any, Meets(contracts.Schedule)]
 Optimizer = Annotated[Any, Meets(contracts.Optimizer)]
@@ -198,8 +199,9 @@ class Cells:
 
     def __init__(self) -> None:
         self.parts, self.resolve = Parts(), Resolver()
-        self._built, self._canonical = ByObject(_built), ByObject(_canonical)
-        self._targets = ByObject(refuse_hidden_targets)
+        self._values, self._canonical = ByObject(_value), ByObject(_canonical)
+        self._one_of = ByObject(OneOfEqual())
+        self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
 
     def load(self, overrides: Sequence[str]) -> Cell:
         """Compose, resolve and validate one cell. Raises Refused, one line."""
@@ -208,8 +210,9 @@ class Cells:
     def build(self, composed: Composed) -> Cell:
         """The cell of a composed config. Raises Refused, one line."""
         plain = self._plain(composed)
-        built = {key: self._built(key, plain[key]) for key in KEYS}
-        plain = {key: self._canonical(key, plain[key]) for key in KEYS}
+        values = {key: self._values(key, plain[key]) for key in KEYS}
+        plain = {key: self._one_of(node) for key, (_, node) in values.items()}
+        built = {key: value for key, (value, _) in values.items()}
         cell = Cell(config=plain, labels=self._labels(composed, plain), **built)
         _check_combination(cell)
         return cell
@@ -232,16 +235,14 @@ class Cells:
 
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
         """A readable label a group: its option, and what differs from it where a stage's name shows it."""
-        labels = dict(composed.choices)
+        labels = {group: self._label(choice, EMPTY, EMPTY) for group, choice in composed.choices.items()}
         for group in ("objective", "architecture", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
-                option = self.parts.compose([f"{name}={choice}" for name, choice in composed.choices.items()])
-                before = self._canonical("", self.resolve({**composed.raw, group: option.raw[group]})[group])
-                for key, value in plain[group].items():
-                    if key not in before or before[key] != value:
-                        shown = f"{value:g}" if isinstance(value, float) else value
-                        labels[group] += f",{key}={shown}"
-        return {group: re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label) for group, label in labels.items()}
+                option = self.parts.options(composed.choices)
+                before = self.resolve.node(group, {**composed.raw, group: option.raw[group]})
+                choice = composed.choices[group]
+                labels[group] = self._label(choice, plain[group], self._canonical("", before))
+        return labels
 
 
 def load_cell(overrides: Sequence[str]) -> Cell:
@@ -254,12 +255,20 @@ def build_cell(config: DictConfig) -> Cell:
     return Cells().build(composed(config))
 
 
-def _built(key: str, node: Any) -> Any:
-    """The axis value of a plain node, checked."""
+def _value(key: str, node: Any) -> tuple[Any, Any]:
+    """The axis value of a plain node, checked, and the node in its canonical form."""
     hint = type_hints(Cell)[key]
     value = build(node, key, hint)
     refuse_lacking(value, hint, key)
-    return check_type(value, hint, key)
+    return check_type(value, hint, key), canonical(node, hint)
+
+
+def _label(label: str, node: dict[str, Any], before: dict[str, Any]) -> str:
+    """A label that says what a node has beside `before`, in characters that names of files may have."""
+    for key, value in node.items():
+        if key not in before or before[key] != value:
+            label += f",{key}={f'{value:g}' if isinstance(value, float) else value}"
+    return re.sub(r"[^A-Za-z0-9_.,=-]+", "_", label)
 
 
 def _canonical(key: str, node: Any) -> Any:

@@ -23,20 +23,24 @@ BLANKS_DO_NOT_COUNT = {
 SHOWN = 60
 
 
+class Unanswerable(Refused):
+    """Labels that no answer can be: a vocabulary leaves nothing of one, or the same of two."""
+
+
 def losses(
     tasks: Mapping[str, Any], records: Mapping[str, Sequence[Record]], vocabulary: Vocabulary
 ) -> list[str]:
     """What the vocabulary does not give back of the tasks' labels and of some targets, a line each.
 
     Raises:
-        Refused: a label of which nothing is left, or two of which the same is left.
+        Unanswerable: a label of which nothing is left, or two of which the same is left.
     """
     pairs = [(name, losses_of(name, task, records.get(name, ()), vocabulary)) for name, task in tasks.items()]
     return [f"task {name}: {line}" for name, lines in pairs for line in lines]
 
 
 def losses_of(name: str, task: Any, records: Sequence[Record], vocabulary: Vocabulary) -> list[str]:
-    """The lines of one task. Raises Refused as `losses`."""
+    """The lines of one task. Raises Unanswerable as `losses`."""
     of_labels = _lost_labels(name, labels_of(task), vocabulary)
     return [*of_labels, *_lost_targets(task, sampled(records), vocabulary)]
 
@@ -58,11 +62,11 @@ def _lost_labels(name: str, labels: Sequence[str], vocabulary: Vocabulary) -> It
     for label, answer in answers.items():
         if not answer.replace(UNKNOWN, "").strip():
             why = f"nothing is left of label {label!r} in this vocabulary{_why(label, answer, vocabulary)}"
-            raise Refused(f"task {name}: {why}; write it otherwise, or take another vocabulary")
+            raise Unanswerable(f"task {name}: {why}; write it otherwise, or take another vocabulary")
         if answer in first:
             two = " and ".join(_both(first[answer], label))
             why = f"labels {two} are one in this vocabulary, {answer!r}"
-            raise Refused(f"task {name}: {why}; write one otherwise, or take another vocabulary")
+            raise Unanswerable(f"task {name}: {why}; write one otherwise, or take another vocabulary")
         first[answer] = label
     for label, answer in answers.items():
         if label != answer:

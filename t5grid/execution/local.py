@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from t5grid.config.contracts import NO_CHECKS, Checks
 from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
 from t5grid.execution import waiting
@@ -65,15 +66,20 @@ class Local:
         """The same: it always stays until all is done."""
         return self
 
-    def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
-        """Run every stage that is not done, parents first; a failed stage blocks its children only."""
+    def run(self, stages: list[Stage], store: Store, runtime: Runtime, checks: Checks = NO_CHECKS) -> Outcome:
+        """Run every stage that is not done, parents first; a failed stage blocks its children only.
+
+        What `checks` names goes before everything else, and its check is called when it is done.
+        """
         if runtime.num_nodes > 1:
             raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         waiting.discard_dead(store)
-        done = {stage.identity for stage in stages if store.state(stage) == "done"}
+        done = {identity for identity, state in store.states(stages).items() if state == "done"}
         outcome = Outcome(done_before=[stage for stage in stages if stage.identity in done])
         for stage in outcome.done_before:
             discard_dead(store.folder(stage))
+        for identity in done & checks.keys():  # another command was faster
+            checks[identity]()
         todo = {stage.identity: stage for stage in stages if stage.identity not in done}
         if todo:
             store.ask_again(todo.values())
@@ -82,7 +88,7 @@ class Local:
             threads = max(1, num_cores() // self._most_workers(runtime.num_devices))
             share = memory // num_workers
             with waiting.announced(todo.values(), store):
-                _Run(todo, outcome, store, runtime, num_workers, threads, share, self).to_the_end()
+                _Run(todo, outcome, store, runtime, num_workers, threads, share, self, checks).to_the_end()
         return outcome
 
     def runtime_of(self, stage: Stage, runtime: Runtime) -> Runtime:
@@ -138,11 +144,12 @@ class _Run:
         num_threads: int,
         share: int,
         settings: Local = Local(),
+        checks: Checks = NO_CHECKS,
     ) -> None:
         self.todo, self.outcome, self.store, self.runtime = todo, outcome, store, runtime
         self.num_threads = num_threads
         self.share = share  # bytes of memory that an idle worker may keep
-        self.settings, self.failures = settings, Counter[str]()
+        self.settings, self.checks, self.failures = settings, checks, Counter[str]()
         self.held: dict[str, float] = {}
         self.num_workers, self.workers = num_workers, list[_Worker]()
         self.attempts = 0
@@ -208,10 +215,12 @@ class _Run:
         for identity in [identity for identity, until in self.held.items() if until < now]:
             del self.held[identity]
         taken = {worker.stage.identity for worker in self._busy() if worker.stage}
+        first = {identity for identity in self.checks if identity in self.todo or identity in taken}
         ready = [
             stage
             for identity, stage in self.todo.items()
             if identity not in self.held
+            and (identity in first or not first)
             and not any(p.identity in self.todo or p.identity in taken for p in stage.parents)
         ]
         return sorted(ready, key=lambda stage: -stage.work)
@@ -293,6 +302,8 @@ class _Run:
         elif result in (DONE, FOUND):
             (self.outcome.ran if result == DONE else self.outcome.done_before).append(stage)
             progress.finished(stage)
+            if check := self.checks.get(stage.identity):
+                check()
         elif result == CANCELLED:
             self.outcome.cancelled.append(stage.identity)
             progress.cancelled(stage)

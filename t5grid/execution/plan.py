@@ -6,6 +6,7 @@ vocabulary and the encoding of a corpus are counted as stages only.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from t5grid.config.build import build
 from t5grid.config.reuse import ByObject
@@ -14,7 +15,7 @@ from t5grid.execution.memory import memory_line
 from t5grid.execution.speed import Speed, speed_of
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
-from t5grid.model.costs import Flops
+from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
@@ -29,17 +30,31 @@ class Costs:
     def __init__(self, grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> None:
         cell = grids[0].baseline
         self.executor, self.runtime, built = cell.executor, cell.runtime, ByObject(build)
-        self.todo = [stage for stage in stages if store.state(stage) != "done"]
+        states = store.states(stages)
+        self.todo = [stage for stage in stages if states[stage.identity] != "done"]
         self.estimates: dict[str, Estimate] = {}
+        self.num_devices: dict[str, int] = {}
         self.trainings: list[tuple[Workload, Runtime]] = []
+        known: dict[Any, tuple[Estimate, int]] = {}
         for stage in stages:
-            work = stage.workload(built)
-            machine = self.executor.runtime_of(stage, self.runtime)
-            self.estimates[stage.identity] = estimate(work, machine) if work else Estimate()
-            if work and stage.trains:
-                self.trainings.append((work, machine))
+            alike = stage.alike()
+            if alike not in known:
+                known[alike] = self._estimate(stage, built)
+            self.estimates[stage.identity], self.num_devices[stage.identity] = known[alike]
         self.num_parallel, self.outlook = self.executor.outlook(self.todo, self.runtime)
         self.speed: Speed = speed_of(self.runtime, store, cell.config["size"], self.num_parallel)
+        self._hours = {
+            identity: cost.flops.total / self.speed.flops / self.num_devices[identity] / 3600
+            for identity, cost in self.estimates.items()
+        }
+
+    def _estimate(self, stage: Stage, built: ByObject) -> tuple[Estimate, int]:
+        """What a stage takes, and of how many devices."""
+        work, machine = stage.workload(built), self.executor.runtime_of(stage, self.runtime)
+        if work and stage.trains:
+            self.trainings.append((work, machine))
+        devices = machine.num_devices * machine.num_nodes if stage.trains else 1
+        return estimate(work, machine) if work else Estimate(), devices
 
     def of(self, stages: Iterable[Stage]) -> list[Estimate]:
         """The estimates of some stages."""
@@ -47,9 +62,7 @@ class Costs:
 
     def hours(self, stage: Stage) -> float:
         """Time a stage takes by itself, on the devices it gets."""
-        machine = self.executor.runtime_of(stage, self.runtime)
-        devices = machine.num_devices * machine.num_nodes if stage.trains else 1
-        return self.estimates[stage.identity].flops.total / self.speed.flops / devices / 3600
+        return self._hours[stage.identity]
 
     def chain(self) -> float:
         """Hours of the longest chain of stages that wait for one another."""
@@ -65,9 +78,12 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     costs = Costs(grids, stages, store)
     todo = {stage.identity for stage in costs.todo}
     asked = Counter(stage.identity for grid in grids for stage in _asked_for(grid))
+    kinds: dict[str, list[Stage]] = {}
+    for stage in stages:
+        kinds.setdefault(stage.kind, []).append(stage)
     out, saved = [_row("stage", COUNTS, COSTS)], []
     for kind in KINDS:
-        distinct = [stage for stage in stages if stage.kind == kind]
+        distinct = kinds.get(kind, [])
         if not distinct and kind in ("multitask", "import"):
             continue
         wanted = sum(asked[stage.identity] for stage in distinct)
@@ -120,7 +136,7 @@ def _saving(kind: str, distinct: list[Stage], asked: Counter[str], costs: Costs)
 
 def _sentences(costs: Costs) -> list[str]:
     """What the stages to run come to, and the speed that is taken for granted."""
-    total = sum((cost.flops for cost in costs.of(costs.todo)), Flops())
+    total = total_of(cost.flops for cost in costs.of(costs.todo))
     every, longest = sum(map(costs.hours, costs.todo)), costs.chain()
     wall = max(longest, every / max(costs.num_parallel, 1))
     speed = f"{number(costs.speed.flops)} FLOP/s a device ({costs.speed.source})"

@@ -77,6 +77,17 @@ class Store:
             return "done"
         return "failed" if (self.folder(stage) / "failed.json").exists() else "missing"
 
+    def states(self, stages: Iterable[Stage]) -> dict[str, str]:
+        """Identity -> state; what has no folder is missing, and not looked for further."""
+        listed, states = dict[str, frozenset[str] | None](), dict[str, str]()
+        for stage in stages:
+            kind, _, name = stage.identity.partition("/")
+            if kind not in listed:
+                listed[kind] = _listing(self.root / kind)
+            names = listed[kind]
+            states[stage.identity] = self.state(stage) if names is None or name in names else "missing"
+        return states
+
     def begin(self, stage: Stage) -> None:
         """Say what the stage is; an earlier failure, and parts of files a kill left, are forgotten."""
         folder = self.folder(stage)
@@ -139,3 +150,13 @@ class Store:
     def lock(self, stage: Stage) -> AbstractContextManager[bool]:
         """Hold the stage's lock, heart beating; False if somebody alive holds it."""
         return locked(self.folder(stage))
+
+
+def _listing(folder: Path) -> frozenset[str] | None:
+    """The names in a folder, none where it is not there; None where it cannot be said."""
+    try:
+        return frozenset(os.listdir(folder))
+    except FileNotFoundError:
+        return frozenset()
+    except OSError:
+        return None

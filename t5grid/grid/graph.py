@@ -98,5 +98,7 @@ def _check_mirrors(name: str, experiment: Experiment, baseline: Cell) -> None:
 
 def merged(grids: Sequence[Grid]) -> list[Stage]:
     """The stages of several grids, equal ones once, parents first."""
+    if len(grids) == 1:
+        return grids[0].stages
     unique = {stage.identity: stage for grid in grids for stage in grid.stages}
     return with_parents(list(unique.values()))

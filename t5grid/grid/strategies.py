@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from t5grid.config.identity import essential
+from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.grid.pretrained import import_stage
 from t5grid.refused import Refused
@@ -15,6 +17,9 @@ from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import TokensStage, VocabularyStage
 from t5grid.tasks.availability import refuse_missing
+
+shared = partial(ByObject, limit=NUM_SHARED)
+"""Of a function of parts that cells have in common, each result once."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = _name(cell, key, "multitask")
+                label = f"{key}-{_name(cell, 'multitask')}"
                 stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
@@ -114,19 +119,31 @@ class LeaveOneOut:
 
 def vocabulary_stage(cell: Cell) -> Stage:
     """The vocabulary, named after the corpus unless it has its own: so equal ones are one stage."""
-    content = {"vocabulary": cell.vocabulary.fingerprint()}
-    read = cell.vocabulary.reads(cell.corpus)
+    nodes, labels = ([of[group] for group in ("corpus", "vocabulary")] for of in (cell.config, cell.labels))
+    return _vocabulary_stage(cell.corpus, cell.vocabulary, *nodes, *labels)
+
+
+@shared
+def _vocabulary_stage(
+    corpus: Any, vocabulary: Any, corpus_node: Any, vocabulary_node: Any, corpus_label: str, label: str
+) -> Stage:
+    content = {"vocabulary": vocabulary.fingerprint()}
+    read = vocabulary.reads(corpus)
     if read is not None:
         content["corpus"] = read.fingerprint()
-    config = {"corpus": cell.config["corpus"], "vocabulary": cell.config["vocabulary"]}
-    own = read is not None and read is not cell.corpus
-    return VocabularyStage(cell.labels["vocabulary" if own else "corpus"], config, content)
+    config = {"corpus": corpus_node, "vocabulary": vocabulary_node}
+    own = read is not None and read is not corpus
+    return VocabularyStage(label if own else corpus_label, config, content)
 
 
 def tokens_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """The corpus of a cell, encoded."""
-    config = {"corpus": cell.config["corpus"]}
-    return TokensStage(cell.labels["corpus"], config, {"corpus": cell.corpus.fingerprint()}, (vocabulary,))
+    return _tokens_stage(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
+
+
+@shared
+def _tokens_stage(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+    return TokensStage(label, {"corpus": node}, {"corpus": corpus.fingerprint()}, (vocabulary,))
 
 
 def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
@@ -144,7 +161,7 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
         "seed": cell.seed,
     }
     name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
-    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget)}
+    content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
@@ -178,7 +195,7 @@ def multitask_stage(
         "seed": cell.seed,
     }
     tasks = {key: {name: _identity_of(task) for name, task in columns[key].tasks.items()} for key in columns}
-    content = essential(config) | {"budget": essential(config["budget"], PretrainBudget), "tasks": tasks}
+    content = _identified(config) | {"budget": essential(config["budget"], PretrainBudget), "tasks": tasks}
     config["columns"] = {key: cell.config["suite"]["columns"][key] for key in columns}
     labels = [cell.labels[group] for group in (*groups[2:], "architecture", "size", "budget")]
     parents = (*([tokens_stage(cell, vocabulary)] if unsupervised else []), vocabulary)
@@ -201,24 +218,38 @@ def column_stages(
     model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
         "seed": cell.seed
     }
-    content = essential(model)
+    content = _identified(model)
     stages: dict[str, Stage] = {}
-    start, parents = _start(cell, pretrained), (vocabulary, *pretrained)
+    name, parents = _name(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
     for key in keys or cell.suite.chosen():
-        budget = {**_finetune_budget(cell, key), "schedule": schedule}
-        identified = content | {"budget": essential(budget, FinetuneBudget)} | _data(cell, key)
+        budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
-        name = _name(cell, key, start, _distinction(cell))
-        tuned = FinetuneStage(name, config, identified, parents)
-        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, name)
+        tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
+        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
 
 
-def _finetune_budget(cell: Cell, key: str) -> dict[str, Any]:
+@shared
+def _tuning(node: dict[str, Any], schedule: Any, column: Column) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The budget of a column's fine-tuning, and what identifies it beside the model."""
+    budget = _finetune_budget(node, column, schedule)
+    return budget, {"budget": essential(budget, FinetuneBudget), **_data(column)}
+
+
+def _identified(config: dict[str, Any]) -> dict[str, Any]:
+    """What identifies the groups of a config and its other values."""
+    return {name: _shared_essential(node, None) for name, node in config.items()}
+
+
+@shared
+def _shared_essential(node: Any, hint: Any) -> Any:
+    return essential(node, hint)
+
+
+def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> dict[str, Any]:
     """The budget of a column's fine-tuning, with what the column has of its own."""
-    column = cell.suite.columns[key]
     own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
-    return cell.config["budget"]["finetune"] | {name: value for name, value in own.items() if value}
+    return budget | {name: value for name, value in own.items() if value} | {"schedule": schedule}
 
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
@@ -230,18 +261,26 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    budget = essential(cell.config["budget"]["evaluate"], EvaluateBudget)
-    if not cell.suite.columns[key].long_texts:
+    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    config = {
+        **{group: whole[group] for group in ("architecture", "size")},
+        **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
+    }
+    return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
+
+
+@shared
+def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+    """What identifies the scoring of a column: beams only where its texts are long."""
+    budget = essential(node, EvaluateBudget)
+    if not column.long_texts:
         budget = {name: value for name, value in budget.items() if name != "num_beams"}
-    evaluate = {"evaluate": budget, "seed": cell.seed}
-    model = {group: cell.config[group] for group in ("architecture", "size")}
-    config = {**model, **evaluate, "column": cell.config["suite"]["columns"][key]}
-    content = {**evaluate, **_data(cell, key)}
-    return EvaluateStage(name, config, content, (trained, vocabulary))
+    return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, key: str, start: str, distinction: str = "") -> str:
-    parts = [key, start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+def _name(cell: Cell, start: str, distinction: str = "") -> str:
+    """What follows the key of a column in the names of its stages."""
+    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 
@@ -252,13 +291,13 @@ def _distinction(cell: Cell) -> str:
     return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
 
 
-def _data(cell: Cell, key: str) -> dict[str, Any]:
+@shared
+def _data(column: Column) -> dict[str, Any]:
     """What identifies the data of a column."""
-    column = cell.suite.columns[key]
     return {"lengths": [column.inputs_length, column.targets_length], "tasks": _fingerprints(column)}
 
 
-def _fingerprints(column: Any) -> dict[str, Any]:
+def _fingerprints(column: Column) -> dict[str, Any]:
     """What identifies each task of a column: its data, and the metrics that enter the average."""
     return {
         name: {"data": task.fingerprint(), "reported": list(task.reported), "class": type(task).__qualname__}

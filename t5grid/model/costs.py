@@ -55,6 +55,15 @@ class Flops:
         return Flops(self.forward * times, self.backward * times, self.attention * times)
 
 
+def total_of(several: Iterable[Flops]) -> Flops:
+    """Their sum."""
+    forward = backward = attention = 0.0
+    for flops in several:
+        forward, backward = forward + flops.forward, backward + flops.backward
+        attention += flops.attention
+    return Flops(forward, backward, attention)
+
+
 def step(products: Iterable[Product], trained: Callable[[str], bool] | None = None) -> Flops:
     """One step's operations; `trained` says which parameters are (None: all).
 

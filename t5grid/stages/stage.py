@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from t5grid.config.identity import digest_of
+from t5grid.config.identity import SCALARS, digest_of
 from t5grid.config.schema import Runtime
 from t5grid.refused import Refused
 from t5grid.stages.workload import Built, Workload
@@ -57,7 +57,7 @@ class Stage:
         parents = [parent.identity for parent in self.parents]
         return digest_of(self.kind, self.version, self.content, parents)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """`<kind>/<name>-<hash>`, also the stage's folder below `runs/`."""
         return f"{self.kind}/{self.name[:LONGEST_NAME]}-{self.hash}"
@@ -86,6 +86,16 @@ class Stage:
         """The sizes of what it computes; None where it is nothing of a model's."""
         return None
 
+    def alike(self) -> tuple[Any, ...]:
+        """Equal for stages of one workload, while both are kept.
+
+        Sizes depend on the config but for its seed, and on kinds, budgets and vocabularies of the parents.
+        """
+        settings = {**self.config, "seed": None}
+        own = [value if isinstance(value, SCALARS) else id(value) for value in settings.values()]
+        parents = [(p.kind, id(p.config.get("budget")), id(p.config.get("vocabulary"))) for p in self.parents]
+        return (type(self), *settings, *own, *parents)
+
     def run(self, context: Context) -> dict[str, Any]:
         """Do the work; the returned values go into the record."""
         raise AssertionError("a kind of stage says what it runs")
@@ -111,11 +121,12 @@ def with_parents(stages: Iterable[Stage]) -> list[Stage]:
     ordered: dict[str, Stage] = {}
 
     def add(stage: Stage) -> None:
-        if stage.identity not in ordered:
-            for parent in stage.parents:
+        for parent in stage.parents:
+            if parent.identity not in ordered:
                 add(parent)
-            ordered[stage.identity] = stage
+        ordered[stage.identity] = stage
 
     for stage in stages:
-        add(stage)
+        if stage.identity not in ordered:
+            add(stage)
     return list(ordered.values())

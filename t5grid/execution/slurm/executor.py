@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from t5grid.config.contracts import NO_CHECKS, Checks
 from t5grid.config.rules import AtLeast, Count, FileName, OneLine
 from t5grid.config.schema import Runtime
 from t5grid.config.trust import ALLOW, allowed, check_shell
@@ -92,8 +93,10 @@ class Slurm:
         """The same, staying until all is done."""
         return replace(self, wait=True)
 
-    def run(self, stages: list[Stage], store: Store, runtime: Runtime) -> Outcome:
+    def run(self, stages: list[Stage], store: Store, runtime: Runtime, checks: Checks = NO_CHECKS) -> Outcome:
         """Submit every stage that is not done and not in the queue; a failed one blocks its children only.
+
+        The jobs start one another, so nobody is there for `checks`: stages refuse what they cannot train on.
 
         Raises Refused, and submits nothing, where Slurm does not say what is in the queue.
         """

@@ -191,7 +191,7 @@ def states(stages: Sequence[Stage], store: Store, watching: bool = False) -> dic
     """Identity -> state, of stages parents first; `watching` passes over what is `damaged`."""
     jobs, announced = _jobs(store, [] if watching else None), waiting_for(store)
     job_of = {stage.identity: jobs[stage.identity] for stage in stages if stage.identity in jobs}
-    in_store = {stage.identity: store.state(stage) for stage in stages}
+    in_store = store.states(stages)
     asked = ask(job for identity, job in job_of.items() if in_store[identity] != "done")
     seen: dict[str, State] = {}
     for stage in stages:
