@@ -1,8 +1,8 @@
 """fresh attention -> attention that already looks somewhere: mimetic initialisation.
 
-Small models spend most of a short pre-training on finding that attention can match and copy at all. Trockman and
-Kolter (2023, "Mimetic Initialization of Self-Attention Layers") start matrices as those of trained models look;
-here that is the decoder's attention to the encoder and the position tables. The study starts without it.
+Small models spend most of a short pre-training on finding that attention can match and copy at all. Trockman
+and Kolter (2023, "Mimetic Initialization of Self-Attention Layers") start matrices as those of trained models
+look; here that is the decoder's attention to the encoder and the position tables. The study starts without.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from t5grid.model.layers import Attention, RelativePositionBias
 MATCH = 1.4
 """Deviation of the entries of query and key, times width^-0.5 d_kv^-0.25."""
 NEAR, FARTHEST = 0.25, 8
-"""What a position's logit loses with each step of distance, and the distance from which on it loses no more."""
+"""What a position's logit loses with each step of distance, and from where on it loses no more."""
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def make_mimetic(bias: RelativePositionBias, to_encoder: Iterable[Attention]) ->
 
 
 def match_and_copy(attention: Attention) -> None:
-    """Keys equal to queries, and values that the output matrix turns back: what is alike is found and copied."""
+    """Keys equal to queries, values that the output matrix turns back: what is alike is found and copied."""
     inner, width = attention.query.weight.shape
     std = MATCH * width**-0.5 * attention.d_kv**-0.25
     attention.key.weight.copy_(attention.query.weight.normal_(std=std))
