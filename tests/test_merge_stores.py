@@ -62,7 +62,7 @@ def test_other_scores_are_shown_and_never_overwritten(here: Store, there: Store,
     stage = done(here, "a", tmp_path, machine="ours", wall_seconds=9.0)
     done(there, "a", tmp_path, score=2.5, tasks={"x": 1})
     agreed = done(here, "b", tmp_path, machine="ours")
-    done(there, "b", tmp_path)
+    done(there, "b", tmp_path, resamples=[1.0, 2.0])  # which older records do not have
     before = files(here)
     assert words(here, there, tmp_path / "records") == {
         stage.identity: ("conflict", 'score: 1.5 here, 2.5 there; tasks: null here, {"x": 1} there'),

@@ -24,9 +24,8 @@ from t5grid.grid.published import (
     table_names,
 )
 from t5grid.results.collect import table_of
+from t5grid.results.evidence import NO_PUBLISHED_YARDSTICK, UNJUDGED
 from t5grid.results.findings import (
-    NO_PUBLISHED_YARDSTICK,
-    UNJUDGED,
     Best,
     Better,
     Claim,
@@ -34,9 +33,7 @@ from t5grid.results.findings import (
     findings,
     load_claims,
 )
-from t5grid.results.findings import (
-    to_markdown as findings_to_markdown,
-)
+from t5grid.results.findings_text import to_markdown as findings_to_markdown
 from t5grid.results.plots import rank_plot
 from t5grid.results.rendering import to_csv, to_html, to_latex, to_markdown
 from t5grid.results.report import page_data
@@ -271,27 +268,36 @@ def test_markdown_prints_the_other_papers_columns_and_title(table: Table) -> Non
 
 
 BESIDE = """\
-The numbers of the same rows in BERT (Devlin et al., 2019), Table 5
+Gains over the starred row beside the paper's, in standard deviations
 
-In brackets, ours minus the paper's in the column that mirrors it.
+Ours in standard deviations / the paper's, which published none, in points. ✓ same sign and ✗ opposite sign, \
+ours by more than chance (Student's t over the seeds); ≈ within our noise.
+
+| Tasks | Sentences (MNLI-m (Acc)) | Questions (SQuAD (F1)) |
+| :--- | ---: | ---: |
+| Left to right | −5.0 / −1.80 points ✓ | −5.0 / −10.10 points ✓ |
+| Prefix | −3.0 / +0.50 points ≈ | −3.0 / +0.60 points ≈ |
+| Spearman's ρ of the rows (95 %) | +0.50 | +0.50 |
+| Pairs of rows ordered alike | 2 of 3 | 2 of 3 |
+
+### The numbers of the same rows in BERT (Devlin et al., 2019), Table 5
 
 | Tasks | MNLI-m (Acc) | QNLI (Acc) | MRPC (Acc) | SST-2 (Acc) | SQuAD (F1) | Printed in |
 | :--- | ---: | ---: | ---: | ---: | ---: | ---: |
-| ★ Masked | 83.9 (+1.10) | 84.9 | 86.5 | 92.6 | 87.9 (−2.90) | Table 5 |
-| Left to right | 82.1 (−2.10) | 84.3 | 77.5 | 92.1 | 77.8 (+2.20) | Table 5 |
-| Prefix | 84.4 (−2.40) | 88.4 | 86.7 | 92.7 | 88.5 (−6.50) | Table 5 |
-| Shuffled |  |  |  |  |  | no such row in the paper |
+| ★ Masked | 83.9 | 84.9 | 86.5 | 92.6 | 87.9 | Table 5 |
+| Left to right | 82.1 | 84.3 | 77.5 | 92.1 | 77.8 | Table 5 |
+| Prefix | 84.4 | 88.4 | 86.7 | 92.7 | 88.5 | Table 5 |
 """
 
 
 def test_the_other_formats_print_the_same_without_a_line_of_deviations(table: Table) -> None:
     latex = to_latex(table)
-    assert "in BERT (Devlin et al., 2019), Table 5. In brackets," in latex
-    assert latex.endswith("no such row in the paper \\\\\n\\bottomrule\n\\end{tabular}}\n\\end{table}\n")
+    assert "in BERT (Devlin et al., 2019), Table 5.\\par" in latex
+    assert latex.endswith("& 88.5 & Table 5 \\\\\n\\bottomrule\n\\end{tabular}}\n\\end{table}\n")
     assert (
         latex.count("Baseline standard deviation") == to_html(table).count("Baseline standard deviation") == 1
     )
-    assert "<td>83.9 (+1.10)</td>" in to_html(table)
+    assert "<td>83.9</td>" in to_html(table) and "−1.80 points ✓</span>" in to_html(table)
     rows = list(csv.DictReader(io.StringIO(to_csv(table))))
     assert rows[0]["row"] == "masked" and rows[0]["seeds"] == "3;3;3" and rows[-1]["starred"] == "0"
 
@@ -319,7 +325,7 @@ def test_the_page_has_the_other_papers_numbers_and_no_deviations(grid: Grid) -> 
 
 TESTS = [
     Better(higher=["masked"], lower=["left_to_right"], columns=["SQuAD (F1)"]),
-    Close(row="masked", to="prefix", at_most=1, columns=["SQuAD (F1)"]),
+    Close(row="masked", to="prefix", at_most=7, columns=["SQuAD (F1)"]),
     Best(row="masked", at_least=1),
 ]
 
@@ -331,7 +337,7 @@ def test_a_paper_without_deviations_gives_no_verdict_and_ours_do(test: Any, tabl
     assert (finding.paper.verdict, finding.paper.numbers) == (UNJUDGED, NO_PUBLISHED_YARDSTICK)
     assert finding.ours.verdict == "agrees"
     text = findings_to_markdown([finding], "Suite nano")
-    assert "| **agrees** | no standard deviation |" in text
+    assert "| **agrees**" in text and "| no standard deviation |" in text
     assert "of its Table 1, and those of a paper that published none are not judged." in text
 
 

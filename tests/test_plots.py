@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from t5grid.evaluation.constant import Bounds
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import PaperReference, PaperRow
 from t5grid.results import figures, plots
@@ -67,15 +68,6 @@ def test_two_ranked_rows_make_no_rank_correlation() -> None:
     assert plots.rank_plot(replace(table(), rows=table().rows[:2])) is None
 
 
-def test_spearman_agrees_with_scipy() -> None:
-    from scipy.stats import spearmanr
-
-    paper, ours = [1.0, 2.5, 2.5, 4.0, 5.0], [80.0, 70.0, 75.0, 20.0, 20.0]
-    points = [(rank, score, False) for rank, score in zip(paper, ours, strict=True)]
-    expected = spearmanr(paper, [-score for score in ours]).statistic
-    assert plots._agreement(points) == pytest.approx(expected)
-
-
 def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
     positions = {"bert": (32.0, "a"), "drop": (8.0, "a")}
     reading, _ = plots.axis_plot(table(), "d", positions, log=True).axes
@@ -129,3 +121,14 @@ def test_trainings_of_one_row_are_told_apart_by_what_is_their_own() -> None:
     assert figures._own_parts(names) == ["without_a", "without_b"]
     assert figures._own_parts(names[:1]) == [""]
     assert figures._own_parts([]) == []
+
+
+def test_a_constant_answer_has_a_row_and_a_line() -> None:
+    bounds = {"reading": Bounds(33.0, 100.0, 300, {})}
+    reading, writing = plots.dot_plot(replace(table(), bounds=bounds)).axes
+    (mark,) = [line for line in reading.get_lines() if line.get_marker() == "D"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (33.0, 3)
+    assert [label.get_text() for label in reading.get_yticklabels()][-1] == "Constant answer"
+    assert not [line for line in writing.get_lines() if line.get_marker() == "D"]
+    (panel,) = plots.rank_plot(replace(table(), bounds=bounds)).axes
+    assert 33.0 in [line.get_ydata()[0] for line in panel.get_lines() if line.get_marker() == "None"]

@@ -10,11 +10,11 @@ import torch
 
 from t5grid.cli import main
 from t5grid.commands.multirun import run_overrides
-from t5grid.commands.predicting import answers, fixed_start, with_start
+from t5grid.commands.predicting import _folder, answers, fixed_start, with_start
 from t5grid.config.schema import load_cell
 from t5grid.evaluation.predict import predict
 from t5grid.execution.store import Store
-from t5grid.files import lines_of, read_lines
+from t5grid.files import lines_of, read_lines, write_whole
 from t5grid.model.decoding import greedy
 from t5grid.stages import stage_file
 
@@ -178,6 +178,7 @@ def test_a_cell_and_its_stages_answer_the_same(
         stage = next((runs / kind).iterdir())
         assert answers([str(stage)], lines) == found
         assert answers([f"{kind}/{stage.name}", f"runtime.runs_dir={runs}"], lines) == found
+        assert answers([f"{kind}/to_norvin", f"runtime.runs_dir={runs}"], lines) == found
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Fred likes tea.\n")))
     assert main(["predict", "to_norvin", *cell, "--step", "2"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
@@ -207,6 +208,17 @@ def test_what_cannot_answer_is_refused(
     assert "missing in " in said(capsys, "to_norvin", *cell, "seed=1")
     assert "in.text: No such file" in said(capsys, "to_norvin", *cell[:-1], f"{tmp_path}/in.text")
     assert "bad.txt: 'utf-8' codec" in said(capsys, "to_norvin", *cell[:-1], f"{tmp_path}/bad.txt")
+
+
+def test_a_part_of_a_name_must_be_that_of_one_stage(tmp_path: Path) -> None:
+    for name in ("questions-a-1", "questions-b-2", "sentences-a-3"):
+        write_whole(tmp_path / "finetune" / name / "config.yaml", "")
+    assert _folder("finetune/sent", tmp_path).name == "sentences-a-3"
+    assert _folder("finetune/questions-a-1", tmp_path).name == "questions-a-1"
+    assert _folder("finetune/nothing", tmp_path) == tmp_path / "finetune" / "nothing"
+    both = "finetune/questions-a-1, finetune/questions-b-2"
+    with pytest.raises(ValueError, match=f"finetune/questions is part of the names of 2 stages: {both}"):
+        _folder("finetune/questions", tmp_path)
 
 
 @pytest.mark.parametrize(

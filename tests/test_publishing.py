@@ -1,12 +1,14 @@
 """publishing: what is written of a whole study, and what goes to a wandb run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from t5grid.files import write_whole
 from t5grid.results.publishing import log_report, publish, publish_all
-from t5grid.results.study import experiments, load_study
+from t5grid.results.study import experiments, load_recorded, load_study
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -69,3 +71,35 @@ def test_tables_figures_and_findings_go_to_one_run(tmp_path: Path, monkeypatch: 
     columns, rows = logged["objectives/table"]
     assert columns[:2] == ["Objective", "Sentences"] and rows[0][0] == "Prefix language modeling"
     assert {"objectives/dots", "objectives/ranks", "objectives/curves", "findings"} <= set(logged)
+
+
+@pytest.mark.slow
+def test_the_budget_that_has_records_is_shown_or_those_that_have_some_are_named(tmp_path: Path) -> None:
+    folders = [f"runtime.runs_dir={tmp_path}/runs", f"runtime.results_dir={tmp_path}/results"]
+
+    def record_one(budget: str) -> None:
+        study = load_study([*folders, f"budget={budget}"], ["objectives"])
+        stage = next(s for s in study.grids["objectives"].stages if s.kind == "evaluate")
+        record = {
+            "score": 1.0,
+            "step": 1,
+            "tasks": {},
+            "machine": "",
+            "python": "",
+            "versions": {"torch": ""},
+        }
+        write_whole(tmp_path / "results" / "records" / f"{stage.identity}.json", json.dumps(record))
+
+    asked = (folders, ["objectives"])
+    study, note = load_recorded(*asked)
+    assert (study.stem, note) == ("nano", "")  # nothing has run at all
+    record_one("lab")
+    study, note = load_recorded(*asked)
+    assert study.stem == "lab"
+    assert note == "nothing has run at budget nano; shown is budget=lab, which has records"
+    assert load_recorded([*folders, "budget=nano"], ["objectives"])[0].stem == "nano"  # as it was asked for
+    record_one("smoke")
+    with pytest.raises(ValueError, match="at budget nano; say which: budget=lab, budget=smoke"):
+        load_recorded(*asked)
+    record_one("nano")
+    assert load_recorded(*asked)[1] == ""

@@ -9,7 +9,8 @@ from torch import nn
 
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Trained, Vocabulary
-from t5grid.evaluation.scores import checkpoint_paths, choose, load_records, predict, score
+from t5grid.evaluation.averages import choose
+from t5grid.evaluation.scores import checkpoint_paths, load_records, predict, samples_of, score
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
 from t5grid.model.text_to_text import TextToText
@@ -116,7 +117,9 @@ def test_batched_answers_of_a_model_equal_those_given_one_by_one(vocabulary):
 def test_a_column_is_scored_task_by_task_with_a_few_samples(vocabulary):
     both = column(easy=ToyTask("easy"), short=ToyTask("short", texts=("kalo", "miru")))
     records = load_records(both, "validation", 5)
-    scores, samples = score(Copy(vocabulary.size), vocabulary, both, records, 4)
+    scores, answers = score(Copy(vocabulary.size), vocabulary, both, records, 4)
+    samples = samples_of(records, answers)
+    assert answers["easy"] == TEXTS[:5]
     assert scores["easy"]["accuracy"] == scores["short"]["accuracy"] == 100.0
     assert math.isnan(scores["easy"]["unreported"])
     assert [sample["input"] for sample in samples["easy"]] == TEXTS[:3]

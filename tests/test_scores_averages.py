@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from t5grid.config.schema import Column, load_cell
-from t5grid.evaluation.scores import average, choose
+from t5grid.evaluation.averages import average, choose
 
 Case = dict[str, Any]
 NAMES = {

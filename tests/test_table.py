@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from t5grid.evaluation.constant import Bounds
 from t5grid.files import write_whole
 from t5grid.grid.experiment import Experiment, RowSpec
 from t5grid.grid.published import (
@@ -25,7 +26,8 @@ from t5grid.grid.published import (
 )
 from t5grid.results import per_task
 from t5grid.results.per_task import ACROSS, PerTask
-from t5grid.results.rendering import FORMATS, LATEX, to_csv, to_html, to_latex, to_markdown, write_table
+from t5grid.results.rendering import FORMATS, to_csv, to_html, to_latex, to_markdown, write_table
+from t5grid.results.styles import LATEX
 from t5grid.results.table import (
     Discrimination,
     Hole,
@@ -154,6 +156,8 @@ MARKDOWN = """\
 
 Reproduces Table 5. Suite nano, size tiny, budget lab. ★ is the baseline, the mean of 3 seeds; \
 other rows: 1 seed. Bold: within two standard deviations of the baseline's seeds of the best in its column. \
+No standard error over the validation rows for 2 of 2 scores of one seed: older records hold no resamples of the \
+rows, which an evaluation now leaves. \
 Columns (of 1) that differ by over two standard deviations: best above worst pre-trained row 0, \
 no pre-training below the best 1, no pre-training below the baseline 1. Data: corpus nano-1.
 
@@ -172,15 +176,25 @@ Command: `t5grid sweep two`
 
 BERT\\_style: A note.
 
+### Gains over the starred row beside the paper's, in standard deviations
+
+Ours / the paper's, each in standard deviations of its own baseline. ✓ same sign and ✗ opposite sign, \
+both by more than chance (Student's t over the seeds); ≈ within the noise of either.
+
+| Objective | Reading (SQuAD) |
+| :--- | ---: |
+| None | −40.0 / −89.1 ✓ |
+| Spearman's ρ of the rows (95 %) | – |
+| Pairs of rows ordered alike | 1 of 1 |
+
 ### The paper's numbers for the same rows
 
-Bold as printed there; in brackets, ours minus the paper's in the column that mirrors it.
+Bold as printed there.
 
 | Objective | GLUE | CNNDM | SQuAD | SGLUE | EnDe | EnFr | EnRo | Printed in |
 | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| ★ Replace | 83.28 | **19.24** | **80.88** (−10.88) | **71.36** | **26.98** | 39.82 | **27.65** | Table 5 |
-| BERT\\_style |  |  |  |  |  |  |  | no such row in the paper |
-| None | 66.22 | 17.60 | 50.31 (−20.31) | 53.04 | 25.86 | **39.77** | 24.04 | Table 1 |
+| ★ Replace | 83.28 | **19.24** | **80.88** | **71.36** | **26.98** | 39.82 | **27.65** | Table 5 |
+| None | 66.22 | 17.60 | 50.31 | 53.04 | 25.86 | **39.77** | 24.04 | Table 1 |
 | Baseline standard deviation | ± 0.235 | ± 0.065 | ± 0.343 | ± 0.416 | ± 0.112 | ± 0.090 | ± 0.108 | Table 1 |
 """  # noqa: E501
 
@@ -212,11 +226,21 @@ def test_facts_stand_before_the_scores_and_beside_the_paper_s() -> None:
 def test_csv_has_four_decimals_and_the_reasons_for_holes() -> None:
     lines = list(csv.reader(io.StringIO(to_csv(table()))))
     assert lines == [
-        ["Objective", "Reading", "Writing", "starred", "bold", "row", "seeds", "holes"],
-        ["Replace", "70.0000", "70.0000", "1", "Reading;Writing", "replace_spans", "3;3", ""],
-        ["BERT_style", "68.0000", "", "0", "Reading", "bert_style", "1;0", "Writing: failed: disk | full"],
-        ["None", "30.0000", "", "0", "", "no_pretraining", "1;0", "Writing: not run"],
-        ["Baseline standard deviation", "1.0000", "1.0000", "0", "", "", "", ""],
+        ["Objective", "Reading", "Writing", "starred", "bold", "row", "seeds", "holes", "errors"],
+        ["Replace", "70.0000", "70.0000", "1", "Reading;Writing", "replace_spans", "3;3", "", ";"],
+        [
+            "BERT_style",
+            "68.0000",
+            "",
+            "0",
+            "Reading",
+            "bert_style",
+            "1;0",
+            "Writing: failed: disk | full",
+            ";",
+        ],
+        ["None", "30.0000", "", "0", "", "no_pretraining", "1;0", "Writing: not run", ";"],
+        ["Baseline standard deviation", "1.0000", "1.0000", "0", "", "", "", "", ""],
     ]
 
 
@@ -225,7 +249,7 @@ def test_latex_escapes_and_uses_booktabs() -> None:
     assert r"$\bigstar$ Replace & \textbf{70.00} & \textbf{70.00} \\" in text
     assert r"BERT\_style & \textbf{68.00} & --\textsuperscript{1} \\" in text
     assert r"\caption{Two \& more. Reproduces Table 5." in text
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 3
 
 
 def test_latex_turns_straight_quotes_round() -> None:
@@ -372,3 +396,62 @@ def test_latex_compiles_with_pdflatex_and_fits_the_page(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
     assert (tmp_path / "page.pdf").stat().st_size > 1000
+
+
+def bounded(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Provenance = FACTS) -> Table:
+    """The table with a constant answer at 28 in its first column, which is scored on 300 rows."""
+    reading = TableColumn("reading", "Reading", "SQuAD", "exact match", 300, human=82.3)
+    bounds = {"reading": Bounds(28.0, 100.0, 300, {"reading": "no"})}
+    return dataclasses.replace(table(baseline, facts), columns=(reading, COLUMN_PAIR[1]), bounds=bounds)
+
+
+def test_floor_and_ceiling_are_rows_and_what_is_at_the_floor_is_never_bold() -> None:
+    made = bounded(baseline=(29.0, 30.0, 31.0))
+    assert made.at_floor("reading") == {"replace_spans", "no_pretraining"}  # 28 + 2 * 1
+    assert made.bold("reading") == {"bert_style"} and made.at_floor("writing") == frozenset()
+    low = dataclasses.replace(made, bounds={"reading": Bounds(70.0, 100.0, 300, {})})
+    assert low.bold("reading") == frozenset()
+    text = to_markdown(made)
+    assert "| ★ Replace | *30.00* | **30.00** |" in text and "| None | *30.00* |" in text
+    lines = ["| Constant answer | 28.00 | – |", "| Perfect answer | 100.00 | – |", "| People | 82.30 | – |"]
+    assert "\n".join([*lines, "| Baseline standard deviation | ± 1.000 |"]) in text
+    assert "Constant answer: what the best of the most frequent training answers scores" in text
+    assert r"None & \textit{30.00} &" in to_latex(made) and "\nPeople & 82.30 & --" in to_latex(made)
+    assert '<td><i class="floor">30.00</i></td>' in to_html(made) and "<td>28.00</td>" in to_html(made)
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))[-4:]
+    assert [row["Objective"] for row in rows][:3] == ["Constant answer", "Perfect answer", "People"]
+    assert (rows[0]["Reading"], rows[0]["Writing"], rows[0]["row"]) == ("28.0000", "", "")
+
+
+def test_metric_direction_and_rows_stand_under_a_columns_head() -> None:
+    text = to_markdown(bounded())
+    assert (
+        "| :--- | ---: | ---: |\n| Metric (↑ higher is better), rows | exact match ↑, 300 rows |  |" in text
+    )
+    assert r"\scriptsize exact match $\uparrow$, 300 rows" in to_latex(bounded())
+    assert '<th scope="col">exact match ↑, 300 rows</th>' in to_html(bounded())
+
+
+def test_smoke_prints_nothing_bold_and_no_floor_rule() -> None:
+    smoke = bounded(facts=Provenance("nano", "nano", "smoke"))
+    assert "**" not in to_markdown(smoke) and "<b>" not in to_html(smoke) and "textbf" not in to_latex(smoke)
+    assert "Bold:" not in to_markdown(smoke)
+
+
+def test_a_score_of_one_seed_has_its_standard_error_over_the_rows_in_brackets() -> None:
+    scores = {
+        "replace_spans": {"reading": [69.0, 70.0, 71.0]},
+        "bert_style": {"reading": [68.0], "writing": [3.0]},
+        "no_pretraining": {"reading": [30.0]},
+    }
+    errors = {key: {"reading": 1.26} for key in scores}
+    made = build_table(experiment(), COLUMN_PAIR, scores, FACTS, errors=errors)
+    text = to_markdown(made)
+    assert "| **68.00 (1.3)** | **3.00** |" in text and "| 30.00 (1.3) |" in text
+    assert "| ★ Replace | **70.00** |" in text  # of three seeds: their deviation has a line of its own
+    assert "In brackets after a score of one seed: its standard error" in text
+    assert "No standard error over the validation rows for 1 of 3 scores of one seed:" in text
+    rows = list(csv.DictReader(io.StringIO(to_csv(made))))
+    assert [row["errors"] for row in rows[:3]] == [";", "1.2600;", "1.2600;"]
+    smoke = dataclasses.replace(made, provenance=Provenance("nano", "nano", "smoke"))
+    assert "(1.3)" not in to_markdown(smoke) and "In brackets after" not in to_markdown(smoke)

@@ -30,11 +30,13 @@ def answers(
 ) -> list[str]:
     """One answer a line; `words` are a column with overrides, or a stage's identity.
 
+    Of an identity a part is enough that no other has.
+
     Each line gets the words that all inputs of the task begin with, unless it has them or is `raw`. The step
     is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
     place, cell = _place(words)
-    folder = Path(place) if Path(place, "config.yaml").is_file() else Path(cell.runtime.runs_dir, place)
+    folder = _folder(place, Path(cell.runtime.runs_dir))
     store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
     stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
     _check_done(stage, store)
@@ -56,6 +58,23 @@ def answers(
         num_beams,
         name,
     )
+
+
+def _folder(place: str, runs: Path) -> Path:
+    """A stage's folder: a path, a name below `runs`, or the only one there that `kind/part` is part of."""
+    if Path(place, "config.yaml").is_file() or "/" not in place:
+        return Path(place) if "/" in place else runs / place
+    kind, _, part = place.partition("/")
+    if part and not (runs / place).exists():
+        found = sorted(
+            path.parent for path in (runs / kind).glob("*/config.yaml") if part in path.parent.name
+        )
+        if len(found) > 1:
+            names = ", ".join(f"{kind}/{folder.name}" for folder in found)
+            raise Refused(f"predict: {place} is part of the names of {len(found)} stages: {names}")
+        if found:
+            return found[0]
+    return runs / place
 
 
 def _place(words: Sequence[str]) -> tuple[str, Cell]:

@@ -1,5 +1,6 @@
 """`t5grid table`, `report` and `findings`: what the records say, written again."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,12 @@ def table(options: Any, rest: list[str]) -> int:
 def report(options: Any, rest: list[str]) -> int:
     """Write the page of the whole study, or serve it live, or log it."""
     from t5grid.results.publishing import log_report, serve_report, write_report
-    from t5grid.results.study import load_study
+    from t5grid.results.study import load_recorded
 
     names = [word for word in options.names if "=" not in word]
-    study = load_study([word for word in options.names if "=" in word], names)
+    study, note = load_recorded([word for word in options.names if "=" in word], names)
+    if note:
+        print(f"t5grid: report: {note}", file=sys.stderr)
     tell_set_aside(list(study.grids.values()), study.store)
     if options.serve:
         serve_report(study, options.port, options.open)

@@ -99,7 +99,8 @@ class Column:
     """One column of a table: its tasks and the lengths its pairs are trimmed to (EOS included).
 
     `mirrors` is the published column that it stands for, in several papers `{t5: GLUE, bert: MNLI-m (Acc)}`;
-    it changes nothing that is trained or scored. Answers of a column of `long_texts` are searched for with as
+    it changes nothing that is trained or scored, nor does `human`, what people score in it.
+    Answers of a column of `long_texts` are searched for with as
     many beams as the budget says, others are greedy.
     `num_tokens` and `checkpoint_every` are the column's own in fine-tuning; None is the budget's.
     """
@@ -109,6 +110,7 @@ class Column:
     targets_length: Annotated[int, AtLeast(2)]
     tasks: Annotated[dict[str, Task], NotEmpty()]
     mirrors: str | dict[str, str] | None = None
+    human: float | None = None
     long_texts: bool = False
     num_tokens: Count | None = None
     checkpoint_every: Count | None = None

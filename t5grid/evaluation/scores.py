@@ -1,20 +1,17 @@
-"""checkpoints + records -> predictions -> scores, and the step each column reports."""
+"""checkpoints + records -> predictions -> scores of a column's tasks."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from torch import nn
 
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.evaluation.averages import Scores, scored
 from t5grid.evaluation.predict import predict
 from t5grid.refused import Refused
-from t5grid.tasks.task import Record, chosen_by, has
+from t5grid.tasks.task import Record, has
 
-Scores = dict[str, dict[str, float]]
 NUM_SAMPLES = 3
 
 
@@ -25,70 +22,28 @@ def score(
     records: dict[str, Sequence[Record]],
     batch: int,
     num_beams: int = 1,
-) -> tuple[Scores, dict[str, list[dict[str, str]]]]:
-    """Every metric of every task of a column, and a few decoded examples a task."""
-    scores, samples = {}, {}
+) -> tuple[Scores, dict[str, list[str]]]:
+    """Every metric of every task of a column, and the answers by task, one a record."""
+    scores, answers = {}, {}
     for name, task in scored(column).items():
         rows = records[name]
         texts = [row["inputs"] for row in rows]
-        predictions = predict(model, vocabulary, texts, column, batch, num_beams, name)
-        scores[name] = {metric: float(value) for metric, value in task.score(rows, predictions).items()}
-        samples[name] = [
-            {"input": row["inputs"], "target": row["targets"], "prediction": answer}
-            for row, answer in zip(rows[:NUM_SAMPLES], predictions[:NUM_SAMPLES], strict=True)
-        ]
-    return scores, samples
+        answers[name] = predict(model, vocabulary, texts, column, batch, num_beams, name)
+        scores[name] = {metric: float(value) for metric, value in task.score(rows, answers[name]).items()}
+    return scores, answers
 
 
-def choose(column: Column, by_step: dict[int, Scores]) -> dict[str, Any]:
-    """The reported step of each task and of the column's average (behaviour of the original code, 15).
-
-    Each group takes the step with the best mean of its own metrics, ties to the earlier, nan counted as
-    lowest; the average is a group of its own, so that the reported average belongs to one step.
-    """
-    steps = sorted(by_step)
-    tasks = scored(column)
-    best = {
-        name: max(steps, key=lambda step: _rank(_mean(by_step[step], {name: chosen_by(task)})))
-        for name, task in tasks.items()
-    }
-    everything = {name: chosen_by(task) for name, task in tasks.items()}
-    average_step = max(steps, key=lambda step: _rank(_mean(by_step[step], everything)))
+def samples_of(
+    records: Mapping[str, Sequence[Record]], answers: Mapping[str, Sequence[str]]
+) -> dict[str, list[dict[str, str]]]:
+    """A few decoded examples a task."""
     return {
-        "score": average(column, by_step[average_step]),
-        "step": average_step,
-        "tasks": {name: {"step": step, **by_step[step][name]} for name, step in best.items()},
-        "by_step": {str(step): average(column, by_step[step]) for step in steps},
+        name: [
+            {"input": row["inputs"], "target": row["targets"], "prediction": answer}
+            for row, answer in zip(records[name][:NUM_SAMPLES], of_task[:NUM_SAMPLES], strict=True)
+        ]
+        for name, of_task in answers.items()
     }
-
-
-def average(column: Column, scores: Scores) -> float:
-    """A column's score: the mean over its tasks of the mean of each task's reported metrics.
-
-    Paper, section 3.1.5: the metrics of a task are averaged first.
-
-    Raises:
-        KeyError: a task without scores; an average is formed only where every task is there.
-    """
-    return _mean(scores, {name: task.reported for name, task in scored(column).items()})
-
-
-def scored(column: Column) -> dict[str, Any]:
-    """The tasks of a column that are scored: those with a validation split and a metric that is reported."""
-    return {name: task for name, task in column.tasks.items() if task.reported and has(task, "validation")}
-
-
-def _mean(scores: Scores, group: Mapping[str, Sequence[str]]) -> float:
-    """Mean over tasks of the mean of each task's metrics; MNLI may have one of its two parts only."""
-    of_tasks = []
-    for task, metrics in group.items():
-        values = [scores[task][metric] for metric in metrics if metric in scores[task]]
-        of_tasks.append(float(np.mean(values)) if values else scores[task][metrics[0]])
-    return float(np.mean(of_tasks))
-
-
-def _rank(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
 
 
 def load_records(column: Column, split: str, limit: int | None) -> dict[str, Sequence[Record]]:

@@ -23,6 +23,7 @@ from t5grid.stages.record import read_record, record_fault
 
 MADE = {
     "config": "where its data lie",
+    "resamples": "older records have none",
     "content": "what its classes are called",  # the digest says whether it is the same
     **dict.fromkeys(("seconds", "wall_seconds", "resumed_at"), "when"),
     **dict.fromkeys(("machine", "python", "versions", "commit", "runtime", "num_threads"), "by what"),

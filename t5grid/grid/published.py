@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from t5grid.config.build import build, nearest
 from t5grid.config.compose import data_folder
+from t5grid.config.rules import AtLeast
 from t5grid.files import read_yaml
 from t5grid.refused import Refused
 
@@ -28,12 +30,14 @@ _MARKS = ("starred", "bold")
 class PaperReference:
     """A published row by name: `table` is a file's stem in the folder `of` the paper, `row` its label there.
 
-    Without `of` the paper is that of the experiment.
+    Without `of` the paper is that of the experiment. `num_runs` is how many runs a row is made of, where the
+    paper says it.
     """
 
     table: str
     row: str
     of: str = ""
+    num_runs: Annotated[int, AtLeast(2)] | None = None
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ def _size(config: Mapping[str, Any], path: Path) -> tuple[Size, int]:
         raise Refused(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
     if type(dropout) not in (int, float) or not 0 <= dropout < 1:
         raise Refused(f"{path}: dropout_rate={dropout}: a number from 0 up and below 1 is needed")
-    measures = {key: _count(config, key, path) for key in MEASURES}
+    measures: dict[str, Any] = {key: _count(config, key, path) for key in MEASURES}
     decoder = config.get("num_decoder_layers")
     decoder = None if decoder is None else _count(config, "num_decoder_layers", path)
     size = Size(

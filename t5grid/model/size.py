@@ -10,6 +10,7 @@ Depth = Annotated[int, AtLeast(1), AtMost(1000)]
 """Blocks of a stack: deeper than any published, and what a plan counts one by one within seconds."""
 
 FeedForward = Literal["relu", "gated_gelu"]
+Initialisation = Literal["study", "mimetic"]
 Dropout = Annotated[float, AtLeast(0), Below(1)]
 
 
@@ -28,6 +29,7 @@ class Size:
     """The measures of a Transformer.
 
     `num_decoder_layers` None means as many as the encoder's, `pretrain_dropout` None the same as `dropout`.
+    `initialisation` study is the authors'; mimetic is that of model/initialisation.py, for short trainings.
     """
 
     axis: ClassVar[str] = "size"
@@ -42,6 +44,7 @@ class Size:
     tied: bool = True
     dropout: Dropout = 0.1
     pretrain_dropout: Dropout | None = None
+    initialisation: Initialisation = "study"
 
     @property
     def decoder_layers(self) -> int:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from t5grid.model.initialisation import make_mimetic
 from t5grid.model.layers import (
     MASKED,
     Attention,
@@ -126,6 +127,9 @@ class Stack(nn.Module):
         self.blocks = cast(Sequence[Block], blocks)
         self.norm = RMSNorm(size.d_model)
         self.dropout = LengthDropout(dropout)
+        if size.initialisation == "mimetic":
+            to_encoder = [block.cross_attention for block in self.blocks] if attends_encoder else []
+            make_mimetic(self.position_bias, to_encoder)
 
     def forward(
         self,

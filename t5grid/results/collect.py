@@ -1,34 +1,62 @@
 """a grid + its records -> its table, as far as it is done: a pure function of records."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.schema import Column
+from t5grid.evaluation.averages import scored
+from t5grid.evaluation.resampling import standard_error
 from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
 from t5grid.model.answers import no_answer
+from t5grid.results.floors import kept_bounds
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
 from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.tasks.availability import caption
 
+METRICS = {
+    **{"em": "exact match", "f1": "F1", "bleu": "BLEU", "matthews": "Matthews correlation"},
+    **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeLsum": "ROUGE-L"},
+}
+"""Names of metrics in records that are not the words for them."""
+
 
 def table_columns(grid: Grid) -> list[TableColumn]:
     """The columns of a grid's table."""
     chosen, of = grid.baseline.suite.chosen(), grid.experiment.published
-    return [TableColumn(key, column.title, mirrored(column.mirrors, of)) for key, column in chosen.items()]
+    return [
+        TableColumn(key, column.title, mirrored(column.mirrors, of), metric_of(column), human=column.human)
+        for key, column in chosen.items()
+    ]
+
+
+def metric_of(column: Column) -> str:
+    """How a column is scored, in a word or two: the metric of its only task, or how many tasks are averaged.
+
+    one task, reported by em                 -> "exact match"
+    eight tasks, each reported by its own    -> "mean of 8 tasks"
+    """
+    tasks = scored(column)
+    if len(tasks) > 1:
+        return f"mean of {len(tasks)} tasks"
+    return ", ".join(METRICS.get(name, name) for task in tasks.values() for name in task.reported)
 
 
 def table_of(grid: Grid, store: Store, records: Path) -> Table:
     """The table of a grid as far as it is done; a pure function of records."""
     scores: dict[str, dict[str, Any]] = {}
     rows_used: dict[str, Any] = {}
+    num_rows: dict[str, int] = {}
+    errors: dict[str, dict[str, float | None]] = {}
     for key, cells in grid.rows.items():
-        scores[key] = {}
+        scores[key], errors[key] = {}, {}
         for column in table_columns(grid):
             if reason := unanswered(grid, key, column.key):
                 scores[key][column.key] = Hole(reason, lasting=True)
@@ -36,6 +64,11 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
             kept = [record_of(cell[column.key], store, records) for _, cell in cells]
             if counts := [record["data"] for record in kept if record and "data" in record]:
                 rows_used[column.key] = counts[0]
+            if counts := [
+                record["validation_rows"] for record in kept if record and "validation_rows" in record
+            ]:
+                num_rows[column.key] = sum(counts[0].values())
+            errors[key][column.key] = standard_error((kept[0] or {}).get("resamples", ()))
             holes = [
                 _reason(cell[column.key], store, records)
                 for (_, cell), r in zip(cells, kept, strict=True)
@@ -55,7 +88,12 @@ def table_of(grid: Grid, store: Store, records: Path) -> Table:
         ),
     )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
-    return build_table(grid.experiment, table_columns(grid), scores, provenance, shown)
+    bounds = kept_bounds(grid.baseline, records.parent)
+    columns = [
+        replace(column, rows=num_rows.get(column.key), own=_is_own(grid, column, rows_used))
+        for column in table_columns(grid)
+    ]
+    return build_table(grid.experiment, columns, scores, provenance, shown, bounds, errors)
 
 
 def unanswered(grid: Grid, row: str, column: str) -> str | None:
@@ -102,6 +140,15 @@ def _reason(stage: Stage, store: Store, records: Path) -> str:
         if state == "running":
             return "running"
     return "not run"
+
+
+def _is_own(grid: Grid, column: TableColumn, rows_used: Mapping[str, Any]) -> bool:
+    """Whether a column is scored on all rows of the real split of each task, as the paper's is."""
+    if column.mirrors is None or grid.baseline.budget.evaluate.num_examples:
+        return False
+    tasks, used = scored(grid.baseline.suite.chosen()[column.key]), rows_used.get(column.key, {})
+    sizes = [used.get(task, {}).get("validation", {}) for task in tasks]
+    return all(size.get("of") and size["rows"] == size["of"] for size in sizes)
 
 
 def _short(fingerprint: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from t5grid.execution.local import num_cores
 from t5grid.files import write_whole
-from t5grid.results import plots
+from t5grid.results import beside, forest, plots
 from t5grid.results import table as tables
 
 SVG, BOTH = ("svg",), ("svg", "png")
@@ -48,7 +48,7 @@ class Figure:
 
 @cache
 def _drawn_by() -> list[str]:
-    sources = [Path(str(module.__file__)).read_bytes() for module in (plots, tables)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (plots, tables, beside, forest)]
     return [version("matplotlib"), *(hashlib.blake2b(source).hexdigest() for source in sources)]
 
 

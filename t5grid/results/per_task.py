@@ -14,16 +14,8 @@ from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
 from t5grid.results.collect import table_columns
 from t5grid.results.records import record_of
-from t5grid.results.rendering import (
-    HTML,
-    LATEX,
-    MARKDOWN,
-    Lines,
-    Style,
-    html_grid,
-    html_page,
-    markdown_grid,
-)
+from t5grid.results.rendering import html_grid, html_page, markdown_grid
+from t5grid.results.styles import HTML, LATEX, MARKDOWN, Lines, Style
 
 TITLE = "Every task's scores"
 UNDEFINED = "undefined"

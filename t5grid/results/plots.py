@@ -10,6 +10,7 @@ from io import BytesIO
 from textwrap import wrap
 from typing import Any
 
+from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table
 
@@ -17,8 +18,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
 DASHES = ("-", "--", ":")
-FEWEST_RANKED = 3
-"""Rows below which a rank correlation says nothing: that of two is 1 or −1 whatever the scores."""
+FLOOR_LINE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 1.5))}
+"""How the score of a constant answer is drawn."""
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "t5grid",
@@ -43,7 +44,7 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def _drawing() -> Iterator[Any]:
+def drawing() -> Iterator[Any]:
     """matplotlib without a display, in t5grid's style."""
     import matplotlib
 
@@ -67,15 +68,16 @@ def _panels(
 
 
 def dot_plot(table: Table) -> Any | None:
-    """A panel a column, a dot a row with its seeds' deviation; the band is within two deviations of the best.
+    """A panel a column, a dot a row with its seeds' deviation, or of one seed its standard error.
 
-    The line is the baseline's mean. None where nothing has a score.
+    The band is within two deviations of the best, the line is the baseline's mean. None without any score.
     """
     rows = table.rows
     if not any(row.seeds for row in rows):
         return None
-    with _drawing() as figure_class:
-        height = 0.24 * len(rows) + 0.6
+    with drawing() as figure_class:
+        labels = [*map(_label, rows), *(["Constant answer"] if table.bounds else [])]
+        height = 0.24 * len(labels) + 0.6
         figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
         for panel, column in zip(panels, table.columns, strict=True):
             means = [row.cells[column.key].mean for row in rows]
@@ -85,12 +87,21 @@ def dot_plot(table: Table) -> Any | None:
             star = table.starred.cells[column.key].mean
             if star is not None:
                 panel.axvline(star, color=COLOURS[0], linewidth=1, alpha=0.5)
+            if floor := _floor(table, column.key):
+                panel.axvline(floor, **FLOOR_LINE)
+                panel.plot(floor, len(rows), "D", markersize=4, color="white", markeredgecolor="#555555")
             panel.set_title(column.title)
-            panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
-            panel.set_ylim(len(rows) - 0.5, -0.5)
+            panel.set_yticks(range(len(labels)), labels)
+            panel.set_ylim(len(labels) - 0.5, -0.5)
         says = "scores (0 to 100) ± sd of the seeds, shaded within two sd of the best"
+        says += ", dotted: a constant answer" if table.bounds else ""
         figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
+
+
+def _floor(table: Table, column: str) -> float | None:
+    """What a constant answer scores in a column; None where that is not known."""
+    return table.bounds[column].floor if column in table.bounds else None
 
 
 def _label(row: Row) -> str:
@@ -108,6 +119,8 @@ def _dot(panel: Any, row: Row, column: str, y: float) -> None:
     if cell.mean is None:
         return
     colour = COLOURS[0] if row.starred else "#333333"
+    if cell.error is not None:
+        panel.plot([cell.mean - cell.error, cell.mean + cell.error], [y, y], color=colour, linewidth=0.8)
     panel.errorbar(
         cell.mean, y, xerr=cell.deviation, fmt="o", markersize=5, color=colour, ecolor=colour, capsize=2
     )
@@ -117,54 +130,29 @@ def rank_plot(table: Table) -> Any | None:
     """A panel a mirrored column: our score over the paper's rank of the row; None below three ranked rows."""
     panels_of = []
     for column in table.columns:
-        points = _ranked(table, column.key, column.mirrors)
+        points = ranked(table, column)
         if len(points) >= FEWEST_RANKED:
             panels_of.append((column, points))
     if not panels_of:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure, panels = _panels(figure_class, len(panels_of), 2.6, 2.1, share_y=False)
         for panel, (column, points) in zip(panels, panels_of, strict=True):
-            for rank, mean, starred in points:
-                style = {"markersize": 10, "zorder": 3} if starred else {}
-                colour = COLOURS[0] if starred else "#333333"
-                panel.plot(rank, mean, "*" if starred else "o", color=colour, **style)
-            agreement = f"{_agreement(points):+.2f}".replace("-", "−")
+            places = ranks([-printed for printed, _, _ in points])
+            for rank, (_, mean, row) in zip(places, points, strict=True):
+                style = {"markersize": 10, "zorder": 3} if row.starred else {}
+                colour = COLOURS[0] if row.starred else "#333333"
+                panel.plot(rank, mean, "*" if row.starred else "o", color=colour, **style)
+            if floor := _floor(table, column.key):
+                panel.axhline(floor, **FLOOR_LINE)
+            agreement = f"{order(table, column).correlation:+.2f}".replace("-", "−")
             panel.set_title(f"{column.title} ({column.mirrors}): ρ = {agreement}")
             panel.set_xlabel("rank in the paper (1 = best)")
-            ticks = sorted({rank for rank, _, _ in points})
+            ticks = sorted(set(places))
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        figure.suptitle(f"{table.title}: our score against the paper's rank", fontsize=11)
+        says = "our score against the paper's rank" + (", dotted: a constant answer" if table.bounds else "")
+        figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
-
-
-def _ranked(table: Table, column: str, mirrored: str | None) -> list[tuple[float, float, bool]]:
-    """(rank in the paper, our mean, starred) of the rows that have both; equal scores share a rank."""
-    both = []
-    for row in table.rows:
-        printed = row.paper.points.get(mirrored or "") if row.paper else None
-        mean = row.cells[column].mean
-        if printed is not None and mean is not None:
-            both.append((printed, mean, row.starred))
-    ranks = _ranks([-paper for paper, _, _ in both])
-    return [(rank, mean, starred) for rank, (_, mean, starred) in zip(ranks, both, strict=True)]
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1 in ascending order, equal values at their mean rank."""
-    return [
-        1 + sum(rival < value for rival in values) + (sum(rival == value for rival in values) - 1) / 2
-        for value in values
-    ]
-
-
-def _agreement(points: Sequence[tuple[float, float, bool]]) -> float:
-    """Spearman's rank correlation of ours with the paper's: 1 is the same order; 0 where one is constant."""
-    paper, reproduced = [rank for rank, _, _ in points], _ranks([-mean for _, mean, _ in points])
-    centre = (len(points) + 1) / 2
-    product = sum((p - centre) * (r - centre) for p, r in zip(paper, reproduced, strict=True))
-    norm = math.sqrt(sum((p - centre) ** 2 for p in paper) * sum((r - centre) ** 2 for r in reproduced))
-    return product / norm if norm else 0.0
 
 
 def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
@@ -175,7 +163,7 @@ def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(5.5 + 0.07 * max(map(len, curves)), 3.8), layout="constrained")
         panel = figure.subplots()
         for k, (name, curve) in enumerate(curves.items()):
@@ -196,7 +184,7 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
     if len(placed) < 2:
         return None
     series = list(dict.fromkeys(positions[row.key][1] for row in placed))
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure, panels = _panels(figure_class, len(table.columns), 2.4, 2.1, share_y=False)
         for panel, column in zip(panels, table.columns, strict=True):
             for k, name in enumerate(series):
@@ -206,7 +194,9 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
                     panel.errorbar(x, y, yerr=spread, marker="o", markersize=4, color=COLOURS[k], label=name)
             star = table.starred.cells[column.key].mean
             if star is not None:
-                panel.axhline(star, color="#888888", linewidth=1, linestyle=":")
+                panel.axhline(star, color="#888888", linewidth=1, linestyle="--")
+            if floor := _floor(table, column.key):
+                panel.axhline(floor, **FLOOR_LINE)
             if log:
                 panel.set_xscale("log")
                 panel.set_xticks([], minor=True)
@@ -217,7 +207,8 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
         if any(series):
             handles = panels[0].get_legend_handles_labels()
             figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
-        says = "scores (0 to 100) ± sd of the seeds, dotted: the starred row"
+        says = "scores (0 to 100) ± sd of the seeds, dashed: the starred row"
+        says += ", dotted: a constant answer" if table.bounds else ""
         figure.suptitle(f"{table.title}: {says}", fontsize=11, x=0.02, ha="left")
         return figure
 
@@ -243,7 +234,7 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             points.append((*costs[row.key], sum(means) / len(means), row))
     if len(points) < 2:
         return None
-    with _drawing() as figure_class:
+    with drawing() as figure_class:
         figure = figure_class(figsize=(8.6, 3.8), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for k, (seconds, flops, score, row) in enumerate(points):
@@ -255,6 +246,10 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
             }
             panels[0].plot(seconds, score, label=_label(row), **style)
             panels[1].plot(flops, score, **style)
+        if len(table.bounds) == len(table.columns):
+            mean = sum(bounds.floor for bounds in table.bounds.values()) / len(table.bounds)
+            panels[0].axhline(mean, label="Constant answer", **FLOOR_LINE)
+            panels[1].axhline(mean, **FLOOR_LINE)
         panels[0].set(xlabel="seconds of training on the machine that ran it", ylabel="mean over the columns")
         operations = [point[1] for point in points]
         scale = "log" if max(operations) > 10 * min(operations) else "linear"
@@ -279,7 +274,7 @@ def png(figure: Any) -> bytes:
 
 
 def _saved(figure: Any, ending: str, **options: Any) -> bytes:
-    with _drawing():
+    with drawing():
         buffer = BytesIO()
         figure.savefig(buffer, format=ending, **options)
         return buffer.getvalue()

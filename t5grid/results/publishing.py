@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,10 +10,11 @@ from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
-from t5grid.results import findings, report
+from t5grid.results import findings_text, report
 from t5grid.results.collect import table_of
 from t5grid.results.drawing import BOTH, Drawings
 from t5grid.results.figures import drawings_of, figures_of, write_figures
+from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.per_task import per_task, write_per_task
 from t5grid.results.records import keep_records
 from t5grid.results.rendering import to_markdown, write_table
@@ -31,7 +33,7 @@ def publish(
     """
     results = Path(grid.baseline.runtime.results_dir)
     keep_records(grid, store, results / "records")
-    table = table_of(grid, store, results / "records")
+    table = bounded(grid, table_of(grid, store, results / "records"), results)
     text, path = to_markdown(table), results / "tables" / f"{grid.stem}.md"
     before = path.read_text(encoding="utf-8") if path.exists() else None
     write_table(table, results / "tables", grid.stem)
@@ -41,13 +43,23 @@ def publish(
     return text, path
 
 
+def bounded(grid: Grid, table: Table, results: Path) -> Table:
+    """A table that has scores with what they lie between, which is made where it is not kept yet."""
+    if not any(row.seeds for row in table.rows):
+        return table
+    keep_bounds([grid.baseline], results)
+    return replace(table, bounds=kept_bounds(grid.baseline, results))
+
+
 def publish_all(study: Study) -> list[str]:
     """Write what a study has to show; one line an experiment says what was done.
 
     An experiment is left out while no more than half of its rows have a score: rows that it shares with
     others alone make no table. `t5grid table NAME` writes it all the same.
     """
-    tables = study.tables()
+    tables = {
+        name: bounded(study.grids[name], table, study.results) for name, table in study.tables().items()
+    }
     done = {name: study.grids[name] for name, table in tables.items() if _is_shown(table)}
     drawings = drawings_of(study.results)
     records, folder = study.results / "records", study.results / "tables"
@@ -62,8 +74,10 @@ def publish_all(study: Study) -> list[str]:
     if done:
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
-        text = findings.to_markdown(study.findings(tables), study.scale)
+        judged = study.findings(tables)
+        text = findings_text.to_markdown(judged, study.scale)
         write_whole(folder / f"findings-{study.stem}.md", text)
+        write_figures([study.forest(judged)], drawings, study.results / "figures")
     return lines
 
 
@@ -73,6 +87,7 @@ def _is_shown(table: Table) -> bool:
 
 def write_report(study: Study, path: Path) -> None:
     """Write the page, whole; what it shows of other stages on this machine is as of now."""
+    study.keep_bounds()
     write_whole(path, report.page(report.page_data(study)))
 
 
@@ -80,6 +95,7 @@ def serve_report(study: Study, port: int, open_browser: bool) -> None:
     """Serve the live page until interrupted. Raises Refused for a port that cannot be had."""
     if not 0 <= port <= HIGHEST_PORT:
         raise Refused(f"report: --port {port}: from 0 (any free port) to {HIGHEST_PORT}")
+    study.keep_bounds()
     try:
         server = report.server(study, port)
     except OSError as error:

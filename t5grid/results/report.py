@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,9 +21,12 @@ from omegaconf import OmegaConf
 from t5grid.config.reuse import ByObject
 from t5grid.grid.graph import MACHINE, Grid
 from t5grid.grid.published import PaperRow, paper_deviations
+from t5grid.results.beside import gains
 from t5grid.results.drawing import SVG, Drawings
 from t5grid.results.figures import curve_of, drawings_of, figures_of
+from t5grid.results.overview import groups, heat, summary, warmth
 from t5grid.results.records import fault_of, record_of, undefined_in
+from t5grid.results.rendering import bound_lines
 from t5grid.results.study import Study
 from t5grid.results.table import Row, Scores, Table, caption, paper_source
 from t5grid.stages.record import is_undefined
@@ -51,27 +54,50 @@ def page_data(study: Study, figures: bool = True, drawings: Drawings | None = No
     runs: dict[str, Any] = {}
     shown = study.tables()
     drawn = _figures(study, shown, drawings or drawings_of(study.results)) if figures else {}
-    as_yaml = Yaml()
+    as_yaml, between = Yaml(), heat(shown)
     tables = [
         _table(study, name, table, runs, as_yaml) | {"figures": drawn.get(name, {})}
         for name, table in shown.items()
     ]
+    _warm(tables, between)
+    judged = study.findings(shown)
     findings = [
         {
             "claim": finding.claim.claim,
             "source": finding.claim.source,
             "verdict": finding.ours.verdict,
+            "rests_on": finding.ours.rests_on,
+            "paper": str(finding.paper),
             "numbers": finding.ours.numbers,
         }
-        for finding in study.findings(shown)
+        for finding in judged
     ]
-    return {"scale": study.scale, "tables": tables, "findings": findings, "runs": runs, "live": False}
+    return {
+        "scale": study.scale,
+        "summary": summary(shown, judged),
+        "groups": [asdict(group) for group in groups(judged)],
+        "forest": drawn.get("", {}).get("forest"),
+        "tables": tables,
+        "findings": findings,
+        "runs": runs,
+        "live": False,
+    }
+
+
+def _warm(tables: Sequence[dict[str, Any]], between: Mapping[str, tuple[float, float]]) -> None:
+    """Give every score its place between floor and best; none at smoke."""
+    for table in tables:
+        for row in table["rows"]:
+            for key, cell in row["cells"].items():
+                known = cell["mean"] is not None and not table["meaningless"]
+                cell["warmth"] = warmth(cell["mean"], *between[key]) if known else None
 
 
 def _figures(study: Study, tables: Mapping[str, Table], drawings: Drawings) -> dict[str, dict[str, str]]:
-    """Experiment -> ending -> the figure, for all that there is something to draw of."""
+    """Experiment -> ending -> the figure, for all that there is something to draw of; "" has the forest."""
     store, records = study.store, study.results / "records"
     wanted = {name: figures_of(study.grids[name], table, store, records) for name, table in tables.items()}
+    wanted[""] = {"forest": study.forest(study.findings(tables))}
     drawn = drawings([figure for figures in wanted.values() for figure in figures.values()], SVG)
     return {
         name: {
@@ -96,6 +122,7 @@ class Yaml:
 def _table(study: Study, name: str, table: Table, runs: dict[str, Any], as_yaml: Yaml) -> dict[str, Any]:
     grid = study.grids[name]
     bold = {column.key: table.bold(column.key) for column in table.columns}
+    known = gains(table)
     return {
         "name": name,
         "stem": grid.stem,
@@ -105,10 +132,15 @@ def _table(study: Study, name: str, table: Table, runs: dict[str, Any], as_yaml:
         "command": table.command,
         "first_column": table.first_column,
         "shown": list(table.shown),
-        "columns": [asdict(column) for column in table.columns],
+        "columns": [asdict(column) | {"measured": column.measured} for column in table.columns],
         "rows": [
-            _row(study, grid, table, row, bold, runs) | _config(grid, row, as_yaml) for row in table.rows
+            _row(study, grid, table, row, bold, runs)
+            | _config(grid, row, as_yaml)
+            | {"gains": {key: asdict(gain) for key, gain in known.get(row.key, {}).items()}}
+            for row in table.rows
         ],
+        "bounds": bound_lines(table, "{:.2f}"),
+        "meaningless": table.provenance.meaningless,
         "deviations": {column.key: table.deviation(column.key) for column in table.columns},
         "paper_deviations": paper_deviations(table.paper.name),
     }
@@ -134,7 +166,8 @@ def _row(
         for seed, stage in stages:
             runs.setdefault(stage.identity, _run(study, stage, seed))
         shown[column.key] = _cell(row.cells[column.key], row.key in bold[column.key]) | {
-            "runs": [stage.identity for _, stage in stages]
+            "at_floor": row.key in table.at_floor(column.key),
+            "runs": [stage.identity for _, stage in stages],
         }
     return {
         "key": row.key,
@@ -158,6 +191,7 @@ def _cell(cell: Scores, bold: bool) -> dict[str, Any]:
     return {
         "mean": cell.mean,
         "deviation": cell.deviation,
+        "error": cell.error,
         "bold": bold,
         "hole": cell.hole,
         "state": state,

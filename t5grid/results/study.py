@@ -2,17 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from t5grid.config.compose import data_folder
+from t5grid.config.compose import data_folder, options, parse
 from t5grid.config.schema import Cells
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import Grid, expand, experiment_path
+from t5grid.refused import Refused
 from t5grid.results import findings
 from t5grid.results.collect import table_of
+from t5grid.results.drawing import Figure
+from t5grid.results.findings import Finding
+from t5grid.results.findings_text import to_markdown
+from t5grid.results.floors import keep_bounds, kept_bounds
+from t5grid.results.forest import compared_claims, forest_plot
+from t5grid.results.records import record_of
 from t5grid.results.table import Table
 
 
@@ -36,6 +44,18 @@ class Study:
         """The table of one experiment as far as it is done."""
         return table_of(self.grids[name], self.store, self.results / "records")
 
+    def has_records(self) -> bool:
+        """Whether any evaluation of the study has a record."""
+        stages = (stage for grid in self.grids.values() for stage in grid.stages if stage.kind == "evaluate")
+        return any(record_of(stage, self.store, self.results / "records") for stage in stages)
+
+    def keep_bounds(self) -> None:
+        """Make what the columns of experiments with scores lie between, where it is not kept yet."""
+        for name, grid in self.grids.items():
+            lacking = grid.baseline.suite.chosen().keys() - kept_bounds(grid.baseline, self.results).keys()
+            if lacking and any(row.seeds for row in self.table(name).rows):
+                keep_bounds([grid.baseline], self.results)
+
     def tables(self) -> dict[str, Table]:
         """The table of every experiment."""
         return {name: self.table(name) for name in self.grids}
@@ -43,6 +63,10 @@ class Study:
     def findings(self, tables: Mapping[str, Table] | None = None) -> list[findings.Finding]:
         """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
         return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
+
+    def forest(self, judged: Sequence[Finding]) -> Figure:
+        """The figure of the claims' effects; there is nothing to draw where none has run."""
+        return Figure(f"findings-{self.stem}-forest", forest_plot, (self.scale, compared_claims(judged)))
 
     @property
     def scale(self) -> str:
@@ -76,6 +100,29 @@ def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 
 
+def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[Study, str]:
+    """The study of the overrides, or where nothing of it has run that of the budget that has records.
+
+    Also a sentence that says so; empty if it is the one asked for. Raises Refused where several have some.
+    """
+    study = load_study(overrides, names)
+    if study.has_records() or any(parse(word).key_or_group == "budget" for word in overrides):
+        return study, ""
+    asked = next(iter(study.grids.values())).baseline.budget.name
+    found = dict[str, Study]()
+    for budget in options("budget"):
+        with suppress(Refused):  # one that these experiments do not compose with
+            other = load_study([*overrides, f"budget={budget}"], names)
+            found |= {budget: other} if other.has_records() else {}
+    if len(found) > 1:
+        raise Refused(
+            f"nothing has run at budget {asked}; say which: {', '.join(f'budget={b}' for b in found)}"
+        )
+    for budget, other in found.items():
+        return other, f"nothing has run at budget {asked}; shown is budget={budget}, which has records"
+    return study, ""
+
+
 def load_claimed(overrides: Sequence[str]) -> Study:
     """The experiments that the claims are about."""
     claimed = {claim.experiment for claim in findings.load_claims().values()}
@@ -84,6 +131,7 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
-    text = findings.to_markdown(study.findings(), study.scale)
+    study.keep_bounds()
+    text = to_markdown(study.findings(), study.scale)
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

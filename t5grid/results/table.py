@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from t5grid.evaluation.constant import Bounds
 from t5grid.grid.experiment import Experiment
 from t5grid.grid.published import Paper, PaperRow, load_paper, paper_deviations, paper_row
 from t5grid.refused import Refused
@@ -23,11 +24,25 @@ ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of the suite: its key in the records, its title, the published column beside it (or None)."""
+    """A column of the suite: its key in the records, its title, the published column beside it (or None).
+
+    `metric` and `rows` are how, and on how many rows, it is scored; `human` is what people score in it.
+    """
 
     key: str
     title: str
     mirrors: str | None = None
+    metric: str = ""
+    rows: int | None = None
+    human: float | None = None
+    own: bool = False
+    """Whether the column is the paper's own: the same rows, so that points can be compared."""
+
+    @property
+    def measured(self) -> str:
+        """What stands under its head: `exact match ↑, 300 rows`; every metric is the better the higher."""
+        rows = "" if self.rows is None else f", {self.rows} rows"
+        return f"{self.metric} ↑{rows}" if self.metric else ""
 
 
 @dataclass(frozen=True)
@@ -43,10 +58,14 @@ class Hole:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one row and column, one a seed (0 to 100), or the reason there is none."""
+    """The scores of one row and column, one a seed (0 to 100), or the reason there is none.
+
+    `error` is the standard error of a single seed's score over the validation rows, where it is kept.
+    """
 
     by_seed: tuple[float, ...] = ()
     hole: str | None = None
+    error: float | None = None
     lasting: bool = False
 
     @property
@@ -94,7 +113,12 @@ class Provenance:
     @property
     def warning(self) -> str:
         """What a reader must know before looking at the scores; empty if nothing."""
-        return "Budget smoke: the scores mean nothing." if self.budget == "smoke" else ""
+        return "Budget smoke: the scores mean nothing." if self.meaningless else ""
+
+    @property
+    def meaningless(self) -> bool:
+        """Whether the budget is there to see the stages run alone."""
+        return self.budget == "smoke"
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,8 @@ class Table:
     shown: tuple[str, ...] = ()
     relative: bool = False
     """Whether gains over the starred row are printed too."""
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    """What the scores of a column lie between, where that is known."""
 
     @property
     def starred(self) -> Row:
@@ -128,11 +154,20 @@ class Table:
         return 100 * (mean / baseline - 1) if mean is not None and baseline else None
 
     def bold(self, column: str) -> frozenset[str]:
-        """Keys of the rows that are bold in `column`."""
+        """Keys of the rows that are bold in `column`: never one that is at the floor, and none at smoke."""
+        if self.provenance.meaningless:
+            return frozenset()
         means = {row.key: row.cells[column].mean for row in self.rows}
-        return bold_rows(
-            {key: mean for key, mean in means.items() if mean is not None}, self.deviation(column)
-        )
+        known = {key: mean for key, mean in means.items() if mean is not None}
+        return bold_rows(known, self.deviation(column)) - self.at_floor(column)
+
+    def at_floor(self, column: str) -> frozenset[str]:
+        """Keys of the rows that score no more than two deviations above a constant answer in `column`."""
+        if column not in self.bounds:
+            return frozenset()
+        limit = self.bounds[column].floor + WIDTH * (self.deviation(column) or 0.0) + ROUNDING
+        means = {row.key: row.cells[column].mean for row in self.rows}
+        return frozenset(key for key, mean in means.items() if mean is not None and mean <= limit)
 
     @property
     def holes(self) -> tuple[str, ...]:
@@ -155,7 +190,7 @@ def bold_rows(scores: Mapping[str, float], deviation: float | None) -> frozenset
     return frozenset(row for row, score in scores.items() if score >= limit)
 
 
-def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
+def make_scores(scores: Sequence[float] | Hole | None, error: float | None = None) -> Scores:
     """Scores, one a seed -> a cell; none at all is "not run", and one that is not a number makes a hole."""
     if isinstance(scores, Hole):
         return Scores(hole=scores.reason, lasting=scores.lasting)
@@ -164,7 +199,7 @@ def make_scores(scores: Sequence[float] | Hole | None) -> Scores:
     lost = sum(not math.isfinite(score) for score in scores)
     if lost:
         return Scores(hole="undefined" if len(scores) == 1 else f"undefined in {lost} of {len(scores)} seeds")
-    return Scores(by_seed=tuple(float(score) for score in scores))
+    return Scores(tuple(float(score) for score in scores), error=error if len(scores) == 1 else None)
 
 
 def build_table(
@@ -173,10 +208,14 @@ def build_table(
     scores: Mapping[str, Mapping[str, Sequence[float] | Hole]],
     provenance: Provenance,
     shown: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    bounds: Mapping[str, Bounds] = MappingProxyType({}),
+    errors: Mapping[str, Mapping[str, float | None]] = MappingProxyType({}),
 ) -> Table:
     """The table of `experiment` from `scores[row key][column key]`: one score a seed, or a hole.
 
-    What is absent is "not run". `shown[row key]` are the row's values for the experiment's `show`.
+    What is absent is "not run". `shown[row key]` are the row's values for the experiment's `show`,
+    `bounds[column key]` what the scores lie between and `errors[row key][column key]` the standard errors of
+    scores of one seed.
 
     Raises Refused for scores of a row that the experiment, or a column that the suite, does not have.
     """
@@ -189,7 +228,10 @@ def build_table(
             key=key,
             title=row.title,
             starred=row.starred,
-            cells={column: make_scores(scores.get(key, {}).get(column)) for column in keys},
+            cells={
+                column: make_scores(scores.get(key, {}).get(column), errors.get(key, {}).get(column))
+                for column in keys
+            },
             paper=paper_row(row.paper) if row.paper else None,
             note=row.note,
             shown=tuple(shown.get(key, ())),
@@ -206,6 +248,7 @@ def build_table(
         paper=load_paper(experiment.published),
         shown=titles,
         relative=experiment.relative,
+        bounds=dict(bounds),
     )
 
 
@@ -280,16 +323,43 @@ def caption(table: Table) -> list[str]:
     lines = [provenance.warning, f"Reproduces {table.reproduces}."]
     lines += [f"Suite {provenance.suite}, size {provenance.size}, budget {provenance.budget}."]
     lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
-    lines += [_bold_rule(table)]
+    lines += [_bold_rule(table), _floor_rule(table)]
     if max(others, default=0) > 1:
         lines += ["After a score, ± is the standard deviation of that row's own seeds."]
+    lines += [_error_rule(table)]
     lines += [str(discrimination(table)), *provenance.notes]
     if provenance.data:
         lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in provenance.data.items()) + "."]
     return [*filter(None, lines), f"Command: {table.command}"]
 
 
+def _error_rule(table: Table) -> str:
+    """What stands in brackets after scores of one seed, and why it does not after some."""
+    single = [cell for row in table.rows for cell in row.cells.values() if len(cell.by_seed) == 1]
+    if table.provenance.meaningless or not single:
+        return ""
+    known = sum(cell.error is not None for cell in single)
+    rule = "In brackets after a score of one seed: its standard error over the validation rows (bootstrap)."
+    if known < len(single):
+        which = f"{len(single) - known} of {len(single)} scores of one seed"
+        why = "older records hold no resamples of the rows, which an evaluation now leaves"
+        lack = f"No standard error over the validation rows for {which}: {why}."
+        return f"{rule} {lack}" if known else lack
+    return rule
+
+
+def _floor_rule(table: Table) -> str:
+    if not table.bounds:
+        return ""
+    return (
+        "Constant answer: what the best of the most frequent training answers scores if it is given to every "
+        "row. Shaded (in plain text italic) and never bold: no more than two standard deviations above it."
+    )
+
+
 def _bold_rule(table: Table) -> str:
+    if table.provenance.meaningless:
+        return ""
     known = [column.title for column in table.columns if table.deviation(column.key) is not None]
     if not known:
         return "Bold: the best of its column only, as the baseline has fewer than two seeds."

@@ -36,7 +36,9 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""
-        from t5grid.evaluation.scores import choose, load_records, score
+        from t5grid.evaluation.averages import choose
+        from t5grid.evaluation.resampling import resampled_scores
+        from t5grid.evaluation.scores import Scores, load_records, samples_of, score
         from t5grid.stages.restore import restore
         from t5grid.tasks.availability import standing
 
@@ -47,18 +49,21 @@ class EvaluateStage(Stage):
         column, vocabulary = restored.column, restored.vocabulary
         records = load_records(column, "validation", budget.num_examples)
         how = {"batch": context.runtime.evaluation_batch, "num_beams": budget.num_beams}
-        by_step, samples = {}, {}
+        by_step: dict[int, Scores] = {}
+        best: dict[str, list[str]] = {}
         for done, step in enumerate(restored.steps, start=1):
-            by_step[step], samples[step] = score(restored.at(step), vocabulary, column, records, **how)
+            by_step[step], answers = score(restored.at(step), vocabulary, column, records, **how)
+            chosen = choose(column, by_step)
+            best = answers if chosen["step"] == step else best
             context.report({"step": done, "num_steps": len(restored.steps)})
-        chosen = choose(column, by_step)
         counts = {name: len(rows) for name, rows in records.items()}
         standings = standing({"data": column})
         return {
             **chosen,
             "validation_rows": counts,
             **standings,
-            "samples": samples[chosen["step"]],
+            "resamples": resampled_scores(column, records, best),
+            "samples": samples_of(records, best),
         }
 
     @property

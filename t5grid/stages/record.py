@@ -68,6 +68,11 @@ def _are_scores(node: Any) -> bool:
     return isinstance(node, dict) and "step" in node and _of(_is_text, _is_score)(node)
 
 
+def _are_numbers(node: Any) -> bool:
+    """A score on each resample of the rows; null where it has no value."""
+    return isinstance(node, list) and all(value is None or is_number(value) for value in node)
+
+
 def _has_torch(node: Any) -> bool:
     return isinstance(node, dict) and _is_text(node.get("torch"))
 
@@ -89,6 +94,8 @@ NEEDED: dict[str, dict[str, Check]] = {
 }
 """Kind of stage -> what its record must say."""
 POSSIBLE: dict[str, Check] = {
+    "validation_rows": (_of(_is_text, _is_count), "the number of rows of each task is needed"),
+    "resamples": (_are_numbers, "numbers are needed"),
     "seconds": NUMBER,
     "flops": NUMBER,
     "samples": (_of(_is_text, _are_examples), "examples with input, target and prediction are needed"),

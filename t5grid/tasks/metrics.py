@@ -13,11 +13,15 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 from t5grid.refused import Refused
 
 INVALID = -1
+ROUGES = ("rouge1", "rouge2", "rougeLsum")
+KEPT_ROWS = 1 << 15
+"""Rows whose part of a metric is remembered: a bootstrap asks for each of them many times."""
 RougeWords = Literal["ascii", "unicode", "characters"]
 Scores = dict[str, float]
 
@@ -88,10 +92,8 @@ def squad(answers: Sequence[Sequence[str]], predictions: Sequence[str]) -> Score
         if not accepted:
             raise Refused(f"squad metric: row {row} has no answer, expected at least one")
     pairs = list(zip(answers, predictions, strict=True))
-    return {
-        "em": _percent([max(_exact(a, p) for a in accepted) for accepted, p in pairs]),
-        "f1": _percent([max(_word_f1(a, p) for a in accepted) for accepted, p in pairs]),
-    }
+    rows = [_squad_of_row(tuple(accepted), p) for accepted, p in pairs]
+    return {"em": _percent([em for em, _ in rows]), "f1": _percent([f1 for _, f1 in rows])}
 
 
 def span_squad(
@@ -154,14 +156,9 @@ def rouge(targets: Sequence[str], predictions: Sequence[str], words: RougeWords 
     resamples; this is the plain mean they scatter around. `words` says what a word is (`rouge_words`); a
     target without any scores 0 whatever the prediction.
     """
-    from rouge_score.rouge_scorer import RougeScorer
-
     _check(targets, predictions)
-    names = ("rouge1", "rouge2", "rougeLsum")
-    scorer = RougeScorer(list(names), tokenizer=None if words == "ascii" else _RougeTokenizer(words))
-    pairs = zip(targets, predictions, strict=True)
-    rows = [scorer.score(_one_sentence_a_line(t), _one_sentence_a_line(p)) for t, p in pairs]
-    return {name: _percent([row[name].fmeasure for row in rows]) for name in names}
+    rows = [_rouge_of_row(t, p, words) for t, p in zip(targets, predictions, strict=True)]
+    return {name: _percent([row[k] for row in rows]) for k, name in enumerate(ROUGES)}
 
 
 def rouge_words(text: str, words: RougeWords) -> list[str]:
@@ -185,12 +182,14 @@ def rouge_words(text: str, words: RougeWords) -> list[str]:
 
 def bleu(targets: Sequence[str], predictions: Sequence[str]) -> Scores:
     """Corpus BLEU of sacrebleu: tokeniser "intl", exponential smoothing, cased, one reference a row."""
-    from sacrebleu import corpus_bleu
+    from sacrebleu.metrics.bleu import BLEU
 
     _check(targets, predictions)
-    value = corpus_bleu(
-        list(predictions), [list(targets)], smooth_method="exp", force=True, lowercase=False, tokenize="intl"
+    rows = [_bleu_of_row(t, p) for t, p in zip(targets, predictions, strict=True)]
+    counts, totals, lengths = (
+        [sum(numbers) for numbers in zip(*part, strict=True)] for part in zip(*rows, strict=True)
     )
+    value = BLEU.compute_bleu(counts, totals, sys_len=lengths[0], ref_len=lengths[1], smooth_method="exp")
     return {"bleu": float(value.score)}
 
 
@@ -251,6 +250,38 @@ def _f1(targets: Sequence[int], predictions: Sequence[int], positive: int) -> fl
 
 def _no_correlation(values: Sequence[float]) -> bool:
     return len(set(values)) < 2 or any(map(math.isnan, values))
+
+
+@lru_cache(KEPT_ROWS)
+def _squad_of_row(accepted: tuple[str, ...], prediction: str) -> tuple[float, float]:
+    """Exact match and F1 of a row: the best of each over its answers."""
+    exact = max(_exact(answer, prediction) for answer in accepted)
+    return exact, max(_word_f1(answer, prediction) for answer in accepted)
+
+
+@lru_cache(KEPT_ROWS)
+def _rouge_of_row(target: str, prediction: str, words: RougeWords) -> tuple[float, ...]:
+    """F of each of `ROUGES` of a row."""
+    row = _rouge_scorer(words).score(_one_sentence_a_line(target), _one_sentence_a_line(prediction))
+    return tuple(row[name].fmeasure for name in ROUGES)
+
+
+@cache
+def _rouge_scorer(words: RougeWords) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(list(ROUGES), tokenizer=None if words == "ascii" else _RougeTokenizer(words))
+
+
+@lru_cache(KEPT_ROWS)
+def _bleu_of_row(target: str, prediction: str) -> tuple[list[int], list[int], tuple[int, int]]:
+    """What a row adds to BLEU: n-grams that match, n-grams there are, lengths of prediction and target."""
+    from sacrebleu import corpus_bleu
+
+    row = corpus_bleu(
+        [prediction], [[target]], smooth_method="exp", force=True, lowercase=False, tokenize="intl"
+    )
+    return row.counts, row.totals, (row.sys_len, row.ref_len)
 
 
 def _exact(answer: str, prediction: str) -> bool:

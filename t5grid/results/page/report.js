@@ -25,18 +25,32 @@ function valueOf(row, column, show) {
   const ours = row.cells[column.key].mean, paper = paperScore(row, column);
   if (show === "ours") return ours;
   if (show === "paper") return paper;
-  return ours === null || paper === null ? null : ours - paper;
+  if (show === "gain") return row.gains[column.key]?.ours ?? null;
+  return ours === null || paper === null || !column.own ? null : ours - paper;
+}
+
+const SIGNS = { same: "✓", opposite: "✗", noise: "≈" };
+
+function gainCell(table, row, column) {
+  const gain = row.gains[column.key];
+  const size = (value, digits) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
+  const label = gain ? `${size(gain.ours, 1)} / ${size(gain.paper, gain.in_points ? 2 : 1)} ${SIGNS[gain.agreement]}` : "–";
+  const name = `${row.title}, ${column.title}: ${label}${gain ? ` (${gain.agreement === "noise" ? "within noise" : `${gain.agreement} sign`})` : ""}`;
+  return make("td", { class: gain?.agreement ?? "" }, make("button", { "aria-label": name, title: name, onclick: () => open(table, row, column) }, label));
 }
 
 function scoreCell(table, row, column, show) {
+  if (show === "gain") return gainCell(table, row, column);
   const cell = row.cells[column.key], value = valueOf(row, column, show);
   const isBest = show === "ours" ? cell.bold : show === "paper" && row.paper && row.paper.bold.includes(column.mirrors);
   let label = show === "difference" ? signed(value) : number(value);
   if (show === "ours" && value !== null && cell.deviation !== null) label += ` ± ${number(cell.deviation)}`;
+  else if (show === "ours" && value !== null && cell.error !== null && !table.meaningless) label += ` (${number(cell.error, 1)})`;
   if (show === "ours" && value === null) label = `– ${cell.state}`;
-  const name = `${row.title}, ${column.title}: ${label}`;
+  const low = show === "ours" && cell.at_floor;
+  const name = `${row.title}, ${column.title}: ${label}${low ? " (no better than a constant answer)" : ""}`;
   const button = make("button", { "aria-label": name, title: cell.hole || name, onclick: () => open(table, row, column) }, label);
-  return make("td", { class: isBest ? "best" : "" }, button);
+  return make("td", { class: isBest ? "best" : low ? "floor" : "" }, button);
 }
 
 function sorted(table, state) {
@@ -52,7 +66,7 @@ function sorted(table, state) {
   return [...table.rows].sort(compare);
 }
 
-function header(table, state, key, title, redraw) {
+function header(table, state, key, title, redraw, measured = "") {
   const direction = state.sort === key ? (state.descending ? "descending" : "ascending") : "none";
   const click = () => {
     if (state.sort !== key) Object.assign(state, { sort: key, descending: key !== "" });
@@ -61,7 +75,7 @@ function header(table, state, key, title, redraw) {
     redraw(key);
   };
   const button = make("button", { onclick: click, title: "Sort; a third click restores the order of the table" }, title);
-  return make("th", { scope: "col", "aria-sort": direction, "data-key": key }, button);
+  return make("th", { scope: "col", "aria-sort": direction, "data-key": key }, button, measured ? make("span", { class: "measured" }, measured) : null);
 }
 
 function tableSection(table) {
@@ -69,7 +83,7 @@ function tableSection(table) {
   const holder = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title });
   const redraw = (focus) => {
     const columns = table.columns.map((column) =>
-      header(table, state, column.key, state.show === "ours" || !column.mirrors ? column.title : `${column.title} (${column.mirrors})`, redraw));
+      header(table, state, column.key, state.show === "ours" || !column.mirrors ? column.title : `${column.title} (${column.mirrors})`, redraw, column.measured));
     const head = make("thead", {}, make("tr", {}, header(table, state, "", table.first_column, redraw),
       ...table.shown.map((title) => make("th", { scope: "col" }, title)), ...columns));
     const rows = sorted(table, state).map((row) => make("tr", { class: row.starred ? "starred" : "" },
@@ -78,15 +92,19 @@ function tableSection(table) {
       ...table.columns.map((column) => scoreCell(table, row, column, state.show))));
     const spread = state.show === "paper" ? (c) => table.paper_deviations[c.mirrors] : (c) => table.deviations[c.key];
     const last = make("tr", {}, make("th", { scope: "row" }, "Baseline standard deviation"), ...table.shown.map(() => make("td", {})),
-      ...table.columns.map((column) => make("td", {}, state.show === "difference" ? "" : `± ${number(spread(column) ?? null, 3)}`)));
-    holder.replaceChildren(make("table", {}, head, make("tbody", {}, ...rows, last)));
+      ...table.columns.map((column) => make("td", {}, ["difference", "gain"].includes(state.show) ? "" : `± ${number(spread(column) ?? null, 3)}`)));
+    const bounds = state.show === "ours" ? table.bounds : [];
+    const lines = bounds.map(([title, ...cells]) => make("tr", {}, make("th", { scope: "row" }, title), ...cells.map((cell) => make("td", {}, cell))));
+    holder.replaceChildren(make("table", {}, head, make("tbody", {}, ...rows), make("tfoot", {}, ...lines, last)));
     if (focus !== undefined) holder.querySelector(`th[data-key="${focus}"] button`)?.focus();
   };
   redraw();
-  const choices = ["ours", "paper", "difference"].map((show) => {
+  const LABELS = { ours: "ours", paper: "paper", gain: "gains, ours / paper", difference: "difference" };
+  const offered = { gain: table.rows.some((row) => Object.keys(row.gains).length), difference: table.columns.some((column) => column.own) };
+  const choices = ["ours", "paper", "gain", "difference"].filter((show) => offered[show] ?? true).map((show) => {
     const radio = make("input", { type: "radio", name: `show-${table.name}`, value: show, onchange: () => { state.show = show; redraw(); } });
     radio.checked = state.show === show;
-    return make("label", {}, radio, ` ${show}`);
+    return make("label", {}, radio, ` ${LABELS[show]}`);
   });
   const figures = Object.entries(table.figures).map(([kind, source]) =>
     make("figure", {}, make("a", { href: source, download: `${table.stem}-${kind}.svg` },
@@ -106,23 +124,39 @@ function matrixSection() {
       ...columns.map((column) => {
         const cell = row.cells[column.key];
         if (!cell) return make("td", {});
-        const text = `${row.title}, ${column.title}: ${cell.hole || cell.state}`;
-        return make("td", {}, make("button", { "aria-label": text, title: text, onclick: () => open(table, row, column) },
-          make("span", { class: `state ${cell.state}` }, MARKS[cell.state] ?? "·")));
+        const warm = cell.warmth !== null, score = warm ? number(cell.mean) : cell.hole || cell.state;
+        const text = `${row.title}, ${column.title}: ${score}${cell.at_floor ? " (no better than a constant answer)" : ""}`;
+        const shown = warm ? number(cell.mean, 1) : make("span", { class: `state ${cell.state}` }, MARKS[cell.state] ?? "·");
+        return make("td", warm ? { class: cell.at_floor ? "heat low" : "heat", style: `--warmth: ${Math.round(60 * cell.warmth)}%` } : {},
+          make("button", { "aria-label": text, title: text, onclick: () => open(table, row, column) }, shown));
       })))]).flat();
   const head = make("tr", {}, make("th", { scope: "col" }, "Row"), ...columns.map((column) => make("th", { scope: "col" }, column.title)));
-  const legend = Object.entries(MARKS).map(([state, mark]) => make("span", {}, make("span", { class: `state ${state}` }, mark), ` ${state}`));
-  return make("section", { id: "grid" }, make("h2", {}, "The grid"), make("div", { class: "bar dim" }, ...legend),
+  const states = new Set(study.tables.flatMap((t) => t.rows.flatMap((row) => Object.values(row.cells).filter((cell) => cell.warmth === null).map((cell) => cell.state))));
+  const legend = Object.entries(MARKS).filter(([state]) => states.has(state))
+    .map(([state, mark]) => make("span", {}, make("span", { class: `state ${state}` }, mark), ` ${state === "missing" ? "not run" : state}`));
+  const warm = study.tables.some((t) => t.rows.some((row) => Object.values(row.cells).some((cell) => cell.warmth !== null)));
+  const scale = warm ? [make("span", {}, "constant answer ", make("span", { class: "scale", "aria-hidden": "true" }), " best of its column"), make("span", {}, make("span", { class: "heat low key" }, "1.0"), " no better than a constant answer")] : [];
+  return make("section", { id: "grid" }, make("h2", {}, "The grid"),
+    make("p", { class: "caption" }, "Each line is a row of a table, each column a kind of task; the number is the score, 0 to 100. The stronger the blue, the nearer to the best score of its column in the whole study; a cell opens what is behind it."),
+    make("div", { class: "bar dim" }, ...scale, ...legend),
     make("div", { class: "scroll overview", tabindex: "0", role: "region", "aria-label": "The grid" },
       make("table", { class: "matrix" }, make("thead", {}, head), make("tbody", {}, ...body))));
 }
 
+function summarySection() {
+  const lists = study.groups.map((group) => make("details", { class: "group", open: group.head === "Not run" ? null : "" },
+    make("summary", {}, `${group.head} (${group.claims.length})`), make("ul", {}, ...group.claims.map((claim) => make("li", {}, claim)))));
+  return make("section", { id: "summary", "aria-label": "Summary" }, ...study.summary.map((text) => make("p", {}, text)), make("div", { class: "groups" }, ...lists));
+}
+
 function findingsSection() {
   const rows = study.findings.map((each) => make("tr", {}, make("td", { class: "text" }, each.claim, " ", make("span", { class: "dim" }, `(${each.source})`)),
-    make("td", { class: `text ${each.verdict.replace(" ", "-")}` }, each.verdict), make("td", { class: "text dim" }, each.numbers)));
+    make("td", { class: `text ${each.verdict.replaceAll(" ", "-")}` }, each.verdict, each.rests_on ? make("span", { class: "dim" }, ` (${each.rests_on})`) : null), make("td", { class: "text dim" }, each.numbers)));
   const head = make("tr", {}, make("th", { class: "text", scope: "col" }, "The paper's claim"), make("th", { class: "text", scope: "col" }, "Our evidence"), make("th", { class: "text", scope: "col" }, "Numbers"));
   return make("section", { id: "findings" }, make("h2", {}, "Findings"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Findings" },
-    make("table", { class: "findings" }, make("thead", {}, head), make("tbody", {}, ...rows))));
+    make("table", { class: "findings" }, make("thead", {}, head), make("tbody", {}, ...rows))),
+    study.forest ? make("figure", { class: "forest" }, make("img", { src: study.forest, loading: "lazy", alt: "Forest plot of the effects behind the claims; their numbers are in the table above" }),
+      make("figcaption", {}, "Each line compares two rows: the dot is the median effect over the columns, in standard deviations of the baseline's seeds, the bar what chance alone makes of one column, a speck each column. A bar that does not reach 0 is more than chance. The axis is logarithmic beyond five.")) : null);
 }
 
 function curve(points) {
@@ -219,7 +253,7 @@ function draw() {
   const links = [["grid", "The grid"], ["findings", "Findings"], ...study.tables.map((table) => [`table-${table.name}`, table.title])];
   const nav = document.getElementById("nav"), restore = keepPlace();
   if (!nav.children.length) nav.replaceChildren(...links.map(([id, title]) => make("li", {}, make("a", { href: `#${id}` }, title))));
-  document.getElementById("main").replaceChildren(matrixSection(), findingsSection(), ...study.tables.map(tableSection));
+  document.getElementById("main").replaceChildren(summarySection(), matrixSection(), findingsSection(), ...study.tables.map(tableSection));
   restore();
 }
 
