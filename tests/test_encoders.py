@@ -278,6 +278,7 @@ BERT = ["architecture=bert", "objective=masked_lm"]
             "architecture.num_positions=128 suite.columns.reasoning.inputs_length=200",
             "suite.columns.reasoning.inputs_length=200: more than architecture.num_positions=128",
         ),
+        ("size.initialisation=mimetic", "size.initialisation=mimetic: this architecture starts as its"),
         ("size.tied=false", "size.tied=false: this architecture's logits"),
     ],
 )
