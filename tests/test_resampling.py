@@ -93,7 +93,14 @@ def test_two_cells_are_drawn_alike_whatever_stands_beside_the_task() -> None:
 
 def test_a_resample_without_a_value_is_none_and_too_many_make_no_error() -> None:
     part = column(toy=Toy(reported=("part",)))
-    scores = resampled_scores(part, {"toy": rows(3)}, {"toy": ["1", "1", "0"]})
+    scores = resampled_scores(part, {"toy": rows(12)}, {"toy": answers(11, 1)})
     assert None in scores and 50.0 in scores
     assert standard_error(scores) == 0.0
     assert standard_error([1.0] * 99 + [None] * 101) is None and standard_error(()) is None
+
+
+def test_too_few_rows_are_not_resampled() -> None:
+    pair = column(toy=Toy(), other=Toy("other"))
+    few, enough = {"toy": rows(30), "other": rows(9)}, {"toy": rows(30), "other": rows(10)}
+    assert resampled_scores(pair, few, {"toy": answers(30, 0), "other": answers(9, 0)}) == []
+    assert len(resampled_scores(pair, enough, {"toy": answers(30, 0), "other": answers(10, 0)})) == NUM_RESAMPLES

@@ -19,14 +19,22 @@ from t5grid.tasks.task import Record
 NUM_RESAMPLES = 200
 FEWEST = NUM_RESAMPLES // 2
 """Resamples that must have a score for a standard error: a correlation may have none in some."""
+FEWEST_ROWS = 10
+"""Rows (or groups of rows) that each task must have: resamples of fewer, as in a smoke run, say nothing."""
 
 
 def resampled_scores(
     column: Column, records: Mapping[str, Sequence[Record]], answers: Mapping[str, Sequence[str]]
 ) -> list[float | None]:
-    """A column's score on each of `NUM_RESAMPLES` resamples of its rows; None where a metric has no value."""
+    """A column's score on each of `NUM_RESAMPLES` resamples of its rows; None where a metric has no value.
+
+    Nothing where a task has too few rows for that.
+    """
     tasks = scored(column)
-    draws = {name: _draws(name, _clusters(records[name])) for name in tasks}
+    clusters = {name: _clusters(records[name]) for name in tasks}
+    if min(map(len, clusters.values())) < FEWEST_ROWS:
+        return []
+    draws = {name: _draws(name, clusters[name]) for name in tasks}
     by_resample = []
     for k in range(NUM_RESAMPLES):
         scores = {}
