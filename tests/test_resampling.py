@@ -103,4 +103,5 @@ def test_too_few_rows_are_not_resampled() -> None:
     pair = column(toy=Toy(), other=Toy("other"))
     few, enough = {"toy": rows(30), "other": rows(9)}, {"toy": rows(30), "other": rows(10)}
     assert resampled_scores(pair, few, {"toy": answers(30, 0), "other": answers(9, 0)}) == []
-    assert len(resampled_scores(pair, enough, {"toy": answers(30, 0), "other": answers(10, 0)})) == NUM_RESAMPLES
+    scores = resampled_scores(pair, enough, {"toy": answers(30, 0), "other": answers(10, 0)})
+    assert len(scores) == NUM_RESAMPLES
