@@ -92,6 +92,7 @@ def last(folder: Path) -> bytes:
 
 
 @every_method
+@pytest.mark.slow
 def test_what_a_method_does_not_train_is_bit_identical_afterwards_and_what_it_trains_moved(tmp_path, method):
     before = {name: tensor.clone() for name, tensor in prepared(method).state_dict().items()}
     train(tmp_path, plan(method))

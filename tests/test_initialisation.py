@@ -40,6 +40,7 @@ def test_positions_lose_with_distance_and_heads_lean_to_both_sides():
 
 
 @pytest.mark.parametrize("architecture", ["encoder_decoder", "encoder_decoder_shared", "language_model"])
+@pytest.mark.slow
 def test_a_size_asks_for_it(architecture):
     models = []
     for initialisation in ("study", "mimetic"):

@@ -84,6 +84,7 @@ def test_splits_have_the_sizes_asked_for_and_share_no_input(task):
 
 
 @every_task
+@pytest.mark.slow
 def test_splits_share_no_content(task):
     _, admitted = made(task)
     assert admitted and all(len(splits) == 1 for splits in admitted.values())

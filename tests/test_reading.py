@@ -37,6 +37,7 @@ def answered(reading: LayerReading, task: str, record: dict[str, Any]) -> tuple[
 
 
 @pytest.mark.parametrize("name", ANSWERED)
+@pytest.mark.slow
 def test_what_a_record_asks_for_comes_back_as_its_target(name: str, vocabulary: Vocabulary) -> None:
     task = TASKS[name]
     reading = LayerReading(vocabulary, 200, {"another": Class(("a", "b")), name: answer_of(task)})
