@@ -15,8 +15,9 @@ from t5grid.config import build as building
 from t5grid.nano import lexicon
 from t5grid.nano import passage_tasks as nano_passages
 from t5grid.nano import sentence_tasks as nano
+from t5grid.nano.nano_task import NanoTask
 from t5grid.nano.passage_tasks import Commitment, Questions, Translation
-from t5grid.nano.sentence_tasks import Grammatical, NanoTask, Sentiment
+from t5grid.nano.sentence_tasks import Grammatical, Sentiment
 
 SUITE = yaml.safe_load((Path(__file__).parent.parent / "conf/suite/nano.yaml").read_text())
 SPLITS = ("train", "validation", "test")

@@ -15,8 +15,8 @@ from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import Multitask
+from t5grid.nano.nano_task import NanoTask
 from t5grid.nano.programs import GradedTask
-from t5grid.nano.sentence_tasks import NanoTask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.stage import with_parents

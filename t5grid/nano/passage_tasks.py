@@ -1,7 +1,7 @@
 """seed -> records that need a passage, a reason or another language.
 
-Summaries, questions, translation, and six harder kinds of reasoning; made and split like those in
-`nano`.
+Summaries, questions, translation, and six harder kinds of reasoning; made and split like those
+in `sentence_tasks`.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
-from t5grid.nano.sentence_tasks import Candidate, NanoTask, row
+from t5grid.nano.nano_task import Candidate, NanoTask, row
 from t5grid.tasks.answer import Answer, Class, Span
 from t5grid.tasks.task import Record
 

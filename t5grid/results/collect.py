@@ -51,49 +51,55 @@ def metric_of(column: Column) -> str:
 
 def table_of(grid: Grid, store: Store, records: Path) -> Table:
     """The table of a grid as far as it is done; a pure function of records."""
+    columns = table_columns(grid)
     scores: dict[str, dict[str, Any]] = {}
+    errors: dict[str, dict[str, float | None]] = {}
     rows_used: dict[str, Any] = {}
     num_rows: dict[str, int] = {}
-    errors: dict[str, dict[str, float | None]] = {}
     for key, cells in grid.rows.items():
         scores[key], errors[key] = {}, {}
-        for column in table_columns(grid):
+        for column in columns:
             if reason := unanswered(grid, key, column.key):
                 scores[key][column.key] = Hole(reason, lasting=True)
                 continue
-            kept = [record_of(cell[column.key], store, records) for _, cell in cells]
-            if counts := [record["data"] for record in kept if record and "data" in record]:
-                rows_used[column.key] = counts[0]
-            if counts := [
-                record["validation_rows"] for record in kept if record and "validation_rows" in record
-            ]:
-                num_rows[column.key] = sum(counts[0].values())
+            stages = [cell[column.key] for _, cell in cells]
+            kept = [record_of(stage, store, records) for stage in stages]
+            if data := _first(kept, "data"):
+                rows_used[column.key] = data
+            if counts := _first(kept, "validation_rows"):
+                num_rows[column.key] = sum(counts.values())
             errors[key][column.key] = standard_error((kept[0] or {}).get("resamples", ()))
-            holes = [
-                _reason(cell[column.key], store, records)
-                for (_, cell), r in zip(cells, kept, strict=True)
-                if not r
-            ]
+            missing = [stage for stage, record in zip(stages, kept, strict=True) if not record]
+            holes = [_reason(stage, store, records) for stage in missing]
             scores[key][column.key] = _scores([record for record in kept if record], holes)
-    prints = _corpus_prints(grid)
-    prints |= {key: _column_print(column) for key, column in grid.baseline.suite.chosen().items()}
-    provenance = Provenance(
-        suite=grid.baseline.suite.name,
-        size=grid.baseline.labels["size"],
-        budget=grid.baseline.budget.name,
-        data=prints,
-        notes=(
-            *caption(rows_used, {column.key: column.title for column in table_columns(grid)}),
-            *_notes(grid, store, records),
-        ),
-    )
     shown = {key: shown_facts(cells[0][0], grid.experiment.show) for key, cells in grid.rows.items()}
-    bounds = kept_bounds(grid.baseline, records.parent)
-    columns = [
+    heads = [
         replace(column, rows=num_rows.get(column.key), own=_is_own(grid, column, rows_used))
-        for column in table_columns(grid)
+        for column in columns
     ]
-    return build_table(grid.experiment, columns, scores, provenance, shown, bounds, errors)
+    provenance, bounds = (
+        _provenance(grid, store, records, rows_used),
+        kept_bounds(grid.baseline, records.parent),
+    )
+    return build_table(grid.experiment, heads, scores, provenance, shown, bounds, errors)
+
+
+def _first(records: Sequence[dict[str, Any] | None], name: str) -> Any:
+    """What the first of the records that says it says under a name; None where none does."""
+    return next((record[name] for record in records if record and name in record), None)
+
+
+def _provenance(grid: Grid, store: Store, records: Path, rows_used: dict[str, Any]) -> Provenance:
+    """What the caption says: the baseline's options, the data's fingerprints, how many rows there were."""
+    baseline, titles = grid.baseline, {column.key: column.title for column in table_columns(grid)}
+    of_columns = {key: _column_print(column) for key, column in baseline.suite.chosen().items()}
+    return Provenance(
+        suite=baseline.suite.name,
+        size=baseline.labels["size"],
+        budget=baseline.budget.name,
+        data=_corpus_prints(grid) | of_columns,
+        notes=(*caption(rows_used, titles), *_notes(grid, store, records)),
+    )
 
 
 def unanswered(grid: Grid, row: str, column: str) -> str | None:

@@ -223,27 +223,18 @@ def build_table(
     _check_names("row", scores, experiment.rows)
     for of_row in scores.values():
         _check_names("column", of_row, keys)
-    rows = tuple(
-        Row(
-            key=key,
-            title=row.title,
-            starred=row.starred,
-            cells={
-                column: make_scores(scores.get(key, {}).get(column), errors.get(key, {}).get(column))
-                for column in keys
-            },
-            paper=paper_row(row.paper) if row.paper else None,
-            note=row.note,
-            shown=tuple(shown.get(key, ())),
-        )
-        for key, row in experiment.rows.items()
-    )
+    rows = []
+    for key, row in experiment.rows.items():
+        of_row, error_of = scores.get(key, {}), errors.get(key, {})
+        cells = {column: make_scores(of_row.get(column), error_of.get(column)) for column in keys}
+        paper = paper_row(row.paper) if row.paper else None
+        rows.append(Row(key, row.title, row.starred, cells, paper, row.note, tuple(shown.get(key, ()))))
     head = (experiment.title, experiment.reproduces, experiment.command, experiment.first_column)
     titles = tuple(experiment.show.values())
     return Table(
         *head,
         columns=tuple(columns),
-        rows=rows,
+        rows=tuple(rows),
         provenance=provenance,
         paper=load_paper(experiment.published),
         shown=titles,

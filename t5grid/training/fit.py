@@ -86,15 +86,7 @@ def fit(
     if runtime.recompute:
         _recompute(model)
     learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step, runtime.micro_batch)
-    metrics = MetricsFile(
-        folder / "metrics.csv",
-        METRICS_EVERY,
-        first_step,
-        plan.checkpoint_every,
-        plan.num_steps,
-        rank.leads,
-        tuple(getattr(model, "named_losses", ())),
-    )
+    metrics = _metrics(model, plan, folder, first_step, rank)
     if first_step < plan.num_steps:
         callbacks = _callbacks(model, plan, where, resumed, metrics)
         if rank.leads:
@@ -116,6 +108,13 @@ def fit(
         "loss": float(written[-1]["loss"]) if written else None,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _metrics(model: nn.Module, plan: Plan, folder: Path, first_step: int, rank: Rank) -> MetricsFile:
+    """Where the losses are written, of a model with several each."""
+    named = tuple(getattr(model, "named_losses", ()))
+    rhythm = (METRICS_EVERY, first_step, plan.checkpoint_every, plan.num_steps)
+    return MetricsFile(folder / "metrics.csv", *rhythm, rank.leads, named)
 
 
 def _data(feed: Any, first_step: int, num_steps: int, rank: Rank, runtime: Runtime) -> FeedModule:
