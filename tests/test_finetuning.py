@@ -13,7 +13,6 @@ from axis_values import baseline_values
 from torch import nn
 
 from t5grid.config.schema import Runtime, load_cell
-from t5grid.evaluation.resampling import NUM_RESAMPLES
 from t5grid.grid.graph import Grid, expand
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
@@ -475,5 +474,5 @@ def test_a_cell_with_adapters_is_tuned_saved_and_scored(tmp_path, monkeypatch):
     )
     assert small < 60_000 < 2_000_000 < whole * 2
     assert set(store.record(evaluate)["by_step"]) == {"2", "4"}
-    assert len(store.record(evaluate)["resamples"]) == NUM_RESAMPLES
+    assert store.record(evaluate)["resamples"] == [], "a smoke run's few rows say nothing of their spread"
     assert "from step 0: 5,888 of" in (store.folder(tuned) / "log.txt").read_text()

@@ -52,7 +52,7 @@ SPOILT_FILES: list[tuple[str, Sequence[bytes], list[str]]] = [
     ("theirs/config.json", [*SPOILT, LONG, DEEP, b"[]"], ["import", "theirs", "ours"]),
     ("theirs/model.safetensors", [*SPOILT, b"\x03" + bytes(7) + b"[1]"], ["import", "theirs", "ours"]),
     ("text/a.jsonl", [*SPOILT, LONG, DEEP], CORPUS),
-    ("text/a.jsonl.gz", [*SPOILT, gzip.compress(b'{"text": "a"}')[:-9]], CORPUS),
+    ("text/a.jsonl.gz", [*SPOILT, gzip.compress(b'{"text": "a"}', mtime=0)[:-9]], CORPUS),
     ("text/a.parquet", [*SPOILT, b"PAR1....PAR1"], CORPUS),
     ("v.model", SPOILT, GIVEN),
     ("lines.txt", [NO_TEXT], ["predict", "questions", "--input", "lines.txt"]),

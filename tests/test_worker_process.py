@@ -54,7 +54,11 @@ def test_a_worker_that_began_after_the_lock_was_taken_is_another(started: Any) -
     assert process.poll() is None
 
 
-@pytest.mark.parametrize("pid", [0, -1, 1, -os.getpid(), os.getpid(), 2**22 + 1, 2**70, True, "5", 5.0, None])
+PIDS = {"0": 0, "-1": -1, "1": 1, "own group": -os.getpid(), "own": os.getpid(), "none": 2**22 + 1}
+NO_PIDS = {"too large": 2**70, "true": True, "text": "5", "float": 5.0, "null": None}
+
+
+@pytest.mark.parametrize("pid", (PIDS | NO_PIDS).values(), ids=PIDS | NO_PIDS)
 def test_a_number_of_no_process_or_of_many_is_never_signalled(
     pid: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
