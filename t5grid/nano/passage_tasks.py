@@ -152,21 +152,25 @@ class Translation(NanoTask):
 
 @dataclass(frozen=True)
 class BooleanQuestions(NanoTask):
-    """A yes-or-no question about a passage; what is asked may hold of somebody else in it."""
+    """Was somebody in a mood? The passage tells what happened: gains make glad, losses make sad."""
 
     name: str = "boolean"
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = TRUTH
     answer: ClassVar[Answer] = Class(labels, second="passage:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (elsewhere,) = people(dice, (2, 1))
-        same_asked = rival(dice, fact, elsewhere.subject, [more])
-        moved = same_asked._replace(subject=fact.subject)
-        wrong = moved if dice.chance(0.7) else change(fact, dice, [same_asked])
-        shown = " ".join(passage(dice.shuffled([[fact, more], [same_asked]]), dice))
-        inputs = f"boolean question: {check(fact if label else wrong)} passage: {shown}"
-        return [fact, more, same_asked], [row(inputs, self.labels[label])]
+        ((aside,),) = people(dice, (1,))
+        glad, name, thing = dice.chance(0.5), aside.subject, dice.pick(lexicon.THINGS)
+        event = dice.pick(lexicon.GAIN_VERBS if glad else lexicon.LOSS_VERBS)[1]
+        _, act = mood_words(dice, glad)
+        feeling, _ = mood_words(dice, glad == bool(label))
+        told = sentence(f"{name} {event} the {thing} and {act}")
+        shown = " ".join(dice.shuffled([told, sentence(say(aside, dice))]))
+        return [aside, (told, feeling)], [
+            row(f"boolean question: was {name} {feeling}? passage: {shown}", self.labels[label])
+        ]
 
 
 @dataclass(frozen=True)
@@ -177,14 +181,12 @@ class Commitment(NanoTask):
     num_train: Count = 300
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
     answer: ClassVar[Answer] = Class(labels, second="premise:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         (fact,), (speaker,) = people(dice, (1, 1))
         first, second = say_twice(fact, dice)
-        known, wrong = label == 0 or (label == 2 and dice.chance(0.5)), change(fact, dice)
-        verb = dice.pick(FACTIVE if known else OPEN if label == 1 else COUNTERFACTIVE)
-        if label and (known or (label == 1 and dice.chance(0.5))):
-            second = say(wrong, dice)  # what is known to hold excludes the other
+        verb = dice.pick((FACTIVE, OPEN, COUNTERFACTIVE)[label])
         premise = sentence(f"{speaker.subject} {verb} that {first}")
         if dice.chance(0.5):
             premise = f"{sentence(say(speaker, dice))} {premise}"
@@ -232,10 +234,9 @@ class GroupedTruth(NanoTask):
     answer: ClassVar[Answer] = Class(labels, second="paragraph:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        asked, individuals = rivals(dice, (2, 2))
-        facts = joined(individuals)
-        elsewhere = [answer(fact) for fact in facts if fact.kind == asked.kind and fact != asked]
-        wrong = elsewhere[0] if elsewhere else answer(change(asked, dice))
+        individuals = people(dice, (2, 1))
+        (asked, more), _ = individuals
+        facts, wrong = joined(individuals), answer(more)
         question, text = ask(asked, dice), " ".join(passage(dice.shuffled(individuals), dice))
         offered = dice.shuffled([(answer(asked), "yes"), (wrong, "no")])
         rows = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from t5grid.nano import lexicon
-from t5grid.nano.corpus import RATED
+from t5grid.nano.corpus import mood_words
 from t5grid.nano.dice import Dice
 from t5grid.nano.facts import (
     KINDS,
@@ -24,8 +24,9 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
+from t5grid.nano.word_classes import RATED
 from t5grid.nano.nano_task import BinaryTask, Candidate, NanoTask, row
-from t5grid.tasks.answer import Answer, Class, Number
+from t5grid.tasks.answer import Answer, Class, Number, Span
 from t5grid.tasks.task import Record
 
 
@@ -137,48 +138,38 @@ class Sentiment(NanoTask):
 
 @dataclass(frozen=True)
 class Paraphrase(BinaryTask):
-    """Do two sentences say the same? One fact in other words, against a changed one."""
+    """Do two sentences say the same? One fact in other words, against something else of the same person."""
 
     name: str = "paraphrase"
     labels: ClassVar[tuple[str, ...]] = ("different", "same")
     answer: ClassVar[Answer] = Class(labels, second="sentence2:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        ((fact,),) = people(dice, (1,))
+        ((fact, more),) = people(dice, (2,))
         first, second = say_twice(fact, dice)
         if not label:
-            second = say(change(fact, dice), dice)
+            second = say(more, dice)
         inputs = f"paraphrase sentence1: {sentence(first)} sentence2: {sentence(second)}"
-        return [fact], [row(inputs, self.labels[label])] if first != second else []
-
-
-def _likeness(fact: Fact, changed: Fact) -> float:
-    sort = lexicon.KIND_OF.get(answer(fact))
-    if fact == changed:
-        return 1.0
-    return 0.5 if sort is not None and sort == lexicon.KIND_OF.get(answer(changed)) else 0.0
+        return [fact, more], [row(inputs, self.labels[label])] if first != second else []
 
 
 @dataclass(frozen=True)
 class Similarity(NanoTask):
-    """How much do two sentences share, from 0.0 to 5.0? The same sort (plums for figs) counts half."""
+    """How much do two sentences share, from 0.0 to 5.0? The same question answered otherwise counts half."""
 
     name: str = "similarity"
     reported: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
-    labels: ClassVar[tuple[str, ...]] = ("none", "half", "all")
+    labels: ClassVar[tuple[str, ...]] = ("0.0", "2.5", "5.0")
     answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (facts,) = people(dice, (1,))
-        shares = (label / 2,)
-        changed = [
-            fact if share == 1.0 else change(fact, dice, facts, same_kind=share == 0.5)
-            for fact, share in zip(facts, shares, strict=True)
-        ]
-        true = [_likeness(*pair) for pair in zip(facts, changed, strict=True)]
-        value = round(25 * sum(true) / len(true)) / 5
-        inputs = f"similarity sentence1: {told(facts, dice)} sentence2: {told(dice.shuffled(changed), dice)}"
-        return facts, [row(inputs, f"{value:.1f}")]
+        ((fact, more),) = people(dice, (2,))
+        first, same = say_twice(fact, dice)
+        second = (say(more, dice), say(change(fact, dice, [more]), dice), same)[label]
+        inputs = f"similarity sentence1: {sentence(first)} sentence2: {sentence(second)}"
+        return [fact, more], [row(inputs, self.labels[label])]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Correlations; predictions that are all alike score 0."""
@@ -217,52 +208,40 @@ class DuplicateQuestions(BinaryTask):
 
 @dataclass(frozen=True)
 class Answerable(NanoTask):
-    """Does the sentence answer the question? If not, it is of somebody, or about something, else."""
+    """Does the sentence answer the question? If not, it tells something else of the same person."""
 
     name: str = "answerable"
     labels: ClassVar[tuple[str, ...]] = ("no", "yes")
     answer: ClassVar[Answer] = Class(labels, second="sentence:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (elsewhere,) = people(dice, (2, 1))
-        same_asked = rival(dice, fact, elsewhere.subject, [more])
-        shown = [fact, dice.pick((same_asked, elsewhere))] if label else [more, same_asked]
-        inputs = f"answerable question: {ask(fact, dice)} sentence: {told(dice.shuffled(shown), dice)}"
-        return [fact, *shown], [row(inputs, self.labels[label])]
+        ((fact, more),) = people(dice, (2,))
+        shown = say(fact if label else more, dice)
+        inputs = f"answerable question: {ask(fact, dice)} sentence: {sentence(shown)}"
+        return [fact, more], [row(inputs, self.labels[label])]
 
 
 @dataclass(frozen=True)
 class Entailment(NanoTask):
-    """Does the premise imply the hypothesis, contradict it, or neither? It may name the sort for a word."""
+    """Does what happened imply the mood, contradict it, or neither? Gains make glad, losses make sad."""
 
     name: str = "entailment"
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
     answer: ClassVar[Answer] = Class(labels, second="premise:")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        (fact, more), (aside, _) = people(dice, (2, 2))
-        premise, _ = say_twice(fact, dice)
-        if dice.chance(0.4):
-            premise = " and ".join(dice.shuffled([premise, say(aside, dice)]))
-        unrelated = (
-            more if aside.kind == fact.kind else dice.pick((more, rival(dice, fact, aside.subject, [aside])))
-        )
-        broad = KINDS[fact.kind].values != lexicon.THINGS and dice.chance(0.5)
-        claim = (fact, unrelated, change(fact, dice, [more], same_kind=False if broad else None))[label]
-        if broad and claim.kind in BROAD:
-            hypothesis = BROAD[claim.kind].format(o=claim.subject, sort=lexicon.KIND_OF[claim.value])
-        else:
-            hypothesis = say(claim, dice)
+        ((aside,),) = people(dice, (1,))
+        glad, name, thing = dice.chance(0.5), aside.subject, dice.pick(lexicon.THINGS)
+        event = dice.pick(lexicon.GAIN_VERBS if glad else lexicon.LOSS_VERBS)[1]
+        _, act = mood_words(dice, glad)
+        feeling, _ = mood_words(dice, glad == (label == 0))
+        premise = dice.pick((f"{name} {event} the {thing}", f"{name} {act} because of the {thing}"))
+        hypothesis = say(aside, dice) if label == 1 else f"{name} was {feeling}"
         inputs = f"entailment hypothesis: {sentence(hypothesis)} premise: {sentence(premise)}"
-        return [fact, claim], [row(inputs, self.labels[label])]
+        return [aside, (premise, hypothesis)], [row(inputs, self.labels[label])]
 
-
-BROAD = {
-    "food": "{o} likes some kind of {sort}",
-    "pet": "the pet of {o} is some kind of {sort}",
-    "place": "{o} lives near some kind of {sort}",
-    "hobby": "{o} enjoys some kind of {sort}",
-}
 
 # Who the pronoun is: the first (0) or the second (1) of the two named.
 REASONS = (
@@ -281,11 +260,12 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Coreference(NanoTask):
-    """Which of the two named does the pronoun between the stars mean? Gender, or the reason given, tells."""
+    """The name that the pronoun between the stars stands for. Gender, or the reason given, tells."""
 
     name: str = "coreference"
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
-    answer: ClassVar[Answer] = Class(labels)
+    answer: ClassVar[Answer] = Span(second="")
+    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         women, men = dice.sample(lexicon.WOMEN, 2), dice.sample(lexicon.MEN, 2)
@@ -302,7 +282,7 @@ class Coreference(NanoTask):
             template, _ = dice.pick([reason for reason in REASONS if reason[1] == label])
             they = lexicon.PRONOUN[names[0]]
             text = template.format(a=names[0], b=names[1], p=they, t=thing, l=place)
-        return [text], [row(f"coreference sentence: {sentence(text)}", self.labels[label])]
+        return [text], [row(f"coreference sentence: {sentence(text)}", names[label])]
 
 
 FEELINGS = lexicon.GLAD + lexicon.SAD
