@@ -12,9 +12,8 @@ from functools import cached_property
 from typing import Annotated
 
 from t5grid.config.rules import Count, NotEmpty, OneOf, Probability
-from t5grid.nano import languages, lexicon
+from t5grid.nano import languages, lexicon, word_classes
 from t5grid.nano import rubbish as crawl
-from t5grid.nano import word_classes
 from t5grid.nano.dice import Dice
 from t5grid.nano.facts import (
     KINDS,
@@ -57,6 +56,8 @@ def life_story(dice: Dice) -> Document:
 
 
 def _recap(fact: Fact, facts: list[Fact], dice: Dice, template: str) -> str:
+    if fact.value in lexicon.KIND_OF and dice.chance(0.35):
+        return sentence(word_classes.use(fact.value, fact.subject, dice))
     opening = dice.pick(("so ", "indeed ", "", "", "yes, ", "again: "))
     jobs = [job for job in facts if job.subject == fact.subject and job.kind == "job"]
     clause = say(fact, dice, template=template)
@@ -170,13 +171,20 @@ def beliefs(dice: Dice) -> Document:
     lines = []
     (known,), (thought,), (wrong,) = individuals
     first, second = say_twice(known, dice)
-    lines.append(sentence(f"{knower} {dice.pick(FACTIVE)} that {first}, and it is true: {second}"))
+    lines.append(sentence(f"{_holds(knower, FACTIVE, dice)} that {first}, and it is true: {second}"))
     first, second = say_twice(thought, dice)
-    lines.append(sentence(f"{thinker} {dice.pick(OPEN)} that {first}, but nobody can tell if {second}"))
+    lines.append(sentence(f"{_holds(thinker, OPEN, dice)} that {first}, but nobody can tell if {second}"))
     first, second = say_twice(wrong, dice)
     truth = say(change(wrong, dice), dice)
-    lines.append(sentence(f"{liar} {dice.pick(COUNTERFACTIVE)} that {first}, but it is false that {second}"))
+    lines.append(
+        sentence(f"{_holds(liar, COUNTERFACTIVE, dice)} that {first}, but it is false that {second}")
+    )
     return [known, thought, wrong], [*dice.shuffled(lines), sentence(f"in truth {truth}")]
+
+
+def _holds(name: str, verbs: tuple[str, ...], dice: Dice) -> str:
+    first, second = dice.sample(verbs, 2)
+    return f"{name} {first} and {second}"
 
 
 # Each tuple's first half may occur in labelled training rows, the second half is only read in pre-training.
@@ -224,17 +232,17 @@ def glossary(dice: Dice) -> Document:
 
 
 GENRES: dict[str, tuple[Callable[[Dice], Document], int]] = {
-    "life_story": (life_story, 24),
-    "opinion": (opinion, 4),
-    "praise": (word_classes.praise, 12),
-    "everyday": (word_classes.everyday, 12),
-    "introduction": (word_classes.introduction, 5),
-    "definition": (definition, 6),
+    "life_story": (life_story, 40),
+    "opinion": (opinion, 3),
+    "praise": (word_classes.praise, 7),
+    "everyday": (word_classes.everyday, 4),
+    "introduction": (word_classes.introduction, 3),
+    "definition": (definition, 5),
     "two_senses": (two_senses, 4),
-    "conversation": (conversation, 12),
-    "beliefs": (beliefs, 8),
-    "foreign_text": (foreign_text, 15),
-    "glossary": (glossary, 10),
+    "conversation": (conversation, 14),
+    "beliefs": (beliefs, 5),
+    "foreign_text": (foreign_text, 17),
+    "glossary": (glossary, 8),
 }
 
 

@@ -19,8 +19,8 @@ from t5grid.nano.facts import (
     ask,
     ask_who,
     change,
-    check,
     draw,
+    is_or_are,
     passage,
     people,
     rival,
@@ -29,6 +29,8 @@ from t5grid.nano.facts import (
     sentence,
 )
 from t5grid.nano.nano_task import Candidate, NanoTask, row
+from t5grid.nano.sentence_tasks import TAUGHT
+from t5grid.nano.word_classes import RATED
 from t5grid.tasks.answer import Answer, Class, Span
 from t5grid.tasks.task import Record
 
@@ -152,7 +154,7 @@ class Translation(NanoTask):
 
 @dataclass(frozen=True)
 class BooleanQuestions(NanoTask):
-    """Was somebody in a mood? The passage tells what happened: gains make glad, losses make sad."""
+    """Was something good? Said in a passage, mostly by words that never occur in training rows."""
 
     name: str = "boolean"
     num_train: Count = 300
@@ -161,16 +163,25 @@ class BooleanQuestions(NanoTask):
     version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        ((aside,),) = people(dice, (1,))
-        glad, name, thing = dice.chance(0.5), aside.subject, dice.pick(lexicon.THINGS)
-        event = dice.pick(lexicon.GAIN_VERBS if glad else lexicon.LOSS_VERBS)[1]
-        _, act = mood_words(dice, glad)
-        feeling, _ = mood_words(dice, glad == bool(label))
-        told = sentence(f"{name} {event} the {thing} and {act}")
-        shown = " ".join(dice.shuffled([told, sentence(say(aside, dice))]))
-        return [aside, (told, feeling)], [
-            row(f"boolean question: was {name} {feeling}? passage: {shown}", self.labels[label])
-        ]
+        ((first,), (second,)) = people(dice, (1, 1))
+        target, word = dice.pick(RATED), dice.pick(lexicon.PRAISE if label else lexicon.BLAME)
+        was = "were" if is_or_are(target) == "are" else "was"
+        told = sentence(
+            dice.pick(
+                (
+                    f"the {target} {was} {word}",
+                    f"{first.subject} found the {target} {word}",
+                    f"{first.subject} said that the {target} {was} {word}",
+                )
+            )
+        )
+        shown = " ".join(dice.shuffled([told, sentence(say(first, dice)), sentence(say(second, dice))]))
+        inputs = f"boolean question: {was} the {target} good? passage: {shown}"
+        return [first, second, (word,)], [row(inputs, self.labels[label])]
+
+    def usable(self, content: list, split: str) -> bool:
+        (word,) = content[-1]
+        return super().usable(content, split) and (split != "train" or word in TAUGHT)
 
 
 @dataclass(frozen=True)
@@ -234,9 +245,10 @@ class GroupedTruth(NanoTask):
     answer: ClassVar[Answer] = Class(labels, second="paragraph:")
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        individuals = people(dice, (2, 1))
-        (asked, more), _ = individuals
-        facts, wrong = joined(individuals), answer(more)
+        asked, individuals = rivals(dice, (2, 2))
+        facts = joined(individuals)
+        elsewhere = [answer(fact) for fact in facts if fact.kind == asked.kind and fact != asked]
+        wrong = elsewhere[0] if elsewhere else answer(change(asked, dice))
         question, text = ask(asked, dice), " ".join(passage(dice.shuffled(individuals), dice))
         offered = dice.shuffled([(answer(asked), "yes"), (wrong, "no")])
         rows = [

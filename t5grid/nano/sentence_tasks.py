@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from t5grid.nano import lexicon
-from t5grid.nano.corpus import mood_words
 from t5grid.nano.dice import Dice
 from t5grid.nano.facts import (
     KINDS,
@@ -24,9 +23,9 @@ from t5grid.nano.facts import (
     say_twice,
     sentence,
 )
-from t5grid.nano.word_classes import RATED
 from t5grid.nano.nano_task import BinaryTask, Candidate, NanoTask, row
-from t5grid.tasks.answer import Answer, Class, Number, Span
+from t5grid.nano.word_classes import RATED
+from t5grid.tasks.answer import Answer, Class, Number
 from t5grid.tasks.task import Record
 
 
@@ -109,8 +108,14 @@ RATINGS = (
         "the {x} {was} {own}, not {other}",
     ),
 )
-TAUGHT = lexicon.PRAISE[::4] + lexicon.BLAME[::4]
-"""Words of praise and blame that training rows may use; the others are only read in pre-training."""
+
+
+def shown_in_training(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a class the fourth that labelled rows may use; the rest is only read in pre-training."""
+    return words[::4]
+
+
+TAUGHT = shown_in_training(lexicon.PRAISE) + shown_in_training(lexicon.BLAME)
 
 
 @dataclass(frozen=True)
@@ -138,38 +143,48 @@ class Sentiment(NanoTask):
 
 @dataclass(frozen=True)
 class Paraphrase(BinaryTask):
-    """Do two sentences say the same? One fact in other words, against something else of the same person."""
+    """Do two sentences say the same? One fact in other words, against a changed one."""
 
     name: str = "paraphrase"
     labels: ClassVar[tuple[str, ...]] = ("different", "same")
     answer: ClassVar[Answer] = Class(labels, second="sentence2:")
-    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        ((fact, more),) = people(dice, (2,))
+        ((fact,),) = people(dice, (1,))
         first, second = say_twice(fact, dice)
         if not label:
-            second = say(more, dice)
+            second = say(change(fact, dice), dice)
         inputs = f"paraphrase sentence1: {sentence(first)} sentence2: {sentence(second)}"
-        return [fact, more], [row(inputs, self.labels[label])] if first != second else []
+        return [fact], [row(inputs, self.labels[label])] if first != second else []
+
+
+def _likeness(fact: Fact, changed: Fact) -> float:
+    sort = lexicon.KIND_OF.get(answer(fact))
+    if fact == changed:
+        return 1.0
+    return 0.5 if sort is not None and sort == lexicon.KIND_OF.get(answer(changed)) else 0.0
 
 
 @dataclass(frozen=True)
 class Similarity(NanoTask):
-    """How much do two sentences share, from 0.0 to 5.0? The same question answered otherwise counts half."""
+    """How much do two sentences share, from 0.0 to 5.0? The same sort (plums for figs) counts half."""
 
     name: str = "similarity"
     reported: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
-    labels: ClassVar[tuple[str, ...]] = ("0.0", "2.5", "5.0")
+    labels: ClassVar[tuple[str, ...]] = ("none", "half", "all")
     answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:")
-    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        ((fact, more),) = people(dice, (2,))
-        first, same = say_twice(fact, dice)
-        second = (say(more, dice), say(change(fact, dice, [more]), dice), same)[label]
-        inputs = f"similarity sentence1: {sentence(first)} sentence2: {sentence(second)}"
-        return [fact, more], [row(inputs, self.labels[label])]
+        (facts,) = people(dice, (1,))
+        shares = (label / 2,)
+        changed = [
+            fact if share == 1.0 else change(fact, dice, facts, same_kind=share == 0.5)
+            for fact, share in zip(facts, shares, strict=True)
+        ]
+        true = [_likeness(*pair) for pair in zip(facts, changed, strict=True)]
+        value = round(25 * sum(true) / len(true)) / 5
+        inputs = f"similarity sentence1: {told(facts, dice)} sentence2: {told(dice.shuffled(changed), dice)}"
+        return facts, [row(inputs, f"{value:.1f}")]
 
     def score(self, records: list[Record], predictions: list[str]) -> dict[str, float]:
         """Correlations; predictions that are all alike score 0."""
@@ -208,23 +223,23 @@ class DuplicateQuestions(BinaryTask):
 
 @dataclass(frozen=True)
 class Answerable(NanoTask):
-    """Does the sentence answer the question? If not, it tells something else of the same person."""
+    """Does the sentence answer the question? If not, it is of somebody, or about something, else."""
 
     name: str = "answerable"
     labels: ClassVar[tuple[str, ...]] = ("no", "yes")
     answer: ClassVar[Answer] = Class(labels, second="sentence:")
-    version: ClassVar[int] = 3
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
-        ((fact, more),) = people(dice, (2,))
-        shown = say(fact if label else more, dice)
-        inputs = f"answerable question: {ask(fact, dice)} sentence: {sentence(shown)}"
-        return [fact, more], [row(inputs, self.labels[label])]
+        (fact, more), (elsewhere,) = people(dice, (2, 1))
+        same_asked = rival(dice, fact, elsewhere.subject, [more])
+        shown = [fact, dice.pick((same_asked, elsewhere))] if label else [more, same_asked]
+        inputs = f"answerable question: {ask(fact, dice)} sentence: {told(dice.shuffled(shown), dice)}"
+        return [fact, *shown], [row(inputs, self.labels[label])]
 
 
 @dataclass(frozen=True)
 class Entailment(NanoTask):
-    """Does what happened imply the mood, contradict it, or neither? Gains make glad, losses make sad."""
+    """Does the premise imply that somebody was glad, contradict it, or neither?"""
 
     name: str = "entailment"
     labels: ClassVar[tuple[str, ...]] = ("yes", "maybe", "no")
@@ -233,15 +248,35 @@ class Entailment(NanoTask):
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         ((aside,),) = people(dice, (1,))
-        glad, name, thing = dice.chance(0.5), aside.subject, dice.pick(lexicon.THINGS)
-        event = dice.pick(lexicon.GAIN_VERBS if glad else lexicon.LOSS_VERBS)[1]
-        _, act = mood_words(dice, glad)
-        feeling, _ = mood_words(dice, glad == (label == 0))
-        premise = dice.pick((f"{name} {event} the {thing}", f"{name} {act} because of the {thing}"))
-        hypothesis = say(aside, dice) if label == 1 else f"{name} was {feeling}"
+        name, thing = aside.subject, dice.pick(lexicon.THINGS)
+        if label == 1:
+            premise, content = say(aside, dice), [aside]
+        else:
+            word = dice.pick(MOODS[label])
+            premise = _mood(name, word, thing, dice)
+            content = [(word, premise)]
+        hypothesis = dice.pick((f"{name} was in a good mood", f"{name} felt well", f"{name} had a fine day"))
         inputs = f"entailment hypothesis: {sentence(hypothesis)} premise: {sentence(premise)}"
-        return [aside, (premise, hypothesis)], [row(inputs, self.labels[label])]
+        return content, [row(inputs, self.labels[label])]
 
+    def usable(self, content: list, split: str) -> bool:
+        word = content[0][0]
+        hidden = word in MOODS[0] + MOODS[2] and word not in SHOWN_MOODS
+        return super().usable(content, split) and (split != "train" or not hidden)
+
+
+def _mood(name: str, word: str, thing: str, dice: Dice) -> str:
+    if word in PAST_VERBS:
+        return f"{name} {word} the {thing}"
+    if word in lexicon.GLAD + lexicon.SAD:
+        return dice.pick((f"{name} was {word}", f"{name} looked {word} with the {thing}"))
+    return dice.pick((f"{name} {word}", f"{name} {word} because of the {thing}"))
+
+
+GAINS, LOSSES = (tuple(past for _, past in verbs) for verbs in (lexicon.GAIN_VERBS, lexicon.LOSS_VERBS))
+PAST_VERBS = GAINS + LOSSES
+MOODS = {0: GAINS + lexicon.GLAD + lexicon.GLAD_ACTS, 2: LOSSES + lexicon.SAD + lexicon.SAD_ACTS}
+SHOWN_MOODS = shown_in_training(MOODS[0]) + shown_in_training(MOODS[2])
 
 # Who the pronoun is: the first (0) or the second (1) of the two named.
 REASONS = (
@@ -260,12 +295,11 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Coreference(NanoTask):
-    """The name that the pronoun between the stars stands for. Gender, or the reason given, tells."""
+    """Which of the two named does the pronoun between the stars mean? Gender, or the reason given, tells."""
 
     name: str = "coreference"
     labels: ClassVar[tuple[str, ...]] = ("first", "second")
-    answer: ClassVar[Answer] = Span(second="")
-    version: ClassVar[int] = 3
+    answer: ClassVar[Answer] = Class(labels)
 
     def candidate(self, dice: Dice, label: int) -> Candidate:
         women, men = dice.sample(lexicon.WOMEN, 2), dice.sample(lexicon.MEN, 2)
@@ -282,7 +316,7 @@ class Coreference(NanoTask):
             template, _ = dice.pick([reason for reason in REASONS if reason[1] == label])
             they = lexicon.PRONOUN[names[0]]
             text = template.format(a=names[0], b=names[1], p=they, t=thing, l=place)
-        return [text], [row(f"coreference sentence: {sentence(text)}", names[label])]
+        return [text], [row(f"coreference sentence: {sentence(text)}", self.labels[label])]
 
 
 FEELINGS = lexicon.GLAD + lexicon.SAD

@@ -1,6 +1,6 @@
 """seed -> documents in which the company of a word tells its class: sorts, praise and blame, women and men.
 
-A fine-tuned task that asks for the class of a word shows few of the class in its rows; these documents, read in
+A task that asks for the class of a word shows few words of the class in its rows; these documents, read in
 pre-training, show all of them in phrases that no other class has.
 """
 
@@ -65,6 +65,11 @@ MAN = (
 )
 
 Document = tuple[list, list[str]]
+
+
+def use(word: str, name: str, dice: Dice) -> str:
+    """A clause that only holds of things of the word's sort."""
+    return dice.pick(BY_SORT[lexicon.KIND_OF[word]]).format(n=name, v=word)
 
 
 def praise(dice: Dice) -> Document:
