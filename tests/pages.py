@@ -1,4 +1,4 @@
-"""pages of the documentation -> commands, files and tables in them; `python tests/pages.py` renews the tables.
+"""pages of the documentation -> commands, files, tables in them; `python tests/pages.py` renews the tables.
 
 A fence of `bash` holds commands, one a line. A mark behind a command, such as `# [cluster]`, says what it
 needs that a test has not. A fence below a line that ends in "`PATH`:" is the content of that file. A fence of

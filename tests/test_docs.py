@@ -1,4 +1,4 @@
-"""What the pages say is so: commands run, tables are the committed ones, the site loads nothing from elsewhere."""
+"""What the pages say is so: commands run, tables are the committed ones, the site loads nothing of others."""
 
 import os
 import re
