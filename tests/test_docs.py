@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -195,7 +196,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def at_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working directory of a page's commands; figures are left blank, which other tests look at."""
+    """The working directory of a page's commands; figures are left blank, which other tests look at.
+
+    An experiment of one's own is there on its own page alone.
+    """
     monkeypatch.chdir(desk)
     monkeypatch.setenv("T5GRID_ALLOW", "inline")
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -203,6 +207,7 @@ def at_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(drawing, "_draw", lambda job: dict.fromkeys(job[1], b""))
     yield desk
     sys.modules.pop("halves", None)
+    shutil.rmtree(desk / "experiments", ignore_errors=True)
 
 
 def follow(command: pages.Command, capsys: pytest.CaptureFixture[str]) -> None:
