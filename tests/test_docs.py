@@ -22,6 +22,7 @@ from t5grid.config import contracts
 from t5grid.config.compose import GROUPS, data_folder
 from t5grid.config.schema import load_cell
 from t5grid.results import drawing
+from t5grid.results.significance import margin
 
 PROGRAMS = {"t5grid", "pip", "pytest", "mkdocs"}
 CONTRACTS = {
@@ -147,6 +148,13 @@ def test_the_members_that_a_class_needs_are_those_of_its_contract() -> None:
     for row, contract in CONTRACTS.items():
         members = ", ".join(f"`{name}`" for name in contracts.members(contract))
         assert f"| {row} | {members} |" in text
+
+
+def test_the_margins_are_those_of_students_t() -> None:
+    text = (pages.ROOT / "docs/results.md").read_text()
+    for seeds, budget in ((3, "nano"), (5, "lab")):
+        of_baseline, of_rows = margin(seeds - 1, seeds, 1), margin(seeds - 1, 1, 1)
+        assert f"| {seeds} seeds (`budget={budget}`) | {of_baseline:.2f} | {of_rows:.2f} |" in text
 
 
 # --- the commands, in one folder ------------------------------------------------------------------
