@@ -263,7 +263,7 @@ class Loaded(HTMLParser):
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = ("src", "srcset", "data", "poster", "action") if tag != "link" else ("href",)
+        names = ("src", "srcset", "data", "poster") if tag != "link" else ("href",)
         self.addresses += [value for name, value in attrs if name in names and value]
 
 
