@@ -317,7 +317,7 @@ def test_ranks_are_drawn_of_mirrored_columns_alone(table: Table) -> None:
 
 
 def test_the_page_has_the_other_papers_numbers_and_no_deviations(grid: Grid) -> None:
-    (shown,) = page_data(Study({"beside_bert": grid}), figures=False)["tables"]
+    (shown,) = page_data(Study({"beside_bert": grid}))["tables"]
     assert shown["paper_source"] == "BERT (Devlin et al., 2019), Table 5" and shown["paper_deviations"] == {}
     assert [column["mirrors"] for column in shown["columns"]] == ["MNLI-m (Acc)", "SQuAD (F1)", None]
     assert shown["rows"][0]["paper"]["points"]["QNLI (Acc)"] == 84.9 and shown["rows"][3]["paper"] is None

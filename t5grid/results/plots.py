@@ -148,8 +148,9 @@ def rank_plot(table: Table) -> Any | None:
         numbers = {row.key: k for k, row in enumerate(table.rows, 1)}
         for panel, (column, points) in zip(panels, panels_of, strict=True):
             places = ranks([-printed for printed, _, _ in points])
-            for rank, (_, mean, row) in zip(places, points, strict=True):
-                _numbered(panel, rank, mean, row, numbers[row.key])
+            for k, (rank, (_, mean, row)) in enumerate(zip(places, points, strict=True)):
+                beside = 0.5 * (places[:k].count(rank) - (places.count(rank) - 1) / 2)
+                _numbered(panel, rank + beside, mean, row, numbers[row.key])
             if floor := _floor(table, column.key):
                 panel.axhline(floor, **FLOOR_LINE)
             agreement = f"{order(table, column).correlation:+.2f}".replace("-", "−")
