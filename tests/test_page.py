@@ -25,7 +25,24 @@ CUT = """
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return page_data(study_in(tmp_path_factory.mktemp("page")))
+    made = page_data(study_in(tmp_path_factory.mktemp("page")))
+    made["runs"][made["tables"][0]["rows"][0]["cells"]["sentences"]["runs"][0]]["attention"] = [ATTENTION]
+    return made
+
+
+ATTENTION = {
+    "text": "a b",
+    "answer": "c",
+    "parts": [
+        {
+            "part": "encoder",
+            "queries": ["a", "b"],
+            "keys": ["a", "b"],
+            "weights": [[[[500, 500], [0, 1000]]]],
+        },
+        {"part": "cross", "queries": ["c"], "keys": ["a", "b"], "weights": [[[[100, 900]], [[700, 300]]]]},
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +165,20 @@ def test_another_budget_is_a_click_away_and_smoke_explains_marks_alone(shown: An
     assert texts(shown, "#scale") == ["Suite nano, size nano, budget smoke"]
     assert texts(shown, legend) == ["✓ done"]
     assert "blue" not in texts(shown, caption)[0] and "number" not in texts(shown, caption)[0]
+
+
+def test_attention_is_a_map_for_each_layer_and_head_of_a_part(shown: Any) -> None:
+    click(shown, f"{SECTION} td button")
+    maps, large = "#cell .maps button", "#cell figure.map svg"
+    assert texts(shown, maps) == ["layer 1, head 1", "layer 1, head 2"]
+    says = "return document.querySelector(arguments[0]).getAttribute('aria-label')"
+    assert shown.execute_script(says, large) == "Layer 1, head 1: c most to b"
+    click(shown, f"{maps}:nth-child(2)")
+    assert shown.execute_script(says, large) == "Layer 1, head 2: c most to a"
+    click(shown, "#cell input[value=encoder]")
+    assert texts(shown, maps) == ["layer 1, head 1"]
+    cells = shown.find_elements("css selector", "#cell rect.weight")
+    assert [cell.get_attribute("fill-opacity") for cell in cells] == ["0.5", "0.5", "1"]
 
 
 def test_provenance_is_folded_away_and_there(shown: Any) -> None:

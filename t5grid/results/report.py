@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from t5grid.config.reuse import ByObject
 from t5grid.grid.graph import MACHINE, Grid
 from t5grid.grid.published import PaperRow, paper_deviations
+from t5grid.results.attention import kept_attention
 from t5grid.results.beside import gains
 from t5grid.results.charts import charts_of
 from t5grid.results.figures import curve_of
@@ -34,7 +35,7 @@ UNDEFINED = "undefined"
 STATES = {word: word for word in ("running", "failed", "blocked", UNDEFINED)} | {"record set aside": "spoilt"}
 """What a hole's reason begins with -> the state it is shown as."""
 
-SCRIPTS = ("base", "charts", "figures", "table", "cell", "study", "report")
+SCRIPTS = ("base", "charts", "figures", "table", "attention", "cell", "study", "report")
 """The page's own scripts, in the order in which they stand on each other."""
 
 
@@ -204,6 +205,7 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
         "steps": steps_of(record),
         "tasks": {task: _shown(scores) for task, scores in record["tasks"].items()},
         "samples": samples,
+        "attention": kept_attention(stage.identity, study.results),
         "detail": f"{reason}{record['machine']}; commit {record.get('commit') or 'of an installed package'}",
     }
 

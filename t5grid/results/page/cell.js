@@ -6,7 +6,7 @@ function runPart(run) {
       make("td", { class: "text" }, Object.entries(scores).map(([name, value]) => `${name} ${name === "step" ? value : number(value)}`).join(", "))));
     parts.push(scrolling(`Scores of seed ${run.seed}`, "", make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Task"), make("th", { class: "text", scope: "col" }, "Scores at its chosen step"))), make("tbody", {}, ...rows))));
   }
-  parts.push(make("div", { class: "panels" }, ...curvesPart(run)), ...samplesPart(run));
+  parts.push(make("div", { class: "panels" }, ...curvesPart(run)), ...attentionPart(run), ...samplesPart(run));
   if (run.detail || run.identity) parts.push(folded("Where it is from", run.detail ? make("p", { class: "dim" }, run.detail) : null, make("p", { class: "dim" }, make("code", {}, run.identity))));
   return make("section", {}, ...parts);
 }
