@@ -26,7 +26,9 @@ CUT = """
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     made = page_data(study_in(tmp_path_factory.mktemp("page")))
-    made["runs"][made["tables"][0]["rows"][0]["cells"]["sentences"]["runs"][0]]["attention"] = [ATTENTION]
+    first = made["runs"][made["tables"][0]["rows"][0]["cells"]["sentences"]["runs"][0]]
+    first["attention"] = [ATTENTION]
+    first["curves"]["finetune/sentences-a-12ab"] = [[50, 3.0], [100, 2.0]]
     return made
 
 
@@ -111,7 +113,7 @@ def test_every_kind_of_figure_is_drawn_and_losses_have_a_panel_an_objective(
     shown: Any, data: dict[str, Any]
 ) -> None:
     panels = f"{SECTION} .panels > figure"
-    numbers = {"scores": 7, "ranks": 7, "loss": 8, "steps": 7, "cost": 2}
+    numbers = {"scores": 7, "ranks": 7, "loss": 8, "steps": 7, "tuning": 1, "cost": 2}
     for kind, number in numbers.items():
         figure(shown, kind)
         assert len(texts(shown, panels)) == number, kind
