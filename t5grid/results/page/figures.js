@@ -120,10 +120,12 @@ function figuresPart(table, state, redraw) {
   const kinds = kindsOf(table);
   if (!kinds.length) return null;
   const kind = kinds.includes(state.figure) ? state.figure : kinds[0], rows = table.rows.filter((row) => !state.hidden.has(row.key));
-  const panels = make("div", { class: kind === "scores" ? "panels broad" : "panels" }, ...PANELS[kind](table, rows, state));
+  const drawn = () => PANELS[kind](table, rows, state).filter(Boolean);
+  const panels = make("div", { class: "panels" }, ...drawn());
+  panels.classList.toggle("broad", kind === "scores" || panels.children.length < 4);
   const smooth = make("input", { type: "range", min: 0, max: 6, step: 1, value: state.smooth, oninput: (event) => {
     state.smooth = Number(event.target.value);
-    panels.replaceChildren(...PANELS[kind](table, rows, state).filter(Boolean));
+    panels.replaceChildren(...drawn());
   } });
   return make("div", { class: "pictures" },
     make("div", { class: "bar" }, choice("Figure", `figure-${table.name}`, kinds.map((each) => [each, KINDS[each][0]]), kind, (value) => { state.figure = value; redraw(); }),
