@@ -310,7 +310,7 @@ def test_a_title_that_is_markup_in_a_format_is_escaped_there(table: Table) -> No
 
 def test_ranks_are_drawn_of_mirrored_columns_alone(table: Table) -> None:
     titles = [panel.get_title() for panel in rank_plot(table).axes]
-    assert [title.partition(":")[0] for title in titles] == [
+    assert [title.partition("\n")[0] for title in titles] == [
         "Sentences (MNLI-m (Acc))",
         "Questions (SQuAD (F1))",
     ]
