@@ -19,7 +19,7 @@ from t5grid.files import write_whole
 from t5grid.results import beside, forest, plots
 from t5grid.results import table as tables
 
-SVG, BOTH = ("svg",), ("svg", "png")
+BOTH = ("svg", "png")
 FEWEST_SHARED = 8
 """Figures below which other processes do not pay: each has to import matplotlib first."""
 
