@@ -117,9 +117,11 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     for name in given:
         if name not in fields:
             raise Refused(f"{key}.{_shown(name)}: no such key{nearest(name, fields)}")
-    for name, field in fields.items():
-        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise Refused(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
+    lacking = [name for name, field in fields.items() if name not in given and _is_needed(field)]
+    if len(lacking) == 1:
+        raise Refused(f"{key}.{lacking[0]}: a value is needed (write {key}.{lacking[0]}=...)")
+    if lacking:
+        raise Refused(f"{', '.join(f'{key}.{name}' for name in lacking)}: a value is needed for each")
     hints = type_hints(cls)
     values = {}
     for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping | list)):
@@ -129,6 +131,10 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
         return cls(**values)
     except ValueError as error:
         raise Refused(_placed(str(error), key)) from None
+
+
+def _is_needed(field: Any) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

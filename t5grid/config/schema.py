@@ -285,7 +285,8 @@ def _check_combination(cell: Cell) -> None:
     if min(lengths) < 4:
         raise Refused(
             f"objective with budget.pretrain.inputs_length={inputs_length}: "
-            f"leaves {lengths[1]} target tokens a row; at least 4 are needed"
+            f"leaves {lengths[1]} target tokens a row; at least 4 are needed: "
+            f"write a larger budget.pretrain.inputs_length"
         )
     kinds = [type(part.optimizer).__name__ for part in (cell.budget.pretrain, cell.budget.finetune)]
     if cell.budget.finetune.continue_optimizer and kinds[0] != kinds[1]:

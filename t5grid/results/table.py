@@ -311,7 +311,7 @@ def caption(table: Table) -> list[str]:
     """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
     provenance, baseline = table.provenance, table.starred.seeds
     others = sorted({n for row in table.rows if not row.starred for n in row.seeds})
-    lines = [provenance.warning, f"Reproduces {table.reproduces}."]
+    lines = [provenance.warning, f"Reproduces {table.reproduces}." if table.reproduces else ""]
     lines += [f"Suite {provenance.suite}, size {provenance.size}, budget {provenance.budget}."]
     lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
     lines += [_bold_rule(table), _floor_rule(table)]
