@@ -1,4 +1,4 @@
-"""a cell -> who sees whom in its model, and which parameters train when, as text or SVG."""
+"""a cell -> who sees whom in its model, and which parameters train when."""
 
 import math
 import re

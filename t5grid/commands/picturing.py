@@ -1,4 +1,4 @@
-"""masks, trained parameters and corrupted words -> pictures: of text, in colour, or SVG."""
+"""masks, trained parameters, corrupted words -> pictures: text, colour, SVG."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""a sentence -> ids, one a word, and back: what an objective makes of any text, for people.
+"""a sentence -> ids, one a word, and back: objectives on any text, for people.
 
 No vocabulary is trained for it: the words are the tokens, so that corrupted ones can be seen whole.
 """

@@ -1,4 +1,4 @@
-"""architecture + a pair of ids -> who sees whom: the masks its attention is given, as they are.
+"""architecture + ids -> who sees whom: the masks that its attention is given.
 
 A small model of the architecture takes the batch, and what its attention modules are handed is written down,
 so that a picture of it cannot differ from what is trained.
