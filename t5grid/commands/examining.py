@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands import FAILURE
+from t5grid.commands import FAILURE, configs
 from t5grid.refused import Refused
 
 
@@ -22,6 +22,7 @@ def add_commands(commands: Any) -> None:
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
     text = "draw the masks of architecture=NAME there, not as text"
     add.add_argument("--svg", type=Path, metavar="FILE", help=text)
+    configs.add_options(add)
     add.set_defaults(command=inspect)
     add = commands.add_parser("clean", help="C4's cleaning rules over a corpus: what each of them drops")
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
@@ -60,6 +61,8 @@ def inspect(options: Any, rest: list[str]) -> int:
     from t5grid.files import write_whole
 
     check_repeats(options.overrides)
+    if configs.is_asked(options):
+        return configs.show(options, [("", options.overrides)])
     if options.num < 0:
         raise Refused(f"inspect: -n {options.num}: at least 0")
     if options.svg:

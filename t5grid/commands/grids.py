@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands import FAILURE
+from t5grid.commands import FAILURE, configs
 from t5grid.refused import Refused
 
 
@@ -38,6 +38,7 @@ def add_commands(commands: Any) -> None:
     for name in ("run", "sweep"):
         text = "stay until jobs that were submitted have ended"
         commands.choices[name].add_argument("--wait", action="store_true", help=text)
+        configs.add_options(commands.choices[name])
 
 
 def new_experiment(options: Any, rest: list[str]) -> int:
@@ -139,6 +140,8 @@ def sweep(options: Any, rest: list[str]) -> int:
     from t5grid.files import require_writable
     from t5grid.grid.graph import merged
 
+    if configs.is_asked(options):
+        return configs.show(options, list(configs.starred_cells(*split_names(options.names))))
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
     cell = grids[0].baseline
@@ -262,6 +265,8 @@ def run(options: Any, rest: list[str]) -> int:
     words = [*options.overrides, *rest]
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
+        if configs.is_asked(options):
+            raise Refused("run -m: --cfg and --info show one cell; leave -m out")
         if options.wait:
             raise Refused("run -m --wait: for jobs of executor=slurm write executor.wait=true")
         os.environ[BEGAN] = str(time.time())
@@ -271,4 +276,6 @@ def run(options: Any, rest: list[str]) -> int:
             del os.environ[BEGAN]
     if unknown := [word for word in words if word.startswith("-")]:
         raise Refused(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
+    if configs.is_asked(options):
+        return configs.show(options, [("", words)])
     return run_overrides(words, options.wait)

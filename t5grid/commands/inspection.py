@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -62,7 +62,7 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
     if sentence:
         yield from sentence_lines(cell, sentence, num, named)
         return
-    printers = {
+    printers: dict[str, Callable[[], Iterator[str]]] = {
         "objective": lambda: objective_lines(cell, num),
         "corpus": lambda: corpus_lines(cell, num),
         "suite": lambda: suite_lines(cell, num),
