@@ -76,8 +76,9 @@ def text_of(words: Sequence[str], which: str, package: str | None = None, resolv
     with open_dict(config), open_dict(config.hydra):
         for name in ("help", "hydra_help"):
             config.hydra.pop(name, None)
-        for name in [name for name in config if which != "all" and (name == "hydra") != (which == "hydra")]:
-            config.pop(name)
+        for key in map(str, list(config)):
+            if which != "all" and (key == "hydra") != (which == "hydra"):
+                config.pop(key)
     with readable(words):
         node = config if package in (None, "_global_") else OmegaConf.select(config, package)
         if node is None:

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.called import Called
 from t5grid.config.rules import Rule
 from t5grid.config.trust import check_allowed
 from t5grid.refused import Refused
@@ -31,6 +32,8 @@ UNIONS, LISTS, MAPPINGS = (typing.Union, types.UnionType), (list, tuple, Sequenc
 
 def build(node: Any, key: str, hint: Any = None) -> Any:
     """The value of a plain node found at `key`. Raises Refused, one line, naming the key it is about."""
+    if plain_hint(hint) is Called:
+        return Called.of(node, key)
     if isinstance(node, list):
         return tuple(build(item, where, inner) for where, item, inner in _children(node, hint, key))
     if not isinstance(node, Mapping):
@@ -46,6 +49,8 @@ def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
     if not isinstance(node, Mapping):
         return _number(node, hint)
+    if plain_hint(hint) is Called:
+        return node
     cls = located(node["_target_"], "") if "_target_" in node else _mapping_hint(hint, node)
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)

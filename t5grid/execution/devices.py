@@ -7,7 +7,14 @@ from t5grid.refused import Refused
 
 
 def check_machine(executor: Any, runtime: Runtime) -> None:
-    """Raise Refused, before anything is read or run, where an executor lacks what the runtime asks for."""
+    """Raise Refused, before anything is read or run, where an executor lacks what the runtime asks for.
+
+    Loggers and callbacks are tried here too: what is missing of them would end the first training.
+    """
+    if runtime.loggers or runtime.callbacks:
+        from t5grid.training.plugged import check_plugged
+
+        check_plugged(runtime)
     getattr(executor, "check", lambda runtime: None)(runtime)
 
 
