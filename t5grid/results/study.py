@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from t5grid.config.compose import data_folder, options, parse
+from t5grid.config.compose import options, parse
 from t5grid.config.schema import Cells
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.graph import Grid, expand, experiment_path
+from t5grid.grid.graph import Grid, expand, experiment_path, experiment_places
 from t5grid.refused import Refused
 from t5grid.results import findings
 from t5grid.results.collect import table_of
@@ -83,8 +83,7 @@ class Study:
 
 def experiments() -> list[str]:
     """Names of all experiment files, the working directory's and the package's, in the order of the paper."""
-    places = [Path.cwd() / "experiments", data_folder("experiments")]
-    names = {path.stem for place in places for path in place.glob("*.yaml")}
+    names = {path.stem for place in experiment_places() for path in place.glob("*.yaml")}
     return sorted(names, key=lambda name: (_first_table(name), name))
 
 
