@@ -230,6 +230,9 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
+    if not pretrained and getattr(cell.finetune, "needs_start", False):
+        named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
+        raise Refused(f"{named} has no pre-trained weights to take a part of")
     model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
         "seed": cell.seed
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
-from t5grid.model.answers import as_tuned
+from t5grid.model.answers import as_tuned, is_output
 from t5grid.refused import Refused
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
@@ -103,7 +103,7 @@ class FinetuneStage(TrainingStage):
     def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
         """Load the weights to start from and add the method's own; what it never trains is left out."""
         from t5grid.training import checkpoints
-        from t5grid.training.finetuning import episodes_of, never_trained
+        from t5grid.training.finetuning import episodes_of, fresh, never_trained
         from t5grid.training.fit import initialise
 
         if self.start and "num_rows" in self.start.config:
@@ -112,7 +112,9 @@ class FinetuneStage(TrainingStage):
         names = [name for name, _ in model.named_parameters()]
         is_whole = not never_trained(names, self.method.episodes(names, num_steps))
         if self.start and not (evaluating and is_whole):
-            checkpoints.load_model(last_checkpoint(context, self.start), model)
+            anew = fresh(self.method, names)
+            path = last_checkpoint(context, self.start)
+            checkpoints.load_model(path, model, anew, lambda name: name in anew or is_output(name))
         initialise(lambda: self._add(model), self.config["seed"], "fine-tuning")
         names = [name for name, _ in model.named_parameters()]
         never = never_trained(names, episodes_of(self.method, names, num_steps))

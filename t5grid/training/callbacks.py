@@ -23,10 +23,15 @@ READ = ("inputs", "targets")  # arrays of a batch whose ids count as tokens
 
 
 class OptimizerState(pl.Callback):
-    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run."""
+    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run.
 
-    def __init__(self, pretrained: Path | None, resumed: Path | None) -> None:
-        self.pretrained, self.resumed = pretrained, resumed
+    Parameters that are `fresh` have none of pre-training.
+    """
+
+    def __init__(
+        self, pretrained: Path | None, resumed: Path | None, fresh: Collection[str] = frozenset()
+    ) -> None:
+        self.pretrained, self.resumed, self.fresh = pretrained, resumed, fresh
 
     def setup(self, trainer: pl.Trainer, learner: pl.LightningModule, stage: str) -> None:
         """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
@@ -37,7 +42,7 @@ class OptimizerState(pl.Callback):
         assert isinstance(learner, Learner)
         optimizer = trainer.optimizers[0]
         if self.pretrained:
-            places = checkpoints.places_of(self.pretrained, learner.model)
+            places = checkpoints.places_of(self.pretrained, learner.model, self.fresh)
             checkpoints.load_optimizer(self.pretrained, optimizer, places)
         if self.resumed:
             checkpoints.load_optimizer(self.resumed, optimizer)
