@@ -10,7 +10,7 @@ from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
@@ -100,7 +100,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
     """The evaluate stage of a cell's column. Raises Refused for a column there is not."""
     stages = cell.strategy.stages(cell)
     if column in cell.suite.chosen():
-        reason = no_answer(cell.architecture, cell.suite.columns[column].tasks)
+        reason = no_stage(cell, column)
         if reason:
             raise Refused(f"predict: {column}: {reason}")
     if column not in stages:

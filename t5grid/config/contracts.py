@@ -159,7 +159,10 @@ class Method(Protocol):
 
 
 class Strategy(Protocol):
-    """How a cell unrolls into stages."""
+    """How a cell unrolls into stages.
+
+    Optional: `without(key)`, why there is no score in a column, where there is none by intention.
+    """
 
     def stages(self, cell: Any) -> dict[str, Any]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
