@@ -36,16 +36,13 @@ def answers(
     is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
     place, cell = _place(words)
-    folder = _folder(place, Path(cell.runtime.runs_dir))
-    store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
-    stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
-    _check_done(stage, store)
+    stage, store = stage_of(place, cell)
     from t5grid.evaluation.predict import predict
     from t5grid.stages.restore import restore
 
     restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
     name = _task(restored.column, task, raw)
-    step = _step(stage, store, restored.steps, name, step)
+    step = reported_step(stage, store, restored.steps, name, step)
     start = "" if raw else fixed_start(restored.column.tasks[name])
     texts = [with_start(line, start) for line in lines]
     print(f"t5grid: {stage.trained[0].identity}, step {step}", file=sys.stderr)
@@ -58,6 +55,18 @@ def answers(
         num_beams,
         name,
     )
+
+
+def stage_of(place: str, cell: Cell) -> tuple[Stage, Store]:
+    """The evaluate stage of a column, or of a stage that is named, and its store. Raises Refused.
+
+    What it scores must be done.
+    """
+    folder = _folder(place, Path(cell.runtime.runs_dir))
+    store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
+    stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
+    _check_done(stage, store)
+    return stage, store
 
 
 def _folder(place: str, runs: Path) -> Path:
@@ -139,7 +148,10 @@ def _task(column: Column, task: str | None, raw: bool) -> str:
     return task
 
 
-def _step(stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None) -> int:
+def reported_step(
+    stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None = None
+) -> int:
+    """The checkpoint that a task is reported at, if none is wanted. Raises Refused for one there is not."""
     if wanted is not None:
         if wanted not in steps:
             raise Refused(f"--step {wanted}: no such checkpoint; there are {', '.join(map(str, steps))}")

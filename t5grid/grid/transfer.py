@@ -1,4 +1,4 @@
-"""cell -> stages with one more training between pre-training and fine-tuning: on a column, or a corpus."""
+"""cell -> stages with one more training before fine-tuning: on a column, or a corpus."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any

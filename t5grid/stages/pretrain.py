@@ -1,4 +1,4 @@
-"""tokens (and weights to go on from) -> pre-trained weights: one objective over the unlabelled text."""
+"""tokens (and weights to go on from) -> pre-trained weights, by one objective."""
 
 from functools import cached_property
 from typing import Any

@@ -1,4 +1,4 @@
-"""parameter names -> which start from pre-training, which afresh, and which of them are trained."""
+"""parameter names -> which keep the weights of pre-training, and which are trained."""
 
 import re
 from dataclasses import dataclass
