@@ -76,7 +76,7 @@ class Multitask:
             )
             for key in group:
                 label = f"{key}-{_name(cell, 'multitask')}"
-                stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
+                stages[key] = evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
 
@@ -265,7 +265,7 @@ def column_stages(
         budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
         tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
-        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
+        stages[key] = evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
 
 
@@ -326,7 +326,7 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 
-def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
+def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
     identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {

@@ -21,6 +21,7 @@ from t5grid.results.table import Provenance, Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
 
+PRETRAININGS = ("pretrain", "multitask", "tied")
 MOST_POINTS = 200
 """Points drawn of a curve; a longer one is thinned evenly, its last point kept."""
 
@@ -46,7 +47,7 @@ def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
     seen = set()
     for key, ((_, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
-        trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
+        trainings = [s for s in with_parents(list(columns.values())) if s.kind in PRETRAININGS]
         for stage, distinction in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
             if stage.identity not in seen and (curve := curve_of(stage, store, records)):
                 seen.add(stage.identity)

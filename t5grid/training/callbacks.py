@@ -19,7 +19,7 @@ from t5grid.training.learner import Learner
 from t5grid.training.sharding import own
 
 Report = Callable[[dict[str, Any]], None]
-READ = ("inputs", "targets")  # arrays of a batch whose ids count as tokens
+READ = ("inputs", "targets")  # arrays of a batch (of a model, where it has several) whose ids are tokens
 
 
 class OptimizerState(pl.Callback):
@@ -116,7 +116,9 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        self._since = self._since + sum((batch[key] != 0).sum() for key in READ if key in batch)
+        self._since = self._since + sum(
+            (batch[key] != 0).sum() for key in batch if key.rpartition(".")[2] in READ
+        )
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
             return

@@ -53,6 +53,16 @@ def save(
     return path
 
 
+def take_out(path: Path, folder: Path, prefix: str) -> None:
+    """Write the weights of a part of a checkpoint's model as a checkpoint of that part alone."""
+    start = MODEL + prefix
+    tensors = {
+        MODEL + name.removeprefix(start): t for name, t in _tensors(path).items() if name.startswith(start)
+    }
+    data = serialise(tensors)
+    write_whole(folder / f"step-{step_of(path):08d}-{_digest(data)}.safetensors", data)
+
+
 def steps(folder: Path) -> dict[int, Path]:
     """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
     paths = {}
