@@ -43,6 +43,10 @@ def _add_predict(add: Any) -> None:
     add.add_argument("--step", type=int, help="which checkpoint; the one that is reported if not given")
     text = "width of a beam search (the study's: 4); 1: greedy"
     add.add_argument("--beams", type=int, default=1, help=text)
+    text = "answer its test sets instead, into the zip its server takes (--output; else BOARD.zip)"
+    add.add_argument("--leaderboard", choices=("glue", "super_glue"), help=text)
+    text = "with --leaderboard: the most frequent class where no model named is fine-tuned for a task"
+    add.add_argument("--fill", action="store_true", help=text)
     add.set_defaults(command=predict)
 
 
@@ -122,6 +126,22 @@ def clean(options: Any, rest: list[str]) -> int:
     return 0
 
 
+def _submit(options: Any) -> int:
+    """Write the answers to a leaderboard's test sets."""
+    from t5grid.commands.submitting import submission
+    from t5grid.files import require_writable, write_whole
+
+    for name in ("input", "task", "raw"):
+        if getattr(options, name):
+            raise Refused(f"--{name}: not with --leaderboard, whose test sets are answered")
+    target = options.output or Path(f"{options.leaderboard}.zip")
+    require_writable(target.absolute().parent)
+    how = {"fill": options.fill, "step": options.step, "num_beams": options.beams}
+    write_whole(target, submission(options.leaderboard, options.names, **how))
+    print(f"written: {target}")
+    return 0
+
+
 def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
     from t5grid.commands.predicting import answers, is_place
@@ -131,6 +151,10 @@ def predict(options: Any, rest: list[str]) -> int:
     check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:
         raise Refused(f"--beams {options.beams}: at least 1")
+    if options.leaderboard:
+        return _submit(options)
+    if options.fill:
+        raise Refused("--fill: only with --leaderboard")
     lines = read_lines(options.input)
     how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
     replies = answers(options.names, lines, **how)

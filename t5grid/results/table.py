@@ -310,7 +310,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 def caption(table: Table) -> list[str]:
     """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
     reading, (scale, *provenance) = reading_lines(table), provenance_lines(table)
-    what = 2 if table.provenance.warning else 1
+    what = bool(table.provenance.warning) + bool(table.reproduces)
     return [*reading[:what], scale, *reading[what:], *provenance, f"Command: {table.command}"]
 
 
