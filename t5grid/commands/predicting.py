@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,43 @@ def answers(
     Each line gets the words that all inputs of the task begin with, unless it has them or is `raw`. The step
     is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
+    chosen = choose(words, task, step, raw)
+    from t5grid.evaluation.predict import predict
+
+    texts = [with_start(line, chosen.start) for line in lines]
+    print(f"t5grid: {chosen.stage.trained[0].identity}, step {chosen.step}", file=sys.stderr)
+    restored, batch = chosen.restored, chosen.cell.runtime.evaluation_batch
+    model = restored.at(chosen.step)
+    return predict(model, restored.vocabulary, texts, restored.column, batch, num_beams, chosen.task)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A finished cell's column: its evaluation, cell, models, the task and the step meant.
+
+    `start` are the words that all inputs of the task begin with, empty for lines that are taken as they are.
+    """
+
+    stage: Stage
+    cell: Cell
+    restored: Any
+    task: str
+    step: int
+    start: str
+
+
+def choose(
+    words: Sequence[str], task: str | None = None, step: int | None = None, raw: bool = False
+) -> Chosen:
+    """The column or stage that words name, its models restored. Raises Refused."""
     place, cell = _place(words)
     stage, store = stage_of(place, cell)
-    from t5grid.evaluation.predict import predict
     from t5grid.stages.restore import restore
 
     restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
     name = _task(restored.column, task, raw)
-    step = reported_step(stage, store, restored.steps, name, step)
     start = "" if raw else fixed_start(restored.column.tasks[name])
-    texts = [with_start(line, start) for line in lines]
-    print(f"t5grid: {stage.trained[0].identity}, step {step}", file=sys.stderr)
-    return predict(
-        restored.at(step),
-        restored.vocabulary,
-        texts,
-        restored.column,
-        cell.runtime.evaluation_batch,
-        num_beams,
-        name,
-    )
+    return Chosen(stage, cell, restored, name, reported_step(stage, store, restored.steps, name, step), start)
 
 
 def stage_of(place: str, cell: Cell) -> tuple[Stage, Store]:

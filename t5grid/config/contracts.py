@@ -195,7 +195,10 @@ class Optimizer(Protocol):
 
 
 class Executor(Protocol):
-    """Where stages run."""
+    """Where stages run.
+
+    Optional: `check(runtime)`, which raises Refused, before anything is read or run, for a machine it lacks.
+    """
 
     def run(self, stages: list[Any], store: Any, runtime: Any, checks: Checks = NO_CHECKS) -> Any:
         """Run or submit every stage that is not done, parents first (`execution.outcome.Outcome`).

@@ -21,7 +21,7 @@ from t5grid.results import table as tables
 
 DRAWING = (plots, tables, beside, forest, heat_map)
 """Modules whose text decides what a figure looks like."""
-SVG, BOTH = ("svg",), ("svg", "png")
+BOTH = ("svg", "png")
 FEWEST_SHARED = 8
 """Figures below which other processes do not pay: each has to import matplotlib first."""
 

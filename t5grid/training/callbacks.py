@@ -78,15 +78,20 @@ class Checkpoints(pl.Callback):
             checkpoints.keep_last(self.folder, self.keep)
 
 
+MEAN_LOSS = "mean_loss"
+"""The column of metrics.csv with the mean over the steps since the row before; files of old lack it."""
+
+
 class MetricsFile(pl.Callback):
     """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
 
-    After them the parts of the loss that are `named`. A resumed run drops the rows it will write again and
-    counts on from the row of its checkpoint. Of several ranks all count and the leader writes. Between rows
-    the tokens are counted on the device, which no step waits for.
+    After them the mean loss of the steps since the row before, and the parts of the step's loss that are
+    `named`. A resumed run drops the rows it will write again and counts on from the row of its checkpoint. Of
+    several ranks all count and the leader writes. Between rows tokens and losses are summed on the device,
+    which no step waits for.
     """
 
-    FIELDS = ("step", "loss", "learning_rate", "tokens")
+    FIELDS = ("step", "loss", "learning_rate", "tokens", MEAN_LOSS)
 
     def __init__(
         self,
@@ -104,6 +109,8 @@ class MetricsFile(pl.Callback):
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
         """Tokens up to the last row."""
         self._since: Tensor | int = 0
+        self._losses: tuple[Tensor | float, int] = (0.0, 0)
+        """Sum and number of the losses since the last row."""
         if not leads:
             return
         out = io.StringIO()
@@ -119,11 +126,13 @@ class MetricsFile(pl.Callback):
         self._since = self._since + sum(
             (batch[key] != 0).sum() for key in batch if key.rpartition(".")[2] in READ
         )
+        self._losses = (self._losses[0] + learner.last_loss, self._losses[1] + 1)
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
             return
         self.tokens += int(trainer.strategy.reduce(self._since, reduce_op="sum"))
-        self._since = 0
+        mean = float(self._losses[0]) / self._losses[1]
+        self._since, self._losses = 0, (0.0, 0)
         parts = {name: float(_mean(trainer, learner.loss_parts[name])) for name in self.named}
         if not trainer.is_global_zero:
             return
@@ -131,10 +140,11 @@ class MetricsFile(pl.Callback):
         with open(self.path, "a", newline="") as file:
             check_fence(self.path)  # once it is open: a successor puts another file in its place
             csv.writer(file, lineterminator="\n").writerow(
-                [*row, self.tokens, *(f"{value:.6f}" for value in parts.values())]
+                [*row, self.tokens, *(f"{value:.6f}" for value in (mean, *parts.values()))]
             )
         for logger in trainer.loggers:
-            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens, **parts}, step=step)
+            values = {"loss": float(learner.last_loss), MEAN_LOSS: mean, "tokens": self.tokens, **parts}
+            logger.log_metrics(values, step=step)
 
     def tokens_so_far(self, num_ranks: int) -> int:
         """Tokens up to now; since the last row the other ranks are taken to have read as many as this one."""
