@@ -37,11 +37,7 @@ class PretrainFinetune:
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
         vocabulary = vocabulary_stage(cell)
-        if self.pretrained is None:
-            pretrain = pretrain_stage(cell, vocabulary)
-        else:
-            pretrain = import_stage(cell, self.pretrained, vocabulary)
-            cell = replace(cell, labels={**cell.labels, "objective": pretrain.name})
+        cell, pretrain = start_of(cell, self.pretrained, vocabulary)
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(cell, vocabulary, (pretrain,), schedule)
 
@@ -79,7 +75,7 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = f"{key}-{_name(cell, 'multitask')}"
+                label = f"{key}-{name_of(cell, 'multitask')}"
                 stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
@@ -168,6 +164,14 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
+def start_of(cell: Cell, pretrained: str | None, vocabulary: Stage) -> tuple[Cell, Stage]:
+    """The stage that leaves the weights to start from, and the cell as it is called then."""
+    if pretrained is None:
+        return cell, pretrain_stage(cell, vocabulary)
+    imported = import_stage(cell, pretrained, vocabulary)
+    return replace(cell, labels={**cell.labels, "objective": imported.name}), imported
+
+
 def _refuse_objective(cell: Cell) -> None:
     """Raise Refused for an objective whose targets an architecture cannot be taught by, and what can be."""
     form = getattr(cell.objective, "form", TEXTS)
@@ -235,7 +239,7 @@ def column_stages(
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
-    name, parents = _name(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
+    name, parents = name_of(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
     for key in _answerable(cell, keys or cell.suite.chosen()):
         budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
@@ -295,7 +299,7 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    identified, whole = scoring_of(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
         **{group: whole[group] for group in ("architecture", "size")},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
@@ -304,7 +308,7 @@ def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, nam
 
 
 @shared
-def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+def scoring_of(node: dict[str, Any], column: Column) -> dict[str, Any]:
     """What identifies the scoring of a column: beams only where its texts are long."""
     budget = essential(node, EvaluateBudget)
     if not column.long_texts:
@@ -312,7 +316,7 @@ def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
     return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, start: str, distinction: str = "") -> str:
+def name_of(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
     parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"

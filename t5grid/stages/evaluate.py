@@ -18,6 +18,7 @@ class EvaluateStage(Stage):
     """
 
     kind = "evaluate"
+    scores = True
 
     def workload(self, built: Built) -> Workload:
         """Every validation row of a column answered with every checkpoint, at full length.

@@ -79,19 +79,18 @@ def _has_torch(node: Any) -> bool:
 
 NUMBER: Check = (is_number, "a number is needed")
 TEXT: Check = (_is_text, "text is needed")
-NEEDED: dict[str, dict[str, Check]] = {
-    "evaluate": {
-        "score": (_is_score, "a number is needed"),
-        "step": NUMBER,
-        "tasks": (
-            _of(_is_text, _are_scores),
-            "the step and each metric of each task are needed",
-        ),
-        "machine": TEXT,
-        "python": TEXT,
-        "versions": (_has_torch, "the version of torch is needed"),
-    }
+SCORES: dict[str, Check] = {
+    "score": (_is_score, "a number is needed"),
+    "step": NUMBER,
+    "tasks": (
+        _of(_is_text, _are_scores),
+        "the step and each metric of each task are needed",
+    ),
+    "machine": TEXT,
+    "python": TEXT,
+    "versions": (_has_torch, "the version of torch is needed"),
 }
+NEEDED: dict[str, dict[str, Check]] = {"evaluate": SCORES, "prompt": SCORES}
 """Kind of stage -> what its record must say."""
 POSSIBLE: dict[str, Check] = {
     "validation_rows": (_of(_is_text, _is_count), "the number of rows of each task is needed"),
