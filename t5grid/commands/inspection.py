@@ -14,11 +14,13 @@ from t5grid.data.sentences import SentenceMarks
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
+from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import Multitask
 from t5grid.nano.nano_task import NanoTask
 from t5grid.nano.programs import GradedTask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import with_parents
 from t5grid.tasks.availability import standing, unreal
 from t5grid.tasks.task import has
@@ -28,6 +30,7 @@ SHOWN = {
     "corpus": ("corpus",),
     "suite": ("corpus", "suite"),
     "mixing": ("mixing",),
+    "strategy": ("strategy",),
 }
 """What is printed for each axis that is named: a suite beside documents of the world it is about."""
 
@@ -49,9 +52,14 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
         "corpus": corpus_lines,
         "suite": suite_lines,
         "mixing": mixing_lines,
+        "strategy": prompt_lines,
     }
     named = {word.partition("=")[0].split(".")[0] for word in words} & SHOWN.keys()
-    named = {"mixing"} if "mixing" in named else named  # a mixture of the suite and corpus that are named
+    if not isinstance(cell.strategy, Prompted):
+        printers.pop("strategy")
+        named -= {"strategy"}
+    for first in ("strategy", "mixing"):  # prompts, or a mixture, of the suite and corpus that are named
+        named = {first} if first in named else named
     wanted = {part for axis in named or SHOWN for part in SHOWN[axis]}
     for part, lines in printers.items():
         if part in wanted:
@@ -148,6 +156,27 @@ def compared_with(cell: Cell) -> Vocabulary | None:
     """The vocabulary if it is at hand, or if there are rows that are not generated and text is not far."""
     near = standing(cell.suite.chosen()) and not is_streamed(cell.vocabulary.reads(cell.corpus))
     return made(cell) if near else at_hand(cell)
+
+
+def prompt_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few prompts of every task, as a model gets them, with the right answer."""
+    from t5grid.data.roundtrip import given_back
+
+    vocabulary = made(cell)
+    for key, stage in cell.strategy.stages(cell).items():
+        assert isinstance(stage, PromptStage)
+        given = stage.prompting
+        yield f"{key}: {given.form}, at most {given.prompt_length} ids"
+        for name, asking in stage.askings(stage.column, vocabulary).items():
+            records = asking.task.records("validation")[:num]
+            for record, question in zip(
+                records, asking.questions(records, stage.training(asking)), strict=True
+            ):
+                yield f"  {name}: {question.num_shots} examples"
+                yield from (f"    {line}" for line in question.text.split("\n"))
+                yield f"    -> {asking.template.answer(record, question.fields)}"
+            if records and "\n" in question.text and given_back(["a\nb"], vocabulary) != ["a\nb"]:
+                yield "  (this vocabulary reads a line break as a blank)"
 
 
 def mixing_lines(cell: Cell, num: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Context, Stage
 from t5grid.tasks.task import has
 
@@ -40,10 +41,13 @@ def answers(
     store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
     stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
     _check_done(stage, store)
+    context = Context(store.folder, cell.runtime, 1, lambda progress: None)
+    if isinstance(stage, PromptStage):
+        return _prompted(stage, context, lines, task, step is None and num_beams == 1, raw)
     from t5grid.evaluation.predict import predict
     from t5grid.stages.restore import restore
 
-    restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
+    restored = restore(stage, context)
     name = _task(restored.column, task, raw)
     step = _step(stage, store, restored.steps, name, step)
     start = "" if raw else fixed_start(restored.column.tasks[name])
@@ -58,6 +62,19 @@ def answers(
         num_beams,
         name,
     )
+
+
+def _prompted(
+    stage: PromptStage, context: Context, lines: Sequence[str], task: str | None, is_plain: bool, raw: bool
+) -> list[str]:
+    """Answers to prompts with the lines in them, of the last step, which is the only one."""
+    if not is_plain:
+        raise Refused(f"predict: {stage.identity} has one step and answers greedily: no --step, no --beams")
+    column = stage.column
+    name = _task(column, task, raw)
+    start = "" if raw else fixed_start(column.tasks[name])
+    print(f"t5grid: {stage.trained[0].identity}, prompted", file=sys.stderr)
+    return stage.answered(context, name, [with_start(line, start) for line in lines])
 
 
 def _folder(place: str, runs: Path) -> Path:
@@ -111,7 +128,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
 def evaluation_of(folder: Path) -> Stage:
     """The evaluate stage of a folder below runs/: its own, or the one that scores its fine-tuning."""
     stage = stage_file.read(folder)
-    if isinstance(stage, EvaluateStage):
+    if stage.scores:
         return stage
     if "column" not in stage.config:
         raise Refused(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")

@@ -149,7 +149,8 @@ class Template:
 
     def num_choices(self, task: Any) -> int:
         """How many answers there are to choose from; 1 where it is written."""
-        return len(self.answers or getattr(answer_of(task), "labels", "1")) if self.closed(task) else 1
+        labels: tuple[str, ...] = getattr(answer_of(task), "labels", ())
+        return len(self.answers or labels) if self.closed(task) else 1
 
     def closed(self, task: Any) -> bool:
         """Whether an answer is chosen out of a set, and not written."""

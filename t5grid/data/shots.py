@@ -102,7 +102,7 @@ class Asking:
         before it.
         """
         if not self.template.shares:
-            refuse_too_many(self.shots.number, self.name, len(training))
+            refuse_too_many(self.shots.number, f"task {self.name}{named(self.task)}", len(training))
         with placed(self.key):
             examples = self._shared(records) if self.template.shares else self._drawn(training)
         for place, record in enumerate(records):
@@ -225,7 +225,13 @@ class Asking:
 def refuse_too_many(number: int | None, name: str, num_rows: int) -> None:
     """Raise Refused for more examples than a task has training rows."""
     if number is not None and number > num_rows:
-        raise Refused(f"strategy.num_shots={number}: task {name} has {num_rows} training rows")
+        raise Refused(f"strategy.num_shots={number}: {name} has {num_rows} training rows")
+
+
+def named(task: Any) -> str:
+    """The file or data set that a task's training rows are in, in brackets; empty if it reads none."""
+    files = [str(split) for split in getattr(task, "needed_splits", ()) if split.role == "train"]
+    return f" ({files[0]})" if files else ""
 
 
 @contextmanager

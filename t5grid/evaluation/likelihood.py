@@ -74,6 +74,7 @@ def _last_ids(segments: Int[Tensor, "rows length"], sizes: Int[Tensor, " rows"])
 
 def chosen(scored: Mapping[str, Scored], measure: Measure, alone: Mapping[str, Scored] | None = None) -> str:
     """The target of the answer that a measure says most for; of equals the first."""
+
     def weight(target: str) -> float:
         return measure(scored[target], alone[target] if alone else None)
 

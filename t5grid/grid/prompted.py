@@ -7,11 +7,13 @@ from t5grid.config.identity import essential
 from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Cell, EvaluateBudget
 from t5grid.data.prompts import Template
+from t5grid.data.shots import named, refuse_too_many
 from t5grid.grid.strategies import name_of, refuse_together, scoring_of, start_of, vocabulary_stage
 from t5grid.refused import Refused
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Stage
 from t5grid.tasks.availability import refuse_missing
+from t5grid.tasks.task import has
 
 Form = Literal["continuation", "prefix", "sentinel"]
 
@@ -39,7 +41,7 @@ class Prompted:
     pretrained: str | None = None
     templates: dict[str, Template] = field(default_factory=dict)
 
-    def stages(self, cell: Cell) -> dict[str, Stage]:
+    def stages(self, cell: Cell) -> dict[str, PromptStage]:
         """The stage that scores each column; parents lead back to the vocabulary."""
         refuse_together(cell)
         refuse_missing(cell.suite.chosen())
@@ -47,19 +49,11 @@ class Prompted:
         settings = self._settings(cell)
         vocabulary = vocabulary_stage(cell)
         cell, trained = start_of(cell, self.pretrained, vocabulary)
-        return {
-            key: self._stage(cell, key, settings, (trained, vocabulary)) for key in cell.suite.chosen()
-        }
-
-    def refuse_unaskable(self, cell: Cell, vocabulary: Any) -> None:
-        """Raise Refused for questions that do not fit, and answers that the vocabulary takes for one."""
-        for stage in self.stages(cell).values():
-            assert isinstance(stage, PromptStage)
-            stage.refuse_unaskable(vocabulary)
+        return {key: self._stage(cell, key, settings, (trained, vocabulary)) for key in cell.suite.chosen()}
 
     def _settings(self, cell: Cell) -> dict[str, Any]:
         """How prompts are made, resolved, without what makes no difference. Raises Refused."""
-        form = self.form or getattr(cell.objective, "prompt_form", "")
+        form: str = self.form or getattr(cell.objective, "prompt_form", "")
         if not form:
             could = "language_model, prefix_lm, replace_spans and random_spans do; or write strategy.form=..."
             raise Refused(
@@ -95,19 +89,20 @@ class Prompted:
         return PromptStage(f"{key}-{name_of(cell, start)}", config, content, parents)
 
     def _refuse_too_many(self, cell: Cell) -> None:
-        from t5grid.data.shots import refuse_too_many
-
+        """Raise Refused for a task with fewer training rows than there are to be examples."""
         for key, column in cell.suite.chosen().items():
             for name, task in column.tasks.items():
-                shares = self.templates.get(name, Template()).shares
-                if (num_rows := _num_training(task)) is not None and not shares:
-                    refuse_too_many(self.num_shots, f"{key}.tasks.{name}", num_rows)
+                drawn = self.num_shots and not self.templates.get(name, Template()).shares
+                if drawn and (num_rows := _num_training(task)) is not None:
+                    where = f"suite.columns.{key}.tasks.{name}"
+                    refuse_too_many(self.num_shots, f"{where}{named(task)}", num_rows)
 
 
 def _num_training(task: Any) -> int | None:
-    """The training rows of a task, where they are known before they are read."""
-    num_rows = getattr(task, "num_rows", None)
-    return num_rows("train") if num_rows else None
+    """The training rows of a task; None where the hub alone knows."""
+    if hasattr(task, "num_rows"):
+        return task.num_rows("train")
+    return len(task.records("train")) if has(task, "train") else 0
 
 
 def _greedy(budget: dict[str, Any]) -> dict[str, Any]:
@@ -118,5 +113,3 @@ def _drawing(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that make a difference: without examples there is nothing to draw."""
     without = () if settings["num_shots"] != 0 else ("balanced", "anew")
     return {name: value for name, value in settings.items() if name not in without}
-
-

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
+from t5grid.config.identity import digest_of
 from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Column, EvaluateBudget, build
 from t5grid.data.prompts import Template
@@ -71,6 +72,13 @@ class PromptStage(Stage):
         tasks = scored(column)
         return {name: Asking(name, task, given.template(name), **how) for name, task in tasks.items()}
 
+    @property
+    def asks(self) -> str:
+        """Equal for stages that ask the same, after whatever examples, of whatever model."""
+        drawn = ("num_shots", "balanced", "anew")
+        how = {name: value for name, value in self.content["prompted"].items() if name not in drawn}
+        return digest_of(self.kind, self.version, {**self.content, "prompted": how, "seed": None}, [])
+
     def refuse_unaskable(self, vocabulary: Any) -> None:
         """Raise Refused for questions too long without an example, and answers that a vocabulary mixes up."""
         column = self.column
@@ -94,7 +102,7 @@ class PromptStage(Stage):
         records, asked = self._records(column), {}
         answers: dict[str, list[str]] = {}
         for done, (name, asking) in enumerate(self.askings(column, vocabulary).items(), start=1):
-            asked[name] = list(asking.questions(records[name], self._training(asking)))
+            asked[name] = list(asking.questions(records[name], self.training(asking)))
             answers[name] = model.answers(asking, asked[name])
             context.report({"step": done, "num_steps": len(records)})
         scores = {
@@ -114,13 +122,23 @@ class PromptStage(Stage):
             },
         }
 
+    def answered(self, context: Context, task: str, texts: Sequence[str]) -> list[str]:
+        """The answers of a task to anybody's inputs. Raises Refused for those its template cannot read."""
+        from t5grid.stages.text import load_vocabulary
+
+        vocabulary, column = load_vocabulary(context, self.vocabulary), self.column
+        model, _ = self._model(context, column, vocabulary)
+        asking = self.askings(column, vocabulary)[task]
+        records = [{"inputs": text, "targets": ""} for text in texts]
+        return model.answers(asking, list(asking.questions(records, self.training(asking))))
+
     def _records(self, column: Column) -> dict[str, Sequence[Any]]:
         from t5grid.evaluation.scores import load_records
 
         budget = build(self.config["evaluate"], "budget.evaluate", EvaluateBudget)
         return load_records(column, "validation", budget.num_examples)
 
-    def _training(self, asking: Any) -> Sequence[Any]:
+    def training(self, asking: Any) -> Sequence[Any]:
         """The rows that examples are drawn from; none where there are no examples of theirs."""
         from t5grid.tasks.task import has
 
