@@ -53,7 +53,7 @@ class Prompted:
 
     def _settings(self, cell: Cell) -> dict[str, Any]:
         """How prompts are made, resolved, without what makes no difference. Raises Refused."""
-        form: str = self.form or getattr(cell.objective, "prompt_form", "")
+        form = self.form or str(getattr(cell.objective, "prompt_form", ""))
         if not form:
             could = "language_model, prefix_lm, replace_spans and random_spans do; or write strategy.form=..."
             raise Refused(
