@@ -40,13 +40,13 @@ RECORDS: dict[str, list[dict[str, str]]] = {
         },
     ],
     "squad": [
-        {"inputs": "question: Who fell ? context: Max fell . Leo ran .", "targets": "Max", "title": "The_Fall"},
-        {"inputs": "question: Who ran ? context: Max fell . Leo ran .", "targets": "Leo", "title": "The_Fall"},
+        {"inputs": "question: Who fell ? context: Max fell . Leo ran .", "targets": "Max", "title": "A_Race"},
+        {"inputs": "question: Who ran ? context: Max fell . Leo ran .", "targets": "Leo", "title": "A_Race"},
     ],
     "race": [
-        {"inputs": "article: Ann sold eggs. question: What did Ann sell? A: Milk. B: Eggs. C: Tea. D: Hay.",
+        {"inputs": "article: Ann sold eggs. question: Sold what? A: Milk. B: Eggs. C: Tea. D: Hay.",
          "targets": "B"},
-        {"inputs": "article: Ann sold eggs. question: Who sold? A: Ann. B: Bob. C: Eva. D: Joe.", "targets": "A"},
+        {"inputs": "article: Ann sold eggs. question: Who? A: Ann. B: Bob. C: Eva. D: Jo.", "targets": "A"},
     ],
 }  # fmt: skip
 RECORDS["translation_equals"] = RECORDS["translation"]
@@ -68,11 +68,11 @@ RENDERED = {
         " he was tired.",
     ),
     "squad": (
-        "Title: The_Fall\n\nBackground: Max fell . Leo ran .\n\nQ: Who fell ?\n\nA: Max\n\nQ: Who ran ?\n\nA:",
+        "Title: A_Race\n\nBackground: Max fell . Leo ran .\n\nQ: Who fell ?\n\nA: Max\n\nQ: Who ran ?\n\nA:",
         " Leo",
     ),
     "race": (
-        "Article:\nAnn sold eggs.\n\nQ: What did Ann sell?\n\nA: Eggs.\n\nQ: Who sold?\n\nA:",
+        "Article:\nAnn sold eggs.\n\nQ: Sold what?\n\nA: Eggs.\n\nQ: Who?\n\nA:",
         " Ann.",
     ),
 }
@@ -178,14 +178,14 @@ def test_classes_and_answers_are_chosen_from_and_texts_written() -> None:
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        ({"prefix": "{titel}", "takes": ["title"]}, "prefix: no field 'titel' (did you mean 'title'?); there are"),
+        ({"prefix": "{titel}", "takes": ["title"]}, "prefix: no field 'titel' (did you mean 'title'?)"),
         ({"question": "{q}", "example": "{q} {answer}"}, "question: no field 'q'; there are inputs"),
         ({"answers": {"a": "{b}"}}, "answers.a: no field 'b'; there are inputs"),
         ({"words": {"q": {"a": "b"}}}, "words: no field 'q'; there are inputs"),
         ({"shares": "context"}, "shares: no field 'context'; there are inputs"),
         ({"example": "{inputs}"}, "example='{inputs}': {answer} stands in it once"),
-        ({"example": "{inputs} {answer} {answer}"}, "example='{inputs} {answer} {answer}': {answer} stands in it once"),
-        ({"example": "A: {answer}"}, "example='A: {answer}': it begins with the question, '{inputs}', and goes on"),
+        ({"example": "{inputs} {answer} {answer}"}, "example='{inputs} {answer} {answer}': {answer}"),
+        ({"example": "A: {answer}"}, "example='A: {answer}': it begins with the question, '{inputs}'"),
         ({"question": "{inputs} {"}, "question='{inputs} {': a brace without its other half"),
         ({"inputs": "{a} {a}"}, "inputs='{a} {a}': 'a' is no name of a field, or that of two"),
         ({"inputs": "{answer}"}, "inputs='{answer}': {answer} is what is missing"),

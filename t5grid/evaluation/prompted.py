@@ -51,13 +51,13 @@ class PromptedModel:
         texts = [""] * len(questions)
         for first in range(0, len(order), self.batch):
             places = order[first : first + self.batch]
-            inputs, begun = self._given([questions[i] for i in places])
+            inputs, begun = self.given([questions[i] for i in places])
             rows = greedy(self.model, {"inputs": inputs}, self.max_length, begun).tolist()
             for i, row in zip(places, rows, strict=True):
                 texts[i] = vocabulary.decode(_piece_ids(row, vocabulary.num_pieces))
         return texts
 
-    def _given(self, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
+    def given(self, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
         """What a model reads, with end marks where its batches have them, and how its targets begin."""
         inputs, begun = padded([q.inputs for q in questions]), padded([q.start for q in questions])
         lengths = inputs.shape[1] + 1, begun.shape[1] + 1
