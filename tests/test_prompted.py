@@ -251,6 +251,7 @@ def trained(words: list[str], root: Path) -> tuple[PromptStage, Context]:
     return stage, Context(store.folder, RUNTIME, 1, lambda progress: None)
 
 
+@pytest.mark.slow
 def test_a_record_says_how_many_examples_were_asked_for_and_used_and_shows_three_prompts(
     tmp_path: Path,
 ) -> None:
@@ -265,6 +266,10 @@ def test_a_record_says_how_many_examples_were_asked_for_and_used_and_shows_three
     again = {"machine": "x", "python": "3", "versions": {"torch": "2"}}
     assert fault_in({**record, **again}, stage.identity) == ""
     assert "score is missing" in fault_in({"samples": {}}, stage.identity)
+    broken = {**record, **again, "shots": {"to_norvin": {"asked": 12}}}
+    assert fault_in(broken, stage.identity).startswith(
+        "shots={'to_norvin': {'asked': 12}}: how many examples"
+    )
     assert stage.answered(context, "to_norvin", ["translate English to Norvin: the cat sees the dog."])
 
 

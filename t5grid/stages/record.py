@@ -68,6 +68,13 @@ def _are_scores(node: Any) -> bool:
     return isinstance(node, dict) and "step" in node and _of(_is_text, _is_score)(node)
 
 
+def _are_shots(node: Any) -> bool:
+    """Of the prompts of a task: examples asked for (null: as many as fit), fewest and most."""
+    if not isinstance(node, dict) or "asked" not in node:
+        return False
+    return _is_count(node["asked"]) and all(is_number(node.get(name)) for name in ("least", "most"))
+
+
 def _are_numbers(node: Any) -> bool:
     """A score on each resample of the rows; null where it has no value."""
     return isinstance(node, list) and all(value is None or is_number(value) for value in node)
@@ -98,6 +105,10 @@ POSSIBLE: dict[str, Check] = {
     "seconds": NUMBER,
     "flops": NUMBER,
     "samples": (_of(_is_text, _are_examples), "examples with input, target and prediction are needed"),
+    "shots": (
+        _of(_is_text, _are_shots),
+        "how many examples the prompts of each task had (asked, least, most) is needed",
+    ),
     "data": (
         _of(_is_text, _of(_is_text, _is_sizes)),
         "rows, and of how many, of each task's splits are needed",
