@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from t5grid.files import write_whole
-from t5grid.results import drawing, figures
+from t5grid.results import drawing, figures, report
 from t5grid.results.drawing import Drawings, Figure
 from t5grid.results.publishing import serve_report
 from t5grid.results.records import losses_in

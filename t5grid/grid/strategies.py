@@ -324,9 +324,11 @@ def name_of(cell: Cell, start: str, distinction: str = "") -> str:
 
 def _distinction(cell: Cell) -> str:
     """What the name of a fine-tuning adds where it differs from the baseline's."""
-    share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
+    budget, method = cell.budget.finetune, cell.labels["finetune"]
     parts = [method] if method != "all_parameters" else []
-    return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
+    parts += [f"{budget.labelled_share:.6g}_labelled"] if budget.labelled_share != 1 else []
+    parts += [f"{budget.num_labelled}_rows"] if budget.num_labelled else []
+    return "".join(f"-{part}" for part in parts)
 
 
 @shared

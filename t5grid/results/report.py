@@ -234,7 +234,7 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
 
 
 def _examples(shots: dict[str, dict[str, float | None]]) -> str:
-    """How many examples the prompts of each task had, of those asked for; empty where there were no prompts."""
+    """How many examples the prompts of each task had, of those asked for; empty without prompts."""
     texts = []
     for task, used in shots.items():
         asked = "as many as fit" if used["asked"] is None else f"{used['asked']:g}"

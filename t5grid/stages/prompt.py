@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from t5grid.config.identity import digest_of
 from t5grid.config.rules import AtLeast
@@ -23,8 +23,6 @@ class Prompting:
     prompt_length: int
     form: str
     templates: dict[str, Template] = field(default_factory=dict)
-
-    axis: ClassVar[str] = "strategy"
 
     def template(self, task: str) -> Template:
         """That of a task; where none is set, its inputs and then its targets."""
