@@ -46,13 +46,15 @@ class PromptStage(Stage):
         return build(self.config["column"], "suite", Column)
 
     def workload(self, built: Built) -> Workload:
-        """Every validation row at full length; each answer that there is to choose from counts as a row."""
+        """Every validation row at its longest; each answer that there is to choose from counts as a row."""
         column, prompting = built(self.config["column"], "suite", Column), self.prompting
         budget = built(self.config["evaluate"], "budget.evaluate", EvaluateBudget)
         closed = [prompting.template(name).num_choices(task) for name, task in column.tasks.items()]
         rows = num_scored(column, budget.num_examples) * max(closed)
-        lengths = (prompting.prompt_length, column.targets_length)
-        return Workload(*model_of(self, built), rows, *lengths, 1)
+        longest = (1 + (prompting.num_shots or 0)) * (column.inputs_length + column.targets_length)
+        room = prompting.prompt_length
+        inputs = room if prompting.num_shots is None else min(room, longest)
+        return Workload(*model_of(self, built), rows, inputs, column.targets_length, 1)
 
     def askings(self, column: Column, vocabulary: Any) -> dict[str, Any]:
         """How the questions of each task that is scored are made."""
