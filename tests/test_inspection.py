@@ -80,30 +80,6 @@ def test_prompts_are_shown_as_they_are_and_nothing_else() -> None:
     assert lines[3].startswith("    -> ta ")
 
 
-def test_line_breaks_that_a_vocabulary_does_not_keep_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    from t5grid.data.vocabulary import Trained
-
-    texts = iter(
-        ["the cat sat on a mat and the dog did not: Q A = 0123456789 abcdefghijklmnopqrstuvwxyz"] * 9
-    )
-    small = Vocabulary(Trained(60).make(texts))
-    monkeypatch.setattr("t5grid.commands.inspection.made", lambda cell: small)
-    lines = ["Q: {inputs}\\nA:", "Q: {inputs}\\nA: {answer}"]
-    keys = [
-        f'+strategy.templates.mine.{key}="{line}"'
-        for key, line in zip(("question", "example"), lines, strict=True)
-    ]
-    task = "suite.columns.to_tamiri.tasks"
-    words = [
-        f"+{task}.mine=${{{task}.to_tamiri}}",
-        f"{task}.to_tamiri.num_validation=1",
-        "suite.use=[to_tamiri]",
-    ]
-    shown = list(show(["strategy=prompted", "strategy.prompt_length=300", *keys, *words], 1))
-    assert shown[-1] == "  (this vocabulary reads a line break as a blank)"
-    assert shown[-3:-1] == ["    A:", f"    -> {shown[-2].removeprefix('    -> ')}"]
-
-
 def test_what_is_not_the_real_data_is_said_beside_its_task(shared: Path) -> None:
     words = ["suite=t5", "suite.use=[squad,wmt_enro]", f"suite.root={shared / 'mirror'}", *SMALL]
     lines = [line for line in show(words, 1) if "scored by" in line or "real data" in line]
