@@ -1,4 +1,4 @@
-"""a task's record + a template -> the words of a prompt: a question, and examples that are solved.
+"""record + template -> the words of a prompt: examples solved, a question not.
 
     inputs: "translate English to {language}: {sentence}"   # how its inputs look, and their fields
     question: "Q: What is the {language} translation of {sentence} A:"

@@ -1,4 +1,4 @@
-"""records + template + vocabulary -> questions as ids, with the examples that fit.
+"""records + template + vocabulary -> questions as ids, with examples that fit.
 
 A pre-trained model is asked in the form of what it was trained to do: an objective says which
 (`Objective.prompt_form`).

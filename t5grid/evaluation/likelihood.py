@@ -1,4 +1,4 @@
-"""model + questions -> the log-likelihood of each answer there can be, and which is chosen."""
+"""model + questions -> log-likelihoods of their answers, and the choice."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""model + prompts -> answers: chosen by likelihood out of a closed set, or written."""
+"""model + prompts -> answers: chosen by likelihood, or written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""cell -> pre-training and questions by prompts: no weights change (Brown et al., 2020)."""
+"""cell -> pre-training and questions by prompts (Brown et al., 2020)."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""seed -> records of calculations in words: the tests of GPT-3 that a small model can try.
+"""seed -> records of calculations in words, as GPT-3 was tested on.
 
 Sums and differences of two numbers below 100, which may be negative, and two operations on three digits
 (Brown et al., 2020, section 3.9.1: 2D+, 2D- and 1DC). As in every generated task a digest admits each

@@ -1,4 +1,4 @@
-"""seed -> documents that are lists of solved exercises, and a corpus with some of them among the others.
+"""seed -> documents that are lists of solved exercises; a corpus with some.
 
 All items of a document are of one kind and written alike, so that what is asked can be told from the items
 before: words and their opposites, their sorts, phrases in another language, questions on what was just said,
