@@ -121,6 +121,18 @@ def test_what_cannot_be_asked_is_refused_by_its_key(words: list[str], line: str)
     assert str(refused.value).startswith(line)
 
 
+def test_tasks_that_are_not_scored_need_no_rows_for_examples() -> None:
+    """WNLI is for predictions alone: it has neither training nor validation rows."""
+    words = ["suite=t5", "suite.use=[super_glue]", "budget=paper", "size=base"]
+    (stage,) = stages("strategy.num_shots=200", *words).values()
+    assert {"copa", "cb"} <= stage.prompting.templates.keys()
+    with pytest.raises(
+        Refused, match=r"num_shots=300: suite\.columns\.super_glue\.tasks\.cb .*has 250 training"
+    ):
+        stages("strategy.num_shots=300", *words)
+
+
+@pytest.mark.slow
 def test_an_own_task_with_too_few_rows_is_refused_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n" + "x,y\n" * 20)
     task = (

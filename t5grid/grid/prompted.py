@@ -8,6 +8,7 @@ from t5grid.config.rules import AtLeast
 from t5grid.config.schema import Cell, EvaluateBudget
 from t5grid.data.prompts import Template
 from t5grid.data.shots import named, refuse_too_many
+from t5grid.evaluation.averages import scored
 from t5grid.grid.strategies import name_of, refuse_together, scoring_of, start_of, vocabulary_stage
 from t5grid.refused import Refused
 from t5grid.stages.prompt import PromptStage
@@ -76,10 +77,10 @@ class Prompted:
             "seed": cell.seed,
             "column": whole["suite"]["columns"][key],
         }
-        scored = scoring_of(whole["budget"]["evaluate"], column)
+        scoring = scoring_of(whole["budget"]["evaluate"], column)
         identified = {name: essential(node, Template) for name, node in templates.items()}
         content = {
-            **scored,
+            **scoring,
             "evaluate": config["evaluate"],
             "prompted": {**_drawing(settings), "templates": identified},
             "seed": cell.seed,
@@ -91,7 +92,7 @@ class Prompted:
     def _refuse_too_many(self, cell: Cell) -> None:
         """Raise Refused for a task with fewer training rows than there are to be examples."""
         for key, column in cell.suite.chosen().items():
-            for name, task in column.tasks.items():
+            for name, task in scored(column).items():
                 drawn = self.num_shots and not self.templates.get(name, Template()).shares
                 if drawn and (num_rows := _num_training(task)) is not None:
                     where = f"suite.columns.{key}.tasks.{name}"
