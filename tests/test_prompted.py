@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_vocabulary import small_vocabulary
 from test_likelihood import MODELS, VOCAB, built, questions
 from toy_stages import RUNTIME
 
@@ -17,9 +18,14 @@ from t5grid.data.vocabulary import Vocabulary
 from t5grid.evaluation.prompted import PromptedModel, shots_used
 from t5grid.execution.plan import plan_lines
 from t5grid.execution.store import Store
+from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.decoding import greedy
+from t5grid.model.huggingface import write_checkpoint
+from t5grid.model.size import Size
+from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
+from t5grid.stages.exchange import import_checkpoint
 from t5grid.stages.model import build_model
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.record import fault_in
@@ -27,6 +33,7 @@ from t5grid.stages.stage import Context, Stage, with_parents
 from t5grid.tasks.answer import Answer, Class, Text
 from t5grid.training.checkpoints import save
 
+NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
 SPECK = [
     "size.d_model=16",
     "size.d_ff=16",
@@ -283,6 +290,35 @@ def test_a_record_says_how_many_examples_were_asked_for_and_used_and_shows_three
         "shots={'to_norvin': {'asked': 12}}: how many examples"
     )
     assert stage.answered(context, "to_norvin", ["translate English to Norvin: the cat sees the dog."])
+
+
+@pytest.mark.slow
+def test_an_imported_t5_is_asked_at_a_sentinel_with_its_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    theirs = EncoderDecoderModel(NANO, 140).eval()
+    write_checkpoint(theirs, NANO, small_vocabulary(40), Path("theirs"))
+    import_checkpoint(Path("theirs"), Path("DIR"))
+    own = ["strategy.pretrained=DIR", "vocabulary=given", "vocabulary.path=DIR/vocabulary.model"]
+    words = [word for word in SPECK[3:] if not word.startswith("vocabulary")]
+    (stage,) = stages(*own, *words, "strategy.num_shots=2").values()
+    store = Store(tmp_path / "runs")
+    context = Context(store.folder, RUNTIME, 1, lambda progress: None)
+    assert [parent.kind for parent in stage.parents] == ["import", "vocabulary"]
+    for parent in stage.parents:
+        store.folder(parent).mkdir(parents=True)
+        parent.run(context)
+    record = stage.run(context)
+    assert stage.prompting.form == "sentinel" and record["shots"]["to_norvin"]["most"] == 2
+    (asking,) = stage.askings(stage.column, Vocabulary.read("DIR/vocabulary.model")).values()
+    rows = asking.task.records("validation")[:3]
+    asked = list(asking.questions(rows, asking.task.records("train")))
+    assert all(question.inputs[-1] == question.start[0] == 139 for question in asked)
+    model = PromptedModel(theirs, EncoderDecoder().batching, 4, stage.column.targets_length)
+    wanted = model.answers(asking, asked)
+    assert [sample["prediction"] for sample in record["samples"]["to_norvin"]] == wanted
 
 
 def test_a_stage_is_read_back_from_its_file(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ class Asking:
     def _drawn(self, training: Sequence[Record]) -> Callable[[int], list[str]]:
         """Solved training rows for the question at a place, the first drawn next to the question."""
         number = min(self.length, len(training)) if self.shots.number is None else self.shots.number
-        balanced = self.shots.balanced and isinstance(answer_of(self.task), Class)
+        has_classes = self.template.answers is not None or isinstance(answer_of(self.task), Class)
+        balanced = self.shots.balanced and has_classes
         labels = [record["targets"] for record in training] if balanced and number else None
         known: dict[int, list[str]] = {}
 
