@@ -218,6 +218,13 @@ def test_a_wrong_claims_file_is_named(text: str, message: str, tmp_path: Path) -
         load_claims(tmp_path / "claims.yaml")
 
 
+def test_what_two_comparisons_say_in_the_same_words_is_said_once() -> None:
+    lacking = Answer(NOT_RUN, NO_YARDSTICK)
+    assert joined([lacking, Answer(NOT_RUN, "A: 1 of 2 columns missing"), lacking], "; ").numbers == (
+        f"{NO_YARDSTICK}; A: 1 of 2 columns missing"
+    )
+
+
 def test_a_gain_is_compared_with_another_gain_and_the_chance_of_both() -> None:
     """The chance of a difference of two differences is sqrt(2) that of one: 3.9 deviations."""
     more = GainsMore("a", "b", "c", "d", columns=["GLUE", "SQuAD"])

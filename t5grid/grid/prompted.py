@@ -9,7 +9,7 @@ from t5grid.config.schema import Cell, EvaluateBudget
 from t5grid.data.prompts import Template
 from t5grid.data.shots import named, refuse_too_many
 from t5grid.evaluation.averages import scored
-from t5grid.grid.strategies import name_of, refuse_together, scoring_of, start_of, vocabulary_stage
+from t5grid.grid.strategies import name_of, pretrained_stage, refuse_together, scoring_of, vocabulary_stage
 from t5grid.refused import Refused
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Stage
@@ -49,7 +49,7 @@ class Prompted:
         self._refuse_too_many(cell)
         settings = self._settings(cell)
         vocabulary = vocabulary_stage(cell)
-        cell, trained = start_of(cell, self.pretrained, vocabulary)
+        trained = pretrained_stage(cell, vocabulary, self.pretrained)
         return {key: self._stage(cell, key, settings, (trained, vocabulary)) for key in cell.suite.chosen()}
 
     def _settings(self, cell: Cell) -> dict[str, Any]:
@@ -86,7 +86,8 @@ class Prompted:
             "seed": cell.seed,
         }
         number = "fit" if self.num_shots is None else self.num_shots
-        start = f"{cell.labels['objective']}-{number}_shots"
+        taught = parents[0].name if self.pretrained else cell.labels["objective"]
+        start = f"{taught}-{number}_shots"
         return PromptStage(f"{key}-{name_of(cell, start)}", config, content, parents)
 
     def _refuse_too_many(self, cell: Cell) -> None:

@@ -33,6 +33,7 @@ from t5grid.stages.imported import ImportStage
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.prompt import PromptStage
+from t5grid.stages.side_by_side import MemberStage, SideBySideStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
@@ -47,6 +48,8 @@ KINDS: tuple[type[Stage], ...] = (
     MultitaskStage,
     ImportStage,
     FinetuneStage,
+    SideBySideStage,
+    MemberStage,
     EvaluateStage,
     PromptStage,
 )
