@@ -25,10 +25,11 @@ from t5grid.results.evidence import (
     paper_evidence,
     verdict_of,
 )
-from t5grid.results.findings import Best, Better, Close, answer, load_claims
+from t5grid.results.findings import Best, Better, Claim, Close, GainsMore, answer, findings, load_claims
 from t5grid.results.table import Provenance, TableColumn, build_table
 
-CLAIMS = load_claims()
+EVERY_CLAIM = load_claims()
+CLAIMS = {name: claim for name, claim in EVERY_CLAIM.items() if claim.paper == "t5"}
 COLUMNS = load_paper().columns
 DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
 
@@ -222,3 +223,30 @@ def test_what_two_comparisons_say_in_the_same_words_is_said_once() -> None:
     assert joined([lacking, Answer(NOT_RUN, "A: 1 of 2 columns missing"), lacking], "; ").numbers == (
         f"{NO_YARDSTICK}; A: 1 of 2 columns missing"
     )
+
+
+def test_a_gain_is_compared_with_another_gain_and_the_chance_of_both() -> None:
+    """The chance of a difference of two differences is sqrt(2) that of one: 3.9 deviations."""
+    more = GainsMore("a", "b", "c", "d", columns=["GLUE", "SQuAD"])
+    start = {"b": (50, 50), "c": (52, 51), "d": (50, 50)}
+    assert more(evidence(a=(56.1, 53.1), **start)).verdict == AGREES
+    assert more(evidence(a=(55.8, 52.8), **start)).verdict == NOISE
+    assert more(evidence(a=(56.1, 52.8), **start)).verdict == PARTLY
+    assert more(evidence(a=(47, 48), **start)).verdict == CONTRADICTS
+    assert more(evidence(a=(56, 53), b=(50, 50))).verdict == NOT_RUN
+    assert "median +3.05 points" in more(evidence(a=(56, 53.1), **start)).numbers
+
+
+@pytest.mark.parametrize("name", EVERY_CLAIM.keys() - CLAIMS.keys())
+def test_a_claim_of_another_paper_is_left_out_until_its_rows_have_run(name: str) -> None:
+    claim = EVERY_CLAIM[name]
+    experiment = load_experiment(experiment_path(claim.experiment))
+    columns = [TableColumn(key, key, key) for key in ("GLUE", "SQuAD", "SGLUE", "EnRo")]
+    keys = [experiment.starred, *(key for test in claim.tests for key in test.rows)]
+    scores = {key: {column.key: [50.0, 51.0] for column in columns} for key in keys}
+    where = Provenance("nano", "nano", "nano")
+    for known, number in (({}, 0), (scores, 1)):
+        table = build_table(experiment, columns, known, where)
+        assert len(findings({name: claim}, {claim.experiment: table})) == number
+    study = Claim(claim.claim, claim.source, claim.experiment, claim.tests)
+    assert findings({name: study}, {claim.experiment: build_table(experiment, columns, {}, where)})

@@ -13,8 +13,10 @@ from t5grid.data.corpora import every_document
 from t5grid.data.roundtrip import Unanswerable, losses, losses_of
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
+from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import vocabulary_stage
 from t5grid.refused import Refused
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.text import VOCABULARY
 from t5grid.tasks.availability import Samples, fetch
 from t5grid.tasks.task import Record
@@ -68,17 +70,30 @@ def compared(cells: Iterable[Cell]) -> Iterator[Checks]:
 def _checks(cells: Iterable[Cell]) -> dict[str, Callable[[], bool]]:
     """For each vocabulary of the cells, by its stage, the comparison with every suite that goes with it."""
     suites, samples, said = dict[str, dict[int, Cell]](), dict[int, Samples](), set[str]()
+    prompted = dict[str, dict[str, PromptStage]]()
     for cell in cells:
+        for stage in cell.strategy.stages(cell).values() if isinstance(cell.strategy, Prompted) else ():
+            prompted.setdefault(stage.vocabulary.identity, {}).setdefault(stage.asks, stage)
         if id(cell.suite) not in samples:
             samples[id(cell.suite)] = fetch(cell.suite.chosen())
         suites.setdefault(vocabulary_stage(cell).identity, {}).setdefault(id(cell.suite), cell)
-    return {key: partial(_check, list(pairs.values()), samples, said) for key, pairs in suites.items()}
+    return {
+        key: partial(_check, list(pairs.values()), list(prompted.get(key, {}).values()), samples, said)
+        for key, pairs in suites.items()
+    }
 
 
-def _check(cells: Sequence[Cell], samples: Mapping[int, Samples], said: set[str]) -> bool:
-    """Compare suites with their vocabulary, and say each line once; False where it is still to be trained."""
+def _check(
+    cells: Sequence[Cell], prompted: Sequence[PromptStage], samples: Mapping[int, Samples], said: set[str]
+) -> bool:
+    """Compare suites with their vocabulary, and say each line once; False where it is still to be trained.
+
+    Every question of those that are `prompted` must fit.
+    """
     if (vocabulary := at_hand(cells[0])) is None:
         return False
+    for stage in prompted:
+        stage.refuse_unaskable(vocabulary)
     for cell in cells:
         for key, column in cell.suite.chosen().items():
             for line in losses(column.tasks, samples[id(cell.suite)].get(key, {}), vocabulary):

@@ -55,7 +55,8 @@ class FinetuneBudget:
     """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens.
 
     With `continue_optimizer` the second moments and step count of pre-training are kept, as the authors did.
-    `labelled_share` is the part of each task's training rows that is used, chosen by the seed.
+    `labelled_share` is the part of each task's training rows that is used, chosen by the seed; of these at
+    most `num_labelled`.
     """
 
     axis: ClassVar[str] = "budget"
@@ -66,6 +67,7 @@ class FinetuneBudget:
     optimizer: Optimizer
     schedule: Schedule
     labelled_share: Share = 1.0
+    num_labelled: Count | None = None
 
 
 @dataclass(frozen=True)

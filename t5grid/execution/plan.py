@@ -19,8 +19,19 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "tied", "member", "finetune", "evaluate")
-SELDOM = ("multitask", "import", "tied", "member")
+KINDS = (
+    "vocabulary",
+    "tokens",
+    "pretrain",
+    "multitask",
+    "import",
+    "tied",
+    "member",
+    "finetune",
+    "evaluate",
+    "prompt",
+)
+SELDOM = ("multitask", "import", "tied", "member", "prompt")
 """Kinds without a line where there is none of them."""
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
 COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")

@@ -75,7 +75,7 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = f"{key}-{_name(cell, 'multitask')}"
+                label = f"{key}-{name_of(cell, 'multitask')}"
                 stages[key] = evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
@@ -258,7 +258,7 @@ def column_stages(
     content = _identified(model)
     stages: dict[str, Stage] = {}
     name, parents = (
-        _name(cell, _start(cell, pretrained), distinction + _distinction(cell)),
+        name_of(cell, _start(cell, pretrained), distinction + _distinction(cell)),
         (vocabulary, *pretrained),
     )
     for key in _answerable(cell, keys or cell.suite.chosen()):
@@ -328,7 +328,7 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
 
 def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    identified, whole = scoring_of(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
         **{group: whole[group] for group in ("architecture", "size")},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
@@ -337,7 +337,7 @@ def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name
 
 
 @shared
-def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+def scoring_of(node: dict[str, Any], column: Column) -> dict[str, Any]:
     """What identifies the scoring of a column: beams only where its texts are long."""
     budget = essential(node, EvaluateBudget)
     if not column.long_texts:
@@ -345,7 +345,7 @@ def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
     return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, start: str, distinction: str = "") -> str:
+def name_of(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
     parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
@@ -353,9 +353,11 @@ def _name(cell: Cell, start: str, distinction: str = "") -> str:
 
 def _distinction(cell: Cell) -> str:
     """What the name of a fine-tuning adds where it differs from the baseline's."""
-    share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
+    budget, method = cell.budget.finetune, cell.labels["finetune"]
     parts = [method] if method != "all_parameters" else []
-    return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
+    parts += [f"{budget.labelled_share:.6g}_labelled"] if budget.labelled_share != 1 else []
+    parts += [f"{budget.num_labelled}_rows"] if budget.num_labelled else []
+    return "".join(f"-{part}" for part in parts)
 
 
 @shared

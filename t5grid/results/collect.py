@@ -127,7 +127,7 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
         notes.append(f"Scored on the first {limit} validation rows of each task.")
     made = set()
     for stage in grid.stages:
-        if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
+        if stage.scores and (record := record_of(stage, store, records)):
             torch = record["versions"]["torch"]
             made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
     return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))

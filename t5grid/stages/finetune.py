@@ -65,7 +65,10 @@ class FinetuneStage(TrainingStage):
         for line in losses(column.tasks, records, vocabulary):
             print(line, flush=True)
         return FinetuneFeed(
-            tasks={name: labelled(rows, self.budget.labelled_share, seed) for name, rows in records.items()},
+            tasks={
+                name: labelled(rows, self.budget.labelled_share, seed, self.budget.num_labelled)
+                for name, rows in records.items()
+            },
             vocabulary=vocabulary,
             batching=architecture.batching,
             num_tokens=self.budget.num_tokens,
