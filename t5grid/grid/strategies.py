@@ -159,11 +159,13 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     _refuse_objective(cell)
     tokens = tokens_stage(cell, vocabulary)
     config = {
-        **{group: cell.config[group] for group in ("architecture", "size", "objective")},
+        "architecture": _architecture(cell, pretraining=True),
+        **{group: cell.config[group] for group in ("size", "objective")},
         "budget": cell.config["budget"]["pretrain"],
         "seed": cell.seed,
     }
-    name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
+    labels = {**cell.labels, "architecture": _option(cell, pretraining=True)}
+    name = "-".join(labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
@@ -195,6 +197,11 @@ def multitask_stage(
     """
     if not columns and not unsupervised:
         raise Refused("strategy: no column is left to train on; name more in suite.use")
+    if not cell.segments.reads_whole:
+        told = f"strategy={cell.labels['strategy']} trains on whole rows"
+        raise Refused(
+            f"segments={cell.labels['segments']}: {told}; pretrain_finetune and no_pretraining do not"
+        )
     refuse_together(cell)
     if cell.budget.pretrain.num_repeats:
         raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
@@ -230,8 +237,10 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
-    model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
-        "seed": cell.seed
+    model = {
+        "architecture": _architecture(cell),
+        **{group: cell.config[group] for group in ("size", "finetune")},
+        "seed": cell.seed,
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
@@ -242,6 +251,25 @@ def column_stages(
         tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
         stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
+
+
+def _architecture(cell: Cell, pretraining: bool = False) -> Any:
+    """The node of the cell's architecture in the form that a stage trains: plain, or in segments."""
+    nodes = cell.config["architecture"], cell.config["segments"]
+    return _in_segments(cell.segments, cell.architecture, *nodes, pretraining)
+
+
+@shared
+def _in_segments(segments: Any, architecture: Any, node: Any, own: Any, pretraining: bool) -> Any:
+    return segments.around(architecture, node, own, pretraining)
+
+
+def _option(cell: Cell, pretraining: bool = False) -> str:
+    """What an architecture is called in the names of stages, in the form that is trained."""
+    plain = _architecture(cell, pretraining) is cell.config["architecture"]
+    return (
+        cell.labels["architecture"] if plain else f"{cell.labels['architecture']}-{cell.labels['segments']}"
+    )
 
 
 def _answerable(cell: Cell, keys: Iterable[str]) -> list[str]:
@@ -297,7 +325,7 @@ def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, nam
     """The evaluation of a column over the checkpoints of `trained`."""
     identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
-        **{group: whole[group] for group in ("architecture", "size")},
+        **{"architecture": _architecture(cell), "size": whole["size"]},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
     }
     return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
@@ -314,7 +342,7 @@ def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
 
 def _name(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
-    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+    parts = [start, _option(cell), *(cell.labels[group] for group in ("size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 

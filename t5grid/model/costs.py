@@ -21,7 +21,7 @@ class Product:
 
     `flops` counts 2 a multiplication, once, and is 0 where a parameter enters by a sum or elementwise. `size`
     is the number of elements written, `shape` the parameter's. `attention`: of activations with activations,
-    not with weights.
+    not with weights. `detached`: what it writes is read only, and no gradient passes through it.
     """
 
     writes: str
@@ -31,6 +31,7 @@ class Product:
     size: int = 0
     attention: bool = False
     shape: tuple[int, ...] = ()
+    detached: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,21 @@ def step(products: Iterable[Product], trained: Callable[[str], bool] | None = No
     needing: set[str] = set()
     forward = backward = attention = 0
     for product in products:
-        factors = sum(name in needing for name in product.reads)
-        is_trained = product.parameter is not None and (trained is None or trained(product.parameter))
+        factors = 0 if product.detached else sum(name in needing for name in product.reads)
+        is_trained = _is_trained(product, trained)
         if factors or is_trained:
             needing.add(product.writes)
         forward += product.flops
         backward += product.flops * (factors + is_trained)
         attention += product.flops * (1 + factors) if product.attention else 0
     return Flops(forward, backward, attention)
+
+
+def _is_trained(product: Product, trained: Callable[[str], bool] | None) -> bool:
+    """Whether a product has a parameter that learns from it."""
+    if product.parameter is None or product.detached:
+        return False
+    return trained is None or trained(product.parameter)
 
 
 def parameters(products: Iterable[Product]) -> dict[str, tuple[int, ...]]:
@@ -96,8 +104,8 @@ def kept(products: Iterable[Product], trained: Callable[[str], bool], recompute:
     inside, handed_on, outside = Counter[str](), dict[str, int](), 0
     block = ""
     for product in products:
-        is_trained = product.parameter is not None and trained(product.parameter)
-        if is_trained or needing.intersection(product.reads):
+        reaches = not product.detached and needing.intersection(product.reads)
+        if reaches or _is_trained(product, trained):
             needing.add(product.writes)
         if product.parameter:
             block = "".join(BLOCK.findall(product.parameter)[:1])
