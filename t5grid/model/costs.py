@@ -184,16 +184,19 @@ class Layers:
         return Product(writes, (reads,), f"{parameter}.scale", 0, size, shape=(width,))
 
     def attention(
-        self, name: str, x: str, length: int, source: str, keys: int, bias: str | None
+        self, name: str, x: str, length: int, source: str, keys: int, bias: str | None, carried: int = 0
     ) -> Iterator[Product]:
-        """x += attention of x to `source`; `name` the parameters', `bias` a position table's, if any."""
+        """x += attention of x to `source`, and to `carried` keys that are there already.
+
+        `name` is the parameters', `bias` a position table's, if any.
+        """
         size, inner = self.size, self.size.num_heads * self.size.d_kv
         query, key, value, weights, attended = (
             f"{x}.{name}.{part}" for part in ("query", "key", "value", "weights", "attended")
         )
         normed = f"{x}.{name}.normed"
         source = normed if source == x else source
-        pairs = self.rows * length * keys
+        pairs = self.rows * length * (keys + carried)
         yield self.norm(f"{name}_norm", x, normed, length)
         yield self.linear(f"{name}.query.weight", normed, query, length, size.d_model, inner)
         yield self.linear(f"{name}.key.weight", source, key, keys, size.d_model, inner)
@@ -214,13 +217,23 @@ class Layers:
         yield self.linear(f"{name}.output.weight", hidden, x, length, size.d_ff, size.d_model)
 
     def stack(
-        self, name: str, num_layers: int, x: str, length: int, encoded: str | None = None, keys: int = 0
+        self,
+        name: str,
+        num_layers: int,
+        x: str,
+        length: int,
+        encoded: str | None = None,
+        keys: int = 0,
+        carried: int = 0,
     ) -> Iterator[Product]:
-        """Blocks of self-attention, attention to `encoded` of length `keys` if there, and feed-forward."""
+        """Blocks of self-attention, attention to `encoded` of length `keys` if there, and feed-forward.
+
+        Self-attention also sees `carried` keys of an earlier segment.
+        """
         bias = f"{name}.position_bias.table"
         for i in range(num_layers):
             block = f"{name}.blocks.{i}"
-            yield from self.attention(f"{block}.self_attention", x, length, x, length, bias)
+            yield from self.attention(f"{block}.self_attention", x, length, x, length, bias, carried)
             if encoded is not None:
                 yield from self.attention(f"{block}.cross_attention", x, length, encoded, keys, None)
             yield from self.feed_forward(f"{block}.feed_forward", x, length)

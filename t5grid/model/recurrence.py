@@ -61,9 +61,11 @@ def _read(segments: Segments, lengths: Int[Tensor, " rows"], room: int) -> tuple
     return lengths, (lengths - most).clamp(min=0)
 
 
-def ended(segments: Segments, inputs: Int[Tensor, "rows length"], num_marks: int = 0) -> Tensor:
+def ended(
+    segments: Segments, inputs: Int[Tensor, "rows length"], num_marks: int = 0, num_memories: int = 1
+) -> Tensor:
     """The rows with an end mark at the last id that is read, where a text's own is left out."""
-    last = segments.room(num_marks) * segments.number + num_marks - 1
+    last = segments.room(num_marks, num_memories) * segments.number + num_marks - 1
     if segments.keep == "last" or inputs.shape[1] <= last + 1:
         return inputs
     marked = inputs.clone()
@@ -140,7 +142,7 @@ class EncoderRecurrence(Recurrence):
     def states(self, model: Any, batch: Batch) -> list[Float[Tensor, "rows length width"]]:
         """The states after the last layer, in the places of the inputs: 0 where nothing was read.
 
-        The first place is that of the last window's mark. Where only that is asked, others are left out.
+        The first place is that of the last window's mark. Where only that is asked, there are no others.
         """
         batch = {**batch, "inputs": ended(self.segments, batch["inputs"], 1)}
         pieces, memory = cut(self.segments, batch["inputs"], 1), self.first_memory(len(batch["inputs"]))
@@ -183,7 +185,7 @@ class EncoderRecurrence(Recurrence):
     ) -> Float[Tensor, "rows length width"]:
         """The last mark's state, and behind it those of the text where its ids stand."""
         if self.by_row:
-            return F.pad(mark, (0, 0, 0, length - 1))
+            return mark
         columns = torch.cat([torch.where(piece.is_real, piece.columns, length) for piece in pieces], dim=1)
         states = torch.cat(texts, dim=1)
         whole = states.new_zeros(len(states), length + 1, states.shape[2])

@@ -11,11 +11,12 @@ from t5grid.model.architectures import (
     EncoderDecoder,
     EncoderDecoderHalf,
     EncoderDecoderShared,
+    LanguageModel,
 )
-from t5grid.model.costs import Product
+from t5grid.model.costs import Layers, Product
 from t5grid.model.encoders import Bert
 from t5grid.model.segments import Segments
-from t5grid.model.size import Size
+from t5grid.model.size import Size, table_rows
 from t5grid.tasks.answer import Answer, Class, Number
 
 MEMORY = "recurrence.memory"
@@ -35,6 +36,8 @@ class Segmented(Architecture):
     """Whether pre-training can read so too."""
     num_marks: ClassVar[int] = 0
     """Marks that stand in front of every window."""
+    num_memories: ClassVar[int] = 1
+    """How often the memory stands in a window: once, or to read and to write."""
 
     architecture: Any
     segments: Segments
@@ -171,6 +174,84 @@ class SegmentedEncoder(Segmented):
         return [beside + width for width in self.segments.widths(inputs - self.num_marks, self.num_marks)]
 
 
+@dataclass(frozen=True)
+class SegmentedDecoder(Segmented):
+    """A causal decoder over joined rows, cut from their beginning; `number` limits their inputs."""
+
+    carries: ClassVar[Sequence[str]] = ("none", "states", "memory")
+    pretrains: ClassVar[bool] = True
+    num_memories: ClassVar[int] = 2
+
+    @property
+    def batching(self) -> Batching:
+        from functools import partial
+
+        from t5grid.data.batching import one_row_each
+
+        plain = partial(self.architecture.batching, packing=one_row_each)
+        return CutInputs(plain, self._room * self.segments.number, self.segments.keep)
+
+    @property
+    def _room(self) -> int:
+        return self.segments.room(0, self.num_memories)
+
+    def recurrence(self, model: Any) -> Any:
+        from t5grid.model.decoder_recurrence import DecoderRecurrence
+
+        return DecoderRecurrence(self.segments, model.embedding.weight)
+
+    def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
+        """The matrix products of a forward pass over joined rows of `inputs + targets` ids."""
+        layers, table = Layers(size, rows), table_rows(vocab_size)
+        length = self._read(inputs) + targets
+        windows, before = [], 0
+        for width, own in self._joined(length):
+            x = layers.embedding("hidden", width, table)
+            windows.append([x, *layers.stack("decoder", size.num_layers, "hidden", width, carried=before)])
+            before = own if self.segments.carry == "states" else 0
+        last = [f"segment{number}.hidden" for number in range(len(windows) - 1)]
+        joined = Product("hidden", tuple(last), None, 0, rows * length * size.d_model)
+        linked = self._linked(windows, "hidden", size.d_model, all_trained=True)
+        return [*linked, joined, layers.softmax("hidden", length, table)]
+
+    def _read(self, inputs: int) -> int:
+        return min(inputs, self._room * self.segments.number)
+
+    def _joined(self, length: int) -> list[tuple[int, int]]:
+        """Positions of each window over a joined row, and how many of them are the row's."""
+        own = [min(self._room, length - start) for start in range(0, max(1, length), self._room)]
+        both = self.num_memories * self.segments.memory
+        return [(width + both, width) for width in own[:-1]] + [(own[-1] + self.segments.memory, own[-1])]
+
+    def block_steps(self, size: Size, inputs: int, targets: int) -> int:
+        length = self._read(inputs) + targets
+        return self.architecture.block_steps(size, 0, sum(width for width, _ in self._joined(length)))
+
+
+@dataclass(frozen=True)
+class CutInputs:
+    """A batching whose inputs have at most `length` ids, their end mark counted: the first or the last."""
+
+    plain: Batching
+    length: int
+    keep: str
+
+    def __call__(self, inputs: Any, targets: Any, inputs_length: int, targets_length: int, **how: Any) -> Any:
+        """As the plain one's."""
+        if self.keep == "last" and inputs.shape[1]:
+            inputs = last_ids(inputs, min(self.length, inputs_length) - 1)
+        return self.plain(inputs, targets, min(self.length, inputs_length), targets_length, **how)
+
+
+def last_ids(ids: Any, length: int) -> Any:
+    """The last `length` ids of each row, left-aligned; of numpy arrays padded with 0."""
+    import numpy as np
+
+    surplus = np.maximum(np.count_nonzero(ids, axis=1) - length, 0)[:, None]
+    columns = surplus + np.arange(min(length, ids.shape[1]))
+    return np.take_along_axis(ids, np.minimum(columns, ids.shape[1] - 1), axis=1) * (columns < ids.shape[1])
+
+
 def _prefixed(product: Product, prefix: str, detached: bool) -> Product:
     """A product of one window among several."""
     reads = tuple(f"{prefix}{name}" for name in product.reads)
@@ -182,5 +263,6 @@ FORMS: Mapping[type, type[Segmented]] = {
     EncoderDecoderShared: SegmentedEncoderDecoder,
     EncoderDecoderHalf: SegmentedEncoderDecoder,
     Bert: SegmentedEncoder,
+    LanguageModel: SegmentedDecoder,
 }
 """Architecture -> its form that reads in segments."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from t5grid.config.rules import AtLeast, Count
 from t5grid.refused import Refused
 
-Carry = Literal["none", "memory"]
+Carry = Literal["none", "states", "memory"]
 Keep = Literal["first", "last"]
 
 
@@ -67,9 +67,9 @@ class Segments:
         if self.carry != "memory" and self.truncation:
             raise Refused(f"truncation={self.truncation}: only memory has gradients; null is needed")
 
-    def room(self, num_marks: int) -> int:
+    def room(self, num_marks: int, num_memories: int = 1) -> int:
         """Ids of the text in a full segment, beside the memory and the marks that each window has."""
-        return self.size - self.memory - num_marks
+        return self.size - num_memories * self.memory - num_marks
 
     def widths(self, length: int, num_marks: int = 0) -> list[int]:
         """Ids of the text in each segment, of a text of `length` ids without its mark.
@@ -112,10 +112,11 @@ class Segments:
             raise Refused(f"segments.carry={self.carry}: architecture={option} can carry {could}")
         if self.pretrain and not form.pretrains:
             raise Refused(f"segments.pretrain=true: architecture={option} is pre-trained on whole rows only")
-        if self.room(form.num_marks) < 1:
+        if self.room(form.num_marks, form.num_memories) < 1:
+            beside = "the mark" if form.num_marks else "the memory to write"
             raise Refused(
                 f"segments.memory={self.memory}: leaves no room for text in a window of "
-                f"segments.size={self.size} beside the mark that architecture={option} has in each"
+                f"segments.size={self.size} beside {beside} that architecture={option} has in each"
             )
 
 

@@ -58,9 +58,9 @@ def real(ids: Int[Tensor, "rows keys"]) -> Bool[Tensor, "rows 1 1 keys"]:
 
 @dataclass
 class BlockMemory:
-    """What one block keeps while decoding: its own keys and values, and those of the encoder's output."""
+    """What one block keeps while decoding: its own KeyValues, or what is like them, and the encoder's."""
 
-    own: KeyValues
+    own: Any
     encoded: tuple[Tensor, Tensor] | None
 
     def select(self, rows: Int[Tensor, " selected"]) -> Self:
