@@ -73,6 +73,9 @@ class Segments(Protocol):
     def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
         """The node of an architecture in the form that is trained; `own` is that of these settings."""
 
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows: `segment_size`, `memory_size` and `num_segments`."""
+
     def at_once(self, length: int) -> int:
         """How many of so many ids a model sees at once."""
 

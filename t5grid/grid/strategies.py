@@ -159,7 +159,7 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     _refuse_objective(cell)
     tokens = tokens_stage(cell, vocabulary)
     config = {
-        "architecture": _architecture(cell, pretraining=True),
+        "architecture": architecture_node(cell, pretraining=True),
         **{group: cell.config[group] for group in ("size", "objective")},
         "budget": cell.config["budget"]["pretrain"],
         "seed": cell.seed,
@@ -238,7 +238,7 @@ def column_stages(
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
     refuse_missing(cell.suite.chosen())
     model = {
-        "architecture": _architecture(cell),
+        "architecture": architecture_node(cell),
         **{group: cell.config[group] for group in ("size", "finetune")},
         "seed": cell.seed,
     }
@@ -253,7 +253,7 @@ def column_stages(
     return stages
 
 
-def _architecture(cell: Cell, pretraining: bool = False) -> Any:
+def architecture_node(cell: Cell, pretraining: bool = False) -> Any:
     """The node of the cell's architecture in the form that a stage trains: plain, or in segments."""
     nodes = cell.config["architecture"], cell.config["segments"]
     return _in_segments(cell.segments, cell.architecture, *nodes, pretraining)
@@ -266,7 +266,7 @@ def _in_segments(segments: Any, architecture: Any, node: Any, own: Any, pretrain
 
 def _option(cell: Cell, pretraining: bool = False) -> str:
     """What an architecture is called in the names of stages, in the form that is trained."""
-    plain = _architecture(cell, pretraining) is cell.config["architecture"]
+    plain = architecture_node(cell, pretraining) is cell.config["architecture"]
     return (
         cell.labels["architecture"] if plain else f"{cell.labels['architecture']}-{cell.labels['segments']}"
     )
@@ -325,7 +325,7 @@ def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, nam
     """The evaluation of a column over the checkpoints of `trained`."""
     identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
-        **{"architecture": _architecture(cell), "size": whole["size"]},
+        **{"architecture": architecture_node(cell), "size": whole["size"]},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
     }
     return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))

@@ -27,6 +27,10 @@ class Whole:
         """The node of an architecture in the form that is trained: as it is."""
         return node
 
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows of them."""
+        return dict.fromkeys(("segment_size", "memory_size", "num_segments"), "")
+
     def at_once(self, length: int) -> int:
         """How many of so many ids a model sees at once: all."""
         return length
@@ -95,6 +99,12 @@ class Segments:
         form = _form_of(architecture)
         assert form is not None
         return {"_target_": f"{form.__module__}.{form.__qualname__}", "architecture": node, "segments": own}
+
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows of them; the size is that of the text in a segment, as in RMT's tables."""
+        form = _form_of(architecture)
+        room = self.room(form.num_marks, form.num_memories)
+        return {"segment_size": f"{room}", "memory_size": f"{self.memory}", "num_segments": f"{self.number}"}
 
     def at_once(self, length: int) -> int:
         """How many of so many ids a model sees at once."""
