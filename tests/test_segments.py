@@ -14,6 +14,7 @@ from t5grid.config.schema import load_cell
 from t5grid.data.place_targets import FIRST_TASK, asked
 from t5grid.data.reading import END, START
 from t5grid.data.special_ids import EOS, class_id
+from t5grid.grid.model_facts import reading, shown_facts
 from t5grid.model.architectures import EncoderDecoder, EncoderDecoderHalf, EncoderDecoderShared
 from t5grid.model.costs import Product, kept, parameters, step
 from t5grid.model.encoders import Bert
@@ -391,3 +392,16 @@ def test_fine_tuning_is_in_segments_and_pre_training_the_plain_model_s() -> None
 def test_a_model_is_copied_with_its_memory() -> None:
     model = answering(MEMORY)
     assert torch.equal(copy.deepcopy(model).recurrence.memory, model.recurrence.memory)
+
+
+def test_a_table_shows_what_is_read_at_once_and_what_reading_costs() -> None:
+    names = ("segment_size", "memory_size", "num_segments")
+    words = ["suite=long", "segments=recurrent_memory", "segments.size=54", "segments.memory=10"]
+    assert shown_facts(load_cell(words), names) == ("44", "10", "4")
+    assert shown_facts(load_cell([*words, *BERT]), names) == ("43", "10", "4")
+    assert shown_facts(load_cell(["suite=long"]), names) == ("", "", "")
+    costs = [
+        reading(load_cell(["suite=long", "segments=recurrent_memory", f"segments.number={number}"]))
+        for number in (1, 2, 3)
+    ]
+    assert costs[2] - costs[1] == pytest.approx(costs[1] - costs[0]) and costs[0] < costs[1]
