@@ -2,10 +2,10 @@
 
     python benchmarks/segments.py
 
-Documents of 2, 4, 8 and 16 segments through the nano-size model with recurrent memory, as an encoder-decoder and
-as an encoder alone, and in one piece through the plain model. Counted is what autograd saves, each storage once,
-parameters apart: no clock is read. With a truncation it stays what it is however long the text is; with none it
-grows as the text does, and in one piece faster. The last column is 16 segments over 2.
+Documents of 2, 4, 8 and 16 segments through the nano-size model with recurrent memory, as an encoder-decoder
+and as an encoder alone, and in one piece through the plain model. Counted is what autograd saves, each storage
+once, parameters apart: no clock is read. With a truncation it stays what it is however long the text is; with
+none it grows as the text does, and in one piece faster. The last column is 16 segments over 2.
 """
 
 import os
@@ -26,7 +26,7 @@ from t5grid.data.special_ids import EOS, class_id
 from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.encoders import Bert
 from t5grid.model.segmented import FORMS
-from t5grid.model.segments import Segments
+from t5grid.model.segmenting import Segments
 from t5grid.model.size import Size
 from t5grid.tasks.answer import Class
 
@@ -86,8 +86,8 @@ def main() -> None:
     print(f"{'MiB kept':<48}{''.join(f'{column:>13}' for column in columns)}{'ratio':>8}")
     for name, architecture in (("encoder-decoder", EncoderDecoder()), ("encoder", Bert(2048))):
         for told, truncation in (("truncation 1", 1), ("truncation 2", 2), ("all trained", None)):
-            row(f"{name}, recurrent memory, {told}", architecture, truncation)
-        row(f"{name}, in one piece", architecture, None, whole=True)
+            row(f"kept: {name}, {told}", architecture, truncation)
+        row(f"kept: {name}, in one piece", architecture, None, whole=True)
 
 
 def row(name: str, architecture: Any, truncation: int | None, whole: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from t5grid.model.costs import Product, kept, parameters, step
 from t5grid.model.encoders import Bert
 from t5grid.model.recurrence import Recurrence, cut, ended
 from t5grid.model.segmented import FORMS
-from t5grid.model.segments import Segments
+from t5grid.model.segmenting import Segments
 from t5grid.model.size import Size
 from t5grid.refused import Refused
+from t5grid.stages.exchange import export_checkpoint
+from t5grid.stages.stage_file import write
 from t5grid.stages.workload import shape_of
 from t5grid.tasks.answer import Class, Span
 
@@ -405,3 +408,15 @@ def test_a_table_shows_what_is_read_at_once_and_what_reading_costs() -> None:
         for number in (1, 2, 3)
     ]
     assert costs[2] - costs[1] == pytest.approx(costs[1] - costs[0]) and costs[0] < costs[1]
+
+
+def test_a_model_that_reads_in_segments_is_not_exported(tmp_path: Path) -> None:
+    cell = load_cell(["segments=recurrent_memory"])
+    tuned = next(iter(cell.strategy.stages(cell).values())).parents[0]
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step-00000000-0.safetensors").touch()
+    write([tuned], lambda stage: tmp_path)
+    with pytest.raises(
+        Refused, match=r"a model that reads in segments; Hugging Face's T5 reads whole texts$"
+    ):
+        export_checkpoint(tmp_path, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""rows of long texts -> hidden states, segment by segment: recurrent memory in an encoder.
+"""long rows -> hidden states: memory through an encoder.
 
 Bulatov et al. (2022), "Recurrent Memory Transformer": vectors in front of a segment that it reads and
 writes; what they have become is handed to the next one. There memory also has a [SEP] behind it, and each
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from t5grid.data.special_ids import EOS
 from t5grid.model.encoder import types_of, visible
-from t5grid.model.segments import Segments
+from t5grid.model.segments import Windows
 from t5grid.model.transformer import additive, real, same_segment
 
 Batch = Mapping[str, Tensor]
@@ -39,7 +39,7 @@ class Segment:
         return self.is_real.any(dim=1)[:, None, None]
 
 
-def cut(segments: Segments, inputs: Int[Tensor, "rows length"], num_marks: int = 0) -> list[Segment]:
+def cut(segments: Windows, inputs: Int[Tensor, "rows length"], num_marks: int = 0) -> list[Segment]:
     """The segments of rows of ids behind their marks, the last one full."""
     room, width = segments.room(num_marks), inputs.shape[1]
     end, begin = _read(segments, (inputs != 0).sum(dim=1) - num_marks, room)
@@ -53,7 +53,7 @@ def cut(segments: Segments, inputs: Int[Tensor, "rows length"], num_marks: int =
     return pieces
 
 
-def _read(segments: Segments, lengths: Int[Tensor, " rows"], room: int) -> tuple[Tensor, Tensor]:
+def _read(segments: Windows, lengths: Int[Tensor, " rows"], room: int) -> tuple[Tensor, Tensor]:
     """Where what is read of each text ends and begins, [rows, 1]."""
     most, lengths = room * segments.number, lengths[:, None]
     if segments.keep == "first":
@@ -62,7 +62,7 @@ def _read(segments: Segments, lengths: Int[Tensor, " rows"], room: int) -> tuple
 
 
 def ended(
-    segments: Segments, inputs: Int[Tensor, "rows length"], num_marks: int = 0, num_memories: int = 1
+    segments: Windows, inputs: Int[Tensor, "rows length"], num_marks: int = 0, num_memories: int = 1
 ) -> Tensor:
     """The rows with an end mark at the last id that is read, where a text's own is left out."""
     last = segments.room(num_marks, num_memories) * segments.number + num_marks - 1
@@ -81,7 +81,7 @@ class Recurrence(nn.Module):
 
     memory: nn.Parameter | None
 
-    def __init__(self, segments: Segments, table: Float[Tensor, "ids width"]) -> None:
+    def __init__(self, segments: Windows, table: Float[Tensor, "ids width"]) -> None:
         super().__init__()
         self.segments = segments
         self.register_parameter("memory", None)
@@ -135,7 +135,7 @@ class EncoderDecoderRecurrence(Recurrence):
 class EncoderRecurrence(Recurrence):
     """Reads rows in segments, the mark in front of the text in front of each."""
 
-    def __init__(self, segments: Segments, table: Float[Tensor, "ids width"], by_row: bool) -> None:
+    def __init__(self, segments: Windows, table: Float[Tensor, "ids width"], by_row: bool) -> None:
         super().__init__(segments, table)
         self.by_row = by_row
 

@@ -1,4 +1,4 @@
-"""architecture + segments -> the architecture that reads long texts: parameters, operations; no torch."""
+"""architecture + segments -> one that reads long texts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from t5grid.model.architectures import (
 )
 from t5grid.model.costs import Layers, Product
 from t5grid.model.encoders import Bert
-from t5grid.model.segments import Segments
+from t5grid.model.segments import Windows
 from t5grid.model.size import Size, table_rows
 from t5grid.tasks.answer import Answer, Class, Number
 
@@ -40,7 +40,7 @@ class Segmented(Architecture):
     """How often the memory stands in a window: once, or to read and to write."""
 
     architecture: Any
-    segments: Segments
+    segments: Windows
 
     @property
     def batching(self) -> Batching:
@@ -196,7 +196,7 @@ class SegmentedDecoder(Segmented):
         return self.segments.room(0, self.num_memories)
 
     def recurrence(self, model: Any) -> Any:
-        from t5grid.model.decoder_recurrence import DecoderRecurrence
+        from t5grid.model.carried import DecoderRecurrence
 
         return DecoderRecurrence(self.segments, model.embedding.weight)
 

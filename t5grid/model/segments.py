@@ -1,4 +1,4 @@
-"""a text longer than the model -> segments: what is read at once and what is carried on; no torch.
+"""length of a text -> its segments, and what is carried.
 
 What a model sees at once is a window: the memory it is handed, a mark in front where its texts have one, and
 a segment of the text. A text is cut from its end, so that the last segment is full and the first one what is
@@ -7,7 +7,7 @@ left over, as the authors of recurrent memory do (Bulatov et al., 2022). Not to 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from t5grid.config.rules import AtLeast, Count
 from t5grid.refused import Refused
@@ -17,39 +17,13 @@ Keep = Literal["first", "last"]
 
 
 @dataclass(frozen=True)
-class Whole:
-    """Every text is read at once."""
-
-    axis: ClassVar[str] = "segments"
-    reads_whole: ClassVar[bool] = True
-
-    def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
-        """The node of an architecture in the form that is trained: as it is."""
-        return node
-
-    def measures(self, architecture: Any) -> dict[str, str]:
-        """What a table shows of them."""
-        return dict.fromkeys(("segment_size", "memory_size", "num_segments"), "")
-
-    def at_once(self, length: int) -> int:
-        """How many of so many ids a model sees at once: all."""
-        return length
-
-    def check(self, cell: Any) -> None:
-        """Nothing is refused."""
-
-
-@dataclass(frozen=True)
-class Segments:
+class Windows:
     """Windows of `size` ids, `memory` of them handed on, over the `number` segments of a text that are read.
 
     What is more than those is left out: `keep` says which end of a text stays. Gradients pass through the
     memory of the last `truncation` segments, those before them only read; null is all. Fine-tuning reads so;
     pre-training too with `pretrain`, else its rows are read whole, and the memory is new in fine-tuning.
     """
-
-    axis: ClassVar[str] = "segments"
-    reads_whole: ClassVar[bool] = False
 
     size: Annotated[int, AtLeast(2)]
     number: Count
@@ -78,7 +52,7 @@ class Segments:
     def widths(self, length: int, num_marks: int = 0) -> list[int]:
         """Ids of the text in each segment, of a text of `length` ids without its mark.
 
-        >>> Segments(8, 4, memory=2, carry="memory").widths(15)
+        >>> Windows(8, 4, memory=2, carry="memory").widths(15)
         [3, 6, 6]
         """
         room = self.room(num_marks)
@@ -91,47 +65,3 @@ class Segments:
         if self.carry == "none":
             return number - 1
         return 0 if self.truncation is None else max(0, number - self.truncation)
-
-    def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
-        """The node of an architecture in the form that is trained; `own` is that of these settings."""
-        if pretraining and not self.pretrain:
-            return node
-        form = _form_of(architecture)
-        assert form is not None
-        return {"_target_": f"{form.__module__}.{form.__qualname__}", "architecture": node, "segments": own}
-
-    def measures(self, architecture: Any) -> dict[str, str]:
-        """What a table shows of them; the size is that of the text in a segment, as in RMT's tables."""
-        form = _form_of(architecture)
-        room = self.room(form.num_marks, form.num_memories)
-        return {"segment_size": f"{room}", "memory_size": f"{self.memory}", "num_segments": f"{self.number}"}
-
-    def at_once(self, length: int) -> int:
-        """How many of so many ids a model sees at once."""
-        return min(length, self.size)
-
-    def check(self, cell: Any) -> None:
-        """Raise Refused for an architecture, a strategy or a method that cannot read so."""
-        form, option = _form_of(cell.architecture), cell.labels["architecture"]
-        if form is None:
-            raise Refused(
-                f"segments={cell.labels['segments']}: architecture={option} reads no text in segments"
-            )
-        if self.carry not in form.carries:
-            could = ", ".join(form.carries)
-            raise Refused(f"segments.carry={self.carry}: architecture={option} can carry {could}")
-        if self.pretrain and not form.pretrains:
-            raise Refused(f"segments.pretrain=true: architecture={option} is pre-trained on whole rows only")
-        if self.room(form.num_marks, form.num_memories) < 1:
-            beside = "the mark" if form.num_marks else "the memory to write"
-            raise Refused(
-                f"segments.memory={self.memory}: leaves no room for text in a window of "
-                f"segments.size={self.size} beside {beside} that architecture={option} has in each"
-            )
-
-
-def _form_of(architecture: Any) -> Any:
-    """The class of an architecture that reads in segments; None where there is none."""
-    from t5grid.model.segmented import FORMS
-
-    return FORMS.get(type(architecture))

@@ -1,4 +1,4 @@
-"""seed -> records whose texts are longer than a model: evidence in any of four parts, a question last.
+"""seed -> records of tasks over long generated documents.
 
 A document is as many sentences of the generated world as fill four parts of about equally many words. What
 decides the answer stands in any part (`where` anywhere) or, as a control, at the end, right before the

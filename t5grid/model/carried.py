@@ -1,4 +1,4 @@
-"""joined rows of long texts -> hidden states, segment by segment: carried states or memory in a decoder.
+"""long rows -> hidden states: states or memory in a decoder.
 
 States: Dai et al. (2019), "Transformer-XL": a segment also attends to keys and values of the one before it,
 which get no gradient; T5's position bias reaches across the border as it is. Memory: Bulatov et al. (2022): a

@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from t5grid.config.schema import load_cell
 from t5grid.data.special_ids import EOS
 from t5grid.model.architectures import LanguageModel
+from t5grid.model.carried import DecoderRecurrence
 from t5grid.model.costs import parameters, step
-from t5grid.model.decoder_recurrence import DecoderRecurrence
 from t5grid.model.segmented import SegmentedDecoder, last_ids
-from t5grid.model.segments import Segments
+from t5grid.model.segmenting import Segments
 from t5grid.model.size import Size
 from t5grid.model.transformer import additive
 from t5grid.refused import Refused
