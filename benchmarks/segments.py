@@ -2,10 +2,10 @@
 
     python benchmarks/segments.py
 
-Documents of 2, 4, 8 and 16 segments through the nano-size model with recurrent memory, as an encoder-decoder
-and as an encoder alone, and in one piece through the plain model. Counted is what autograd saves, each storage
-once, parameters apart: no clock is read. With a truncation it stays what it is however long the text is; with
-none it grows as the text does, and in one piece faster. The last column is 16 segments over 2.
+Documents of 2, 4, 8 and 16 segments through the nano-size model with recurrent memory, as encoder-decoder and
+as encoder alone, and in one piece through the plain model. Counted is what autograd saves, each storage once,
+parameters apart: no clock is read. With a truncation it stays what it is however long the text is, with none
+it grows as the text does, and in one piece faster. The last column is 16 segments over 2.
 """
 
 import os
