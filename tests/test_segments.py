@@ -366,10 +366,10 @@ def test_what_cannot_be_read_in_segments_is_refused_naming_the_key(words: list[s
         load_cell(["segments=recurrent_memory", *words])
 
 
-def test_a_strategy_that_trains_on_whole_rows_is_refused() -> None:
-    cell = load_cell(["segments=recurrent_memory", "strategy=multitask"])
-    with pytest.raises(Refused, match=r"^segments=recurrent_memory: strategy=multitask trains on whole"):
-        cell.strategy.stages(cell)
+@pytest.mark.parametrize("strategy", ["multitask", "leave_one_out", "soft_sharing", "intermediate_finetune"])
+def test_a_strategy_that_reads_whole_texts_is_refused(strategy: str) -> None:
+    with pytest.raises(Refused, match=f"^segments=recurrent_memory: strategy={strategy} reads whole texts"):
+        load_cell(["segments=recurrent_memory", f"strategy={strategy}"])
 
 
 def test_fine_tuning_is_in_segments_and_pre_training_the_plain_model_s() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, build
-from t5grid.grid.strategies import architecture_node
+from t5grid.grid.trained_form import architecture_node
 from t5grid.model.answers import as_tuned, no_answer
 from t5grid.model.costs import step
 from t5grid.refused import Refused

@@ -62,6 +62,11 @@ class Segments(Windows):
             raise Refused(
                 f"segments={cell.labels['segments']}: architecture={option} reads no text in segments"
             )
+        if not getattr(cell.strategy, "in_segments", False):
+            told = f"strategy={cell.labels['strategy']} reads whole texts"
+            raise Refused(
+                f"segments={cell.labels['segments']}: {told}; pretrain_finetune and no_pretraining need not"
+            )
         if self.carry not in form.carries:
             could = ", ".join(form.carries)
             raise Refused(f"segments.carry={self.carry}: architecture={option} can carry {could}")
