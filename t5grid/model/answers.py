@@ -23,7 +23,7 @@ RECURRENCE = "recurrence."
 """What the names of parameters begin with that a model reads in segments by."""
 
 
-def is_new(name: str) -> bool:
+def is_output(name: str) -> bool:
     """Whether a parameter is new in fine-tuning, whatever a method trains: an output layer's or memory."""
     return name.startswith((OUTPUT, RECURRENCE))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.config.rules import Count
-from t5grid.model.answers import Choice, is_new, num_concatenated
+from t5grid.model.answers import Choice, is_output, num_concatenated
 from t5grid.model.costs import Product
 from t5grid.refused import Refused
 from t5grid.training.finetuning import Episodes, Method, Names, scaled
@@ -41,7 +41,7 @@ class FeatureBased(Method):
         positions = next(p.size for p in reversed(products) if p.writes == "hidden" and p.size) // d_model
         num_states = sum(product.attention for product in products) // 2
         units = self.units(d_model)
-        outputs = [product for product in products if is_new(product.parameter or "")]
+        outputs = [product for product in products if is_output(product.parameter or "")]
         kept = [p for p in products if p not in outputs and p.writes != "logits"]
         read = self._lstm(positions, d_model, num_states, units)
         return [*kept, *read, *(_as_wide(product, d_model, 2 * units) for product in outputs)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from t5grid.config.rules import Count
-from t5grid.model.answers import is_new
+from t5grid.model.answers import is_output
 from t5grid.model.costs import Product, adapter, with_adapters
 from t5grid.refused import Refused
 
@@ -83,7 +83,7 @@ class Adapters(Method):
         )
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        trained = {name for name in names if ".adapter." in name or is_new(name)}
+        trained = {name for name in names if ".adapter." in name or is_output(name)}
         if self.train == "adapter_and_norms":
             trained |= {name for name in names if NORM.search(name)}
         return {0: frozenset(trained)}
@@ -150,7 +150,7 @@ class FrozenTopBlocks(Method):
         depths = stack_depths(names)
         both = self.stacks == "both" or len(depths) == 1
         chosen = {stack: depth for stack, depth in depths.items() if both or stack != "encoder"}
-        return {0: frozenset(name for name in names if is_new(name) or self._is_top(name, chosen))}
+        return {0: frozenset(name for name in names if is_output(name) or self._is_top(name, chosen))}
 
     def _is_top(self, name: str, depths: dict[str, int]) -> bool:
         match = BLOCK.match(name)
@@ -190,7 +190,7 @@ class FrozenWithHead(Method):
         return [*products[:at], *head, *products[at:]]
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if ".head." in name or is_new(name))}
+        return {0: frozenset(name for name in names if ".head." in name or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
@@ -216,7 +216,7 @@ class FrozenWithLastLayer(Method):
         return [product for product in products if product.writes != "logits"] + last
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if name.startswith("softmax.") or is_new(name))}
+        return {0: frozenset(name for name in names if name.startswith("softmax.") or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
@@ -239,7 +239,7 @@ def fresh(method: Any, names: Names) -> frozenset[str]:
     A method that takes only a part of a model's weights says which: `taken(names)`.
     """
     taken = method.taken(names) if hasattr(method, "taken") else names
-    return frozenset(name for name in names if is_new(name)).union(frozenset(names).difference(taken))
+    return frozenset(name for name in names if is_output(name)).union(frozenset(names).difference(taken))
 
 
 def refuse_output_layers(cell: Any) -> None:
