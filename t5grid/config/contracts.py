@@ -64,6 +64,25 @@ class Architecture(Protocol):
         """Positions times the blocks each passes: what the paper counts operations by."""
 
 
+class Segments(Protocol):
+    """How texts are read that are longer than a model, beside any architecture that can."""
+
+    reads_whole: bool
+    """Whether every text is read at once, and all is as without segments."""
+
+    def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
+        """The node of an architecture in the form that is trained; `own` is that of these settings."""
+
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows: `segment_size`, `memory_size` and `num_segments`."""
+
+    def at_once(self, length: int) -> int:
+        """How many of so many ids a model sees at once."""
+
+    def check(self, cell: Any) -> None:
+        """Raise Refused for a cell that cannot read so."""
+
+
 class Objective(Protocol):
     """Pieces of raw token ids -> pairs (inputs, targets).
 

@@ -181,6 +181,7 @@ class Cell:
     config: dict[str, Any] = field(repr=False)
     labels: dict[str, str]
     architecture: Annotated[Any, Meets(contracts.Architecture)]
+    segments: Annotated[Any, Meets(contracts.Segments)]
     objective: Annotated[Any, Meets(contracts.Objective)]
     corpus: Annotated[Any, Meets(contracts.Corpus)]
     vocabulary: Annotated[Any, Meets(contracts.Vocabulary)]
@@ -241,7 +242,7 @@ class Cells:
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
         """A readable label a group: its option, and what differs from it where a stage's name shows it."""
         labels = {group: self._label(choice, EMPTY, EMPTY) for group, choice in composed.choices.items()}
-        for group in ("objective", "architecture", "size", "finetune", "mixing"):
+        for group in ("objective", "architecture", "segments", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
                 option = self.parts.options(composed.choices)
                 before = self.resolve.node(group, {**composed.raw, group: option.raw[group]})
@@ -283,7 +284,7 @@ def _canonical(key: str, node: Any) -> Any:
 def _check_combination(cell: Cell) -> None:
     """Refuse what no stage could run: each axis is valid, together they are not."""
     cell.architecture.num_parameters(cell.size, 128)  # refuses a size that the architecture cannot have
-    for part in (cell.architecture, cell.finetune):
+    for part in (cell.architecture, cell.segments, cell.finetune):
         getattr(part, "check", lambda cell: None)(cell)
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)

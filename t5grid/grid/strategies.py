@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from t5grid.config.identity import essential
 from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
+from t5grid.grid.trained_form import architecture_node, trained_option
 from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
@@ -32,6 +33,8 @@ class PretrainFinetune:
     or that of a finished pre-training.
     """
 
+    in_segments: ClassVar[bool] = True
+
     pretrained: str | None = None
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
@@ -45,6 +48,8 @@ class PretrainFinetune:
 @dataclass(frozen=True)
 class NoPretraining:
     """Fine-tuning from random initialisation, under the learning-rate schedule of pre-training."""
+
+    in_segments: ClassVar[bool] = True
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column. A length of the schedule's own becomes fine-tuning's."""
@@ -174,11 +179,13 @@ def unsupervised_stage(cell: Cell, parents: tuple[Stage, ...], budget: Any, dist
     """
     _refuse_objective(cell)
     config = {
-        **{group: cell.config[group] for group in ("architecture", "size", "objective")},
+        "architecture": architecture_node(cell, pretraining=True),
+        **{group: cell.config[group] for group in ("size", "objective")},
         "budget": budget,
         "seed": cell.seed,
     }
-    name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
+    labels = {**cell.labels, "architecture": trained_option(cell, pretraining=True)}
+    name = "-".join(labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}{distinction}-seed{cell.seed}", config, content, parents)
 
@@ -252,8 +259,10 @@ def column_stages(
     if not pretrained and getattr(cell.finetune, "needs_start", False):
         named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
         raise Refused(f"{named} has no pre-trained weights to take a part of")
-    model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
-        "seed": cell.seed
+    model = {
+        "architecture": architecture_node(cell),
+        **{group: cell.config[group] for group in ("size", "finetune")},
+        "seed": cell.seed,
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
@@ -330,7 +339,7 @@ def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name
     """The evaluation of a column over the checkpoints of `trained`."""
     identified, whole = scoring_of(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
-        **{group: whole[group] for group in ("architecture", "size")},
+        **{"architecture": architecture_node(cell), "size": whole["size"]},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
     }
     return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
@@ -347,7 +356,7 @@ def scoring_of(node: dict[str, Any], column: Column) -> dict[str, Any]:
 
 def name_of(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
-    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+    parts = [start, trained_option(cell), *(cell.labels[group] for group in ("size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 

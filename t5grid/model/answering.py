@@ -46,6 +46,8 @@ class AnsweringEncoder:
         from t5grid.model.output_layers import answer_with
 
         answer_with(model, dict(self.answers))
+        if hasattr(self.encoder, "prepare"):  # one that reads in segments
+            self.encoder.prepare(model)
 
     def reading(self, vocabulary: Any, length: int) -> "LayerReading":
         """How it is asked, taught and understood."""

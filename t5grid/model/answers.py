@@ -19,9 +19,13 @@ def num_concatenated(choice: Choice, num_layers: int) -> int:
     return min(LAST, num_layers) if choice == "concat_last_four" else 1
 
 
+RECURRENCE = "recurrence."
+"""What the names of parameters begin with that a model reads in segments by."""
+
+
 def is_output(name: str) -> bool:
-    """Whether a parameter is an output layer's: new in fine-tuning, whatever else a method trains."""
-    return name.startswith(OUTPUT)
+    """Whether a parameter is new in fine-tuning, whatever a method trains: an output layer's or memory."""
+    return name.startswith((OUTPUT, RECURRENCE))
 
 
 def layer_name(task: str) -> str:

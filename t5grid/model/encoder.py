@@ -138,6 +138,7 @@ class EncoderModel(StatesModel):
         super().__init__(dropout)
         width, narrow = size.d_model, form.embedding_width
         self.vocab_size, self.width = vocab_size, width
+        self.recurrence: Any = None  # what reads long texts in segments (`model.recurrence`)
         self.embedding = Table(vocab_size, narrow)
         self.position_embedding = Table(form.num_positions, narrow)
         self.type_embedding = Table(self.segment_types, narrow)
@@ -163,18 +164,23 @@ class EncoderModel(StatesModel):
         """Where it answers for a row: at [CLS]."""
         return torch.zeros_like(inputs[:, :1])
 
-    def embedded(self, batch: Batch) -> Float[Tensor, "rows length width"]:
-        """Sum of the three tables' rows, normed."""
+    def embedded(
+        self, batch: Batch, words: Float[Tensor, "rows length narrow"] | None = None
+    ) -> Float[Tensor, "rows length width"]:
+        """Sum of the three tables' rows, normed; `words` may stand for those of the ids."""
         ids = batch["inputs"]
         types = batch["types"] if "types" in batch else types_of(ids)
         places = torch.arange(ids.shape[1], device=ids.device)
         positions = batch["positions"] if "positions" in batch else places.expand(ids.shape)
-        x = self.embedding(ids) + self.type_embedding(types) + self.position_embedding(positions)
+        x = self.embedding(ids) if words is None else words
+        x = x + self.type_embedding(types) + self.position_embedding(positions)
         x = self.dropout(self.embedding_norm(x))
         return x if self.widen is None else self.widen(x)
 
     def states(self, batch: Batch) -> list[Float[Tensor, "rows length width"]]:
         """What enters the first layer, and what leaves each."""
+        if self.recurrence is not None:
+            return self.recurrence.states(self, batch)
         x = self.embedded(batch)
         return [x, *self.encoder(x, visible(batch))]
 

@@ -168,8 +168,10 @@ class Albert(Bert):
 def refuse_columns(cell: Any, num_positions: int) -> None:
     """Raise Refused for a column whose rows are longer than the positions there are."""
     for key, column in cell.suite.chosen().items():
-        if column.inputs_length > num_positions:
+        if cell.segments.at_once(column.inputs_length) > num_positions:
             named = f"suite.columns.{key}.inputs_length={column.inputs_length}"
+            if not cell.segments.reads_whole:
+                named = f"segments.size={cell.segments.at_once(column.inputs_length)}"
             raise Refused(f"{named}: more than architecture.num_positions={num_positions}")
 
 

@@ -62,6 +62,8 @@ def export_checkpoint(source: Path, target: Path, step: int | None = None) -> No
     from t5grid.training import checkpoints
 
     trained = trained_model(source)
+    if hasattr(build(trained.config["architecture"], "architecture"), "segments"):
+        raise Refused(f"{source}: a model that reads in segments; Hugging Face's T5 reads whole texts")
     vocabulary = trained.vocabulary.read_bytes() if trained.vocabulary else None
     model, _ = build_model({"seed": 0, **trained.config}, _vocab_size(trained, vocabulary))
     if isinstance(model, EncoderDecoderModel):

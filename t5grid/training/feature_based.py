@@ -63,6 +63,11 @@ class FeatureBased(Method):
             ins, reads = 2 * units, f"read{layer}"
 
     def check(self, cell: Any) -> None:
+        if not cell.segments.reads_whole:
+            option = cell.labels["segments"]
+            raise Refused(
+                f"finetune=feature_based: reads states of whole texts, segments={option} leaves none"
+            )
         if not hasattr(cell.architecture, "answering"):
             option = cell.labels["architecture"]
             raise Refused(

@@ -190,7 +190,7 @@ class FrozenWithHead(Method):
         return [*products[:at], *head, *products[at:]]
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if ".head." in name)}
+        return {0: frozenset(name for name in names if ".head." in name or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
@@ -216,7 +216,7 @@ class FrozenWithLastLayer(Method):
         return [product for product in products if product.writes != "logits"] + last
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if name.startswith("softmax."))}
+        return {0: frozenset(name for name in names if name.startswith("softmax.") or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
