@@ -1,6 +1,7 @@
 """What every architecture with output layers owes: costs, losses in parts, answers, methods."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from axis_values import axis_values
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from t5grid.cli import main
 from t5grid.config.schema import load_cell
 from t5grid.data.batching import one_row_each
 from t5grid.data.datamodule import micro_batches
@@ -287,6 +289,26 @@ def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, m
         cell = load_cell([*BERT, *words.split()])
         cell.strategy.stages(cell)
     assert str(caught.value).startswith(message)
+
+
+def test_an_initialisation_of_the_size_that_is_not_asked_for_falls_back_and_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conf" / "size").mkdir(parents=True)
+    (tmp_path / "conf" / "size" / "mine.yaml").write_text(
+        "defaults: [nano, _self_]\ninitialisation: mimetic\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    plain, mine = (load_cell([*BERT, f"size={size}", "size.d_model=32"]) for size in ("nano", "mine"))
+    assert (mine.size, mine.config["size"]) == (plain.size, plain.config["size"])
+    assert mine.labels["size"] == "mine,d_model=32"
+    note = "architecture=bert starts as its authors' models: size.initialisation=mimetic of size=mine"
+    assert mine.notes[0].startswith(note)
+    assert load_cell(["size=mine"]).size.initialisation == "mimetic"
+    assert main(["plan", "lineage", "budget=smoke", "size=mine"]) == 0
+    assert "architecture=gpt starts as its authors' models" in capsys.readouterr().err
+    with pytest.raises(Refused, match=r"^size.initialisation=mimetic: "):
+        load_cell([*BERT, "size=mine", "size.initialisation=mimetic"])
 
 
 def test_gpt_predicts_its_inputs_beside_its_task_at_half_the_weight_and_sees_what_is_before() -> None:

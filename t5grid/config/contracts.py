@@ -36,9 +36,10 @@ class Architecture(Protocol):
     """size + vocabulary -> model, and what it costs.
 
     Some members are optional. `learns_from` are the forms of targets it can be taught by (texts by default;
-    `data.place_targets`), and `check(cell)` refuses what it cannot have. One that answers through output
-    layers has `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`),
-    and says in `writes_no_text` why columns that need text are holes in its row.
+    `data.place_targets`), `initialisations` those of a size that it can start by (any by default), and
+    `check(cell)` refuses what it cannot have. One that answers through output layers has
+    `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`), and says in
+    `writes_no_text` why columns that need text are holes in its row.
     """
 
     @property

@@ -34,6 +34,7 @@ class Bert(Architecture):
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
 
+    initialisations: ClassVar[tuple[str, ...]] = ("study",)
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
 
     num_positions: Count = 512

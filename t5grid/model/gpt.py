@@ -34,6 +34,7 @@ class Gpt(Architecture):
     state; the loss of language modelling on those rows is added `lm_weight` times.
     """
 
+    initialisations: ClassVar[tuple[str, ...]] = ("study",)
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, GPT writes no text"
 
     num_positions: Count = 512
