@@ -46,12 +46,18 @@ class AnsweringEncoder:
         from t5grid.model.output_layers import answer_with
 
         answer_with(model, dict(self.answers))
+        model.cuts_rows = self.cuts_rows
 
     def reading(self, vocabulary: Any, length: int) -> "LayerReading":
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
-        return LayerReading(vocabulary, length, dict(self.answers), self.at_end)
+        return LayerReading(vocabulary, length, dict(self.answers), self.at_end, self.cuts_rows)
+
+    @property
+    def cuts_rows(self) -> bool:
+        """Whether rows that are too long are cut, and not refused."""
+        return self.encoder.long_rows == "cut"
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn, by part, and their `total`."""

@@ -12,6 +12,8 @@ OUTPUT = "answering.layers."
 Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "concat_last_four", "weighted_sum"]
 """Which of an encoder's states are features, as in BERT's Table 7."""
 LAST = 4
+LongRows = Literal["refused", "cut"]
+"""What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""
 
 
 def num_concatenated(choice: Choice, num_layers: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from t5grid.config.rules import Count
 from t5grid.data.place_targets import IN_PLACE
 from t5grid.model.answering import AnsweringEncoder
+from t5grid.model.answers import LongRows
 from t5grid.model.architectures import Architecture, Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
@@ -38,6 +39,7 @@ class Bert(Architecture):
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
 
     num_positions: Count = 512
+    long_rows: LongRows = "refused"
 
     def answering(self, answers: Mapping[str, Answer]) -> AnsweringEncoder:
         """This encoder as it is fine-tuned on tasks with such answers."""

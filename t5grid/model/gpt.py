@@ -14,6 +14,7 @@ from t5grid.config.rules import AtLeast, Count
 from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.data.stream import generator
 from t5grid.model.answering import AnsweringEncoder
+from t5grid.model.answers import LongRows
 from t5grid.model.architectures import Architecture, Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
@@ -39,6 +40,7 @@ class Gpt(Architecture):
 
     num_positions: Count = 512
     lm_weight: Annotated[float, AtLeast(0)] = 0.5
+    long_rows: LongRows = "refused"
 
     @property
     def batching(self) -> Batching:
