@@ -75,7 +75,7 @@ def task_batch(architecture: Any) -> dict[str, torch.Tensor]:
     """A row of each kind of answer, and of the first two another one."""
     inputs = np.random.default_rng(1).integers(3, VOCAB - 2, (6, 12)).astype(np.int32)
     inputs[:, 0], inputs[:, 11] = class_id(VOCAB), EOS
-    targets, at = -inputs, 11 if architecture.answering({}).at_end else 0
+    targets, at = -inputs, 11 if architecture.answers_at_end else 0
     for row, (head, places) in enumerate(
         [(0, {at: 2}), (1, {at: 1 + STEPS // 2}), (2, {3: START, 5: END}), (3, {2: 1, 4: 3}), (0, {at: 1})]
     ):
