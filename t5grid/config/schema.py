@@ -231,7 +231,9 @@ class Cells:
             return cell
         size, node = self._values("size", self._in_study(cell.config["size"]))
         option, of_size = cell.labels["architecture"], cell.labels["size"]
-        note = f"architecture={option} starts as its authors' models: {INITIALISATION}={given} of size={of_size}"
+        note = (
+            f"architecture={option} starts as its authors' models: {INITIALISATION}={given} of size={of_size}"
+        )
         config = {**cell.config, "size": self._one_of(node)}
         return dataclasses.replace(cell, size=size, config=config, notes=(f"{note} is not among its own",))
 

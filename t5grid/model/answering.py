@@ -82,7 +82,9 @@ class AnsweringEncoder:
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
-        return LayerReading(vocabulary, length, dict(self.answers), self.encoder.answers_at_end, self.cuts_rows)
+        return LayerReading(
+            vocabulary, length, dict(self.answers), self.encoder.answers_at_end, self.cuts_rows
+        )
 
     @property
     def cuts_rows(self) -> bool:
