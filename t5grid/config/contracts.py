@@ -140,7 +140,11 @@ class Mixing(Protocol):
 
 
 class Method(Protocol):
-    """Which parameters fine-tuning trains at which step."""
+    """Which parameters fine-tuning trains at which step.
+
+    Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
+    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's.
+    """
 
     def episodes(self, names: Sequence[str], num_steps: int) -> dict[int, frozenset[str]]:
         """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""

@@ -19,7 +19,7 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
+KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "adapt", "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
 COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")
 
@@ -84,7 +84,7 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     out, saved = [_row("stage", COUNTS, COSTS)], []
     for kind in KINDS:
         distinct = kinds.get(kind, [])
-        if not distinct and kind in ("multitask", "import"):
+        if not distinct and kind in ("multitask", "import", "adapt"):
             continue
         wanted = sum(asked[stage.identity] for stage in distinct)
         left = [stage for stage in distinct if stage.identity in todo]

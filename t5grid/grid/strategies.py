@@ -12,6 +12,7 @@ from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
 from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
+from t5grid.stages.adapt import AdaptStage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.multitask import MultitaskStage, parts_of
@@ -19,6 +20,7 @@ from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import TokensStage, VocabularyStage
 from t5grid.tasks.availability import refuse_missing
+from t5grid.tasks.texts import TaskTexts
 
 shared = partial(ByObject, limit=NUM_SHARED)
 """Of a function of parts that cells have in common, each result once."""
@@ -44,6 +46,25 @@ class PretrainFinetune:
             cell = replace(cell, labels={**cell.labels, "objective": pretrain.name})
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(cell, vocabulary, (pretrain,), schedule)
+
+
+@dataclass(frozen=True)
+class PretrainAdaptFinetune:
+    """Pre-training once; for each column more of it on the column's texts, then fine-tuning and evaluation.
+
+    That takes as many steps as fine-tuning, under pre-training's settings (ULMFiT: Howard and Ruder, 2018).
+    """
+
+    def stages(self, cell: Cell) -> dict[str, Stage]:
+        """The evaluate stage of every column; parents lead back to the vocabulary."""
+        refuse_missing(cell.suite.chosen())
+        vocabulary = vocabulary_stage(cell)
+        pretrain, schedule = pretrain_stage(cell, vocabulary), cell.config["budget"]["finetune"]["schedule"]
+        stages: dict[str, Stage] = {}
+        for key in _answerable(cell, cell.suite.chosen()):
+            adapted = adapt_stage(cell, key, vocabulary, pretrain)
+            stages |= column_stages(cell, vocabulary, (adapted,), schedule, [key])
+        return stages
 
 
 @dataclass(frozen=True)
@@ -168,6 +189,25 @@ def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
 
 
+def adapt_stage(cell: Cell, key: str, vocabulary: Stage, pretrain: Stage) -> Stage:
+    """Pre-training that goes on, on the texts of a column, for as many steps as fine-tuning takes."""
+    node = cell.config["suite"]["columns"][key]["tasks"]
+    texts = {"_target_": f"{TaskTexts.__module__}.{TaskTexts.__qualname__}", "tasks": node}
+    content = {"corpus": TaskTexts(cell.suite.columns[key].tasks).fingerprint()}
+    tokens = TokensStage(f"{key}-texts", {"corpus": texts}, content, (vocabulary,))
+    num_steps = cell.budget.finetune.num_steps
+    budget = cell.config["budget"]["pretrain"] | {
+        "num_steps": num_steps,
+        "checkpoint_every": num_steps,
+        "num_repeats": None,
+        "schedule": pretrain_schedule(cell, num_steps),
+    }
+    config = {**pretrain.config, "budget": budget}
+    groups = {name: config[name] for name in config if name != "budget"}
+    content = _identified(groups) | {"budget": essential(budget, PretrainBudget)}
+    return AdaptStage(f"{key}-{pretrain.name}", config, content, (tokens, vocabulary, pretrain))
+
+
 def _refuse_objective(cell: Cell) -> None:
     """Raise Refused for an objective whose targets an architecture cannot be taught by, and what can be."""
     form = getattr(cell.objective, "form", TEXTS)
@@ -258,8 +298,8 @@ def refuse_together(cell: Cell) -> None:
     if hasattr(cell.architecture, "answering"):
         named = f"strategy={cell.labels['strategy']}: architecture={cell.labels['architecture']}"
         raise Refused(
-            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune "
-            "and no_pretraining"
+            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
+            "pretrain_adapt_finetune and no_pretraining"
         )
 
 
@@ -288,9 +328,9 @@ def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> d
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     """What fine-tuning starts from, in a word."""
-    return {(): "scratch", ("multitask",): "multitask"}.get(
-        tuple(stage.kind for stage in pretrained), cell.labels["objective"]
-    )
+    objective = cell.labels["objective"]
+    special = {(): "scratch", ("multitask",): "multitask", ("adapt",): f"{objective}_adapted"}
+    return special.get(tuple(stage.kind for stage in pretrained), objective)
 
 
 def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:

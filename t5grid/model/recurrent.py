@@ -31,7 +31,7 @@ POOLED = 3
 class OnRunningText(ReadByLayers):
     """What they have in common: they learn on running text, an example a row."""
 
-    long_rows: LongRows = "refused"
+    long_rows: LongRows
 
     @property
     def batching(self) -> Batching:
@@ -79,6 +79,8 @@ class Ulmfit(OnRunningText):
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, ULMFiT writes no text"
     answers_at_end: ClassVar[bool] = True
     stacks: ClassVar[tuple[str, ...]] = ("forward_lstm",)
+
+    long_rows: LongRows = "refused"
 
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":
         """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
@@ -141,6 +143,7 @@ class Cbow(OnRunningText):
 
     writes_no_text: ClassVar[str] = "a window without order writes no text"
 
+    long_rows: LongRows = "refused"
     window: Count = 5
 
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":

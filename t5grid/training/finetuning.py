@@ -24,7 +24,11 @@ BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
 
 
 class Method:
-    """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses."""
+    """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses.
+
+    One with learning rates of its own also has `rates(names)`, the share of the schedule's rate that each
+    parameter is trained at, and `schedule(schedule, num_steps)`, what becomes of the budget's.
+    """
 
     axis: ClassVar[str] = "finetune"
 
