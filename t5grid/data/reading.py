@@ -4,7 +4,7 @@ A text-to-text model reads and writes text. One with output layers reads `[CLS] 
 taught by targets in their places, and answers with numbers that only the kind of answer makes a text of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from t5grid.data.place_targets import FIRST_TASK, asked
 from t5grid.data.roundtrip import Unanswerable
 from t5grid.data.special_ids import EOS, class_id, delimiter_id
 from t5grid.data.vocabulary import BLANK, Vocabulary
+from t5grid.refused import Refused
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
 from t5grid.tasks.task import Record
 
@@ -204,16 +205,30 @@ def _places(marked: Marked, part: int, begin: int, end: int) -> list[int]:
     ]
 
 
-def _tags(answer: Tags, tags: Sequence[str], parts: Sequence[str], marked: Marked) -> dict[int, int]:
-    """The tag of each word in the place of its first piece: 1 for none, then the labels."""
-    wanted, rest = {}, iter(tags)
-    for number, part in enumerate(parts):
-        at = 0
-        for word in part.split(" "):
-            if inside := _places(marked, number, at, at + len(word)):
-                wanted[inside[0]] = 1 + ("", *answer.labels).index(next(rest))
-            at += len(word) + 1
+def _tags(answer: Answer, tags: Sequence[str], parts: Sequence[str], marked: Marked) -> dict[int, int]:
+    """The tag of each word in the place of its first piece: 1 for none, then the labels.
+
+    Raises Refused where there are not as many tags as words.
+    """
+    assert isinstance(answer, Tags)
+    words = [(number, *span) for number, part in enumerate(parts) for span in _words_of(part)]
+    if len(words) != len(tags):
+        raise Refused(
+            f"{len(tags)} tags for {len(words)} words: {_beginning(parts[0])}; one a word is needed"
+        )
+    wanted = {}
+    for (number, begin, end), tag in zip(words, tags, strict=True):
+        if inside := _places(marked, number, begin, end):
+            wanted[inside[0]] = 1 + ("", *answer.labels).index(tag)
     return wanted
+
+
+def _words_of(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word begins and ends, as blanks part them."""
+    at = 0
+    for word in text.split(" "):
+        yield at, at + len(word)
+        at += len(word) + 1
 
 
 def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading | LayerReading:
