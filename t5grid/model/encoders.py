@@ -4,7 +4,7 @@ A feed-forward layer's function is GELU and the head's table the ids', whatever 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from t5grid.config.rules import Count
@@ -36,7 +36,7 @@ class Bert(ReadByLayers):
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
 
     num_positions: Count = 512
-    long_rows: LongRows = "refused"
+    long_rows: LongRows = field(default="refused", compare=False)
 
     def check(self, cell: Any) -> None:
         """Raise Refused for rows that are longer than the positions there are."""

@@ -4,7 +4,7 @@ Radford et al. (2018), "Improving language understanding by generative pre-train
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -39,7 +39,7 @@ class Gpt(ReadByLayers):
 
     num_positions: Count = 512
     lm_weight: Annotated[float, AtLeast(0)] = 0.5
-    long_rows: LongRows = "refused"
+    long_rows: LongRows = field(default="refused", compare=False)
 
     @property
     def batching(self) -> Batching:

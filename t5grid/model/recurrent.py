@@ -7,7 +7,7 @@ few operations later on; on a CPU the projection makes a step ten times as slow)
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -80,7 +80,7 @@ class Ulmfit(OnRunningText):
     answers_at_end: ClassVar[bool] = True
     stacks: ClassVar[tuple[str, ...]] = ("forward_lstm",)
 
-    long_rows: LongRows = "refused"
+    long_rows: LongRows = field(default="refused", compare=False)
 
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":
         """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
@@ -143,7 +143,7 @@ class Cbow(OnRunningText):
 
     writes_no_text: ClassVar[str] = "a window without order writes no text"
 
-    long_rows: LongRows = "refused"
+    long_rows: LongRows = field(default="refused", compare=False)
     window: Count = 5
 
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> "nn.Module":

@@ -109,7 +109,7 @@ class FinetuneStage(TrainingStage):
         from t5grid.training.finetuning import episodes_of, never_trained
         from t5grid.training.fit import initialise
 
-        if self.start and "num_rows" in self.start.config:
+        if self.start and "num_rows" in self.start.config and hasattr(model, "keep_rows"):
             model.keep_rows(self.start.config["num_rows"])
         num_steps = self.budget.num_steps
         names = [name for name, _ in model.named_parameters()]
