@@ -27,7 +27,7 @@ from t5grid.model.size import Size
 from t5grid.refused import Refused
 from t5grid.stages.workload import shape_of
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
-from t5grid.training.feature_based import FeatureBased
+from t5grid.training.feature_based import FeatureBased, WithBiLstm
 from t5grid.training.finetuning import Adapters, FrozenTopBlocks, GradualUnfreezing, episodes_of
 
 VOCAB = 150
@@ -188,7 +188,9 @@ def test_a_method_trains_what_it_should_of_an_encoder_and_the_output_layers(
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert moved <= trained
     needed = {name for name in trained if not re.search("pooler|where.bias|^(embedding|position|type)", name)}
-    needed -= {"answering.reader.features.weights"} if architecture == EVERY["cbow"] else set()  # of one state
+    needed -= (
+        {"answering.reader.features.weights"} if architecture == EVERY["cbow"] else set()
+    )  # of one state
     assert needed <= moved
 
 
@@ -201,6 +203,23 @@ def test_features_are_read_off_a_fixed_encoder_without_dropout(architecture: Any
     assert torch.equal(model.train().loss(batch), model.loss(batch))
     trained = FeatureBased().episodes([name for name, _ in model.named_parameters()], 5)[0]
     assert all(name.startswith("answering.") for name in trained)
+
+
+@every_architecture
+def test_an_lstm_on_top_is_trained_with_the_whole_model_and_leaves_its_dropout(architecture: Any) -> None:
+    torch.manual_seed(0)
+    method = WithBiLstm(d=8, at_d_model=None)
+    model = architecture.answering(ANSWERS).build(Size(16, 24, 8, 2, 3, dropout=0.5), VOCAB)
+    method.prepare(model)
+    names = [name for name, _ in model.named_parameters()]
+    assert method.episodes(names, 10) == {0: frozenset(names)}
+    products = method.products(architecture.answering(ANSWERS).products(SIZE, VOCAB, 8, 12, 12), SIZE.d_model)
+    assert parameters(products) == {name: tuple(p.shape) for name, p in model.named_parameters()}
+    batch = task_batch(architecture)
+    loss = model.train().loss(batch)
+    loss.backward()
+    assert model.embedding.weight.grad.any() and model.answering.reader.lstm.weight_ih_l0.grad.any()
+    assert model.loss(batch) != loss
 
 
 def test_features_are_those_of_table_7() -> None:

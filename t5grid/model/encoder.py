@@ -120,11 +120,11 @@ class StatesModel(nn.Module):
         """What answers for a row, in each place that could; the states by default."""
         return x
 
-    def read_features(self, choice: Choice, units: int, num_layers: int) -> None:
-        """Answer by a small task model over fixed states, in which nothing is dropped any more."""
+    def read_features(self, choice: Choice, units: int, num_layers: int, fixed: bool = True) -> None:
+        """Answer by a small task model over states, in which nothing is dropped if they are fixed."""
         from t5grid.model.features import Reader
 
-        for module in self.modules():
+        for module in self.modules() if fixed else ():
             if isinstance(module, Dropout):
                 module.p = 0.0
             elif isinstance(module, SelfAttention):

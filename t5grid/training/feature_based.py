@@ -63,11 +63,28 @@ class FeatureBased(Method):
 
     def check(self, cell: Any) -> None:
         if not hasattr(cell.architecture, "answering"):
-            option = cell.labels["architecture"]
+            method, option = cell.labels["finetune"], cell.labels["architecture"]
             raise Refused(
-                f"finetune=feature_based: architecture={option} answers through no output layer; "
+                f"finetune={method}: architecture={option} answers through no output layer; "
                 "its feature-based methods are frozen, frozen_head and frozen_last_layer"
             )
+
+
+@dataclass(frozen=True)
+class WithBiLstm(FeatureBased):
+    """As `FeatureBased`, but nothing is fixed: a bidirectional LSTM on top of a model that is fine-tuned.
+
+    What BERT's Table 5 gives a left-to-right model, so that it sees the right side after all.
+    """
+
+    features: Choice = "last"
+    num_layers: Count = 1
+
+    def prepare(self, model: Any) -> None:
+        model.read_features(self.features, self.units(model.d_model), self.num_layers, fixed=False)
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(names)}
 
 
 def _as_wide(product: Product, width: int) -> Product:
