@@ -18,6 +18,11 @@ def add_commands(commands: Any) -> None:
     add = commands.add_parser("inspect", help=text)
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
+    text = "a word in sentences, to a cell's pre-trained model: what it is near, how alike it is in them"
+    add.add_argument("--word", help=text)
+    text = "one with the word in it, several times; else those of its two senses"
+    add.add_argument("--sentence", action="append", default=[], metavar="TEXT", help=text)
+    add.add_argument("--figure", type=Path, metavar="FILE", help="the same as a picture: .svg or .png")
     add.set_defaults(command=inspect)
     add = commands.add_parser("clean", help="C4's cleaning rules over a corpus: what each of them drops")
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
@@ -50,14 +55,29 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 
 def inspect(options: Any, rest: list[str]) -> int:
-    """Show what the axis values of a cell produce."""
+    """Show what the axis values of a cell produce, or what its pre-trained model makes of a word."""
     from t5grid.commands.inspection import show
     from t5grid.config.compose import check_repeats
 
     check_repeats(options.overrides)
+    if options.word:
+        return _inspect_word(options)
+    if options.sentence or options.figure:
+        raise Refused("inspect: --sentence and --figure go with --word")
     if options.num < 0:
         raise Refused(f"inspect: -n {options.num}: at least 0")
     print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+def _inspect_word(options: Any) -> int:
+    from t5grid.commands.senses import alike, draw
+
+    found = alike(options.overrides, options.word, options.sentence)
+    print("\n".join(found.lines()))
+    if options.figure:
+        draw(found, options.figure)
+        print(f"written: {options.figure}")
     return 0
 
 
