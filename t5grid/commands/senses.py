@@ -1,4 +1,4 @@
-"""a pre-trained model + a word -> what is near it, and how alike it is from sentence to sentence."""
+"""pre-trained model + word -> what is near it, how alike it is in sentences."""
 
 import re
 from collections.abc import Iterator, Sequence

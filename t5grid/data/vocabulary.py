@@ -1,4 +1,4 @@
-"""text -> token ids: a SentencePiece model with 100 sentinel ids above its pieces, or BERT's WordPiece.
+"""text -> token ids: a SentencePiece model with 100 sentinel ids, or WordPiece.
 
 pad 0, EOS 1, unk 2, no BOS; sentinel k is id `vocab_size - 1 - k` (behaviour of the original code). Sentinels
 are ids, never text: a document that spells one is encoded as ordinary pieces.

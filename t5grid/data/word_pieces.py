@@ -1,4 +1,4 @@
-"""text -> ids by WordPiece, as BERT's: a `tokenizer.json`, read by the `tokenizers` library.
+"""text -> ids by WordPiece, as BERT's, by the `tokenizers` library.
 
 It offers what a SentencePiece processor does, so that a `Vocabulary` is either. Ids are ours: padding 0,
 [SEP] 1, [UNK] 2, then all other pieces in their order, a mark between texts that BERT does not have, [CLS]

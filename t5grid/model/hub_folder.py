@@ -1,7 +1,7 @@
-"""Hugging Face folder -> its config.json and where each of its tensors is; nothing pickled is read.
+"""Hugging Face folder -> its config.json, and where each of its tensors is.
 
-Names and shapes are read from the headers of safetensors files, one or several shards; each complaint is one
-line.
+Names and shapes are read from the headers of safetensors files, one or several shards; nothing pickled is
+read. Each complaint is one line.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""size + vocabulary size -> ELMo, ULMFiT or CBOW, parameters, operations; torch in `build` only.
+"""size + vocabulary size -> ELMo, ULMFiT or CBOW, parameters, operations.
 
 The models before attention: recurrent language models in both directions or in one, and a window without
 order. All three read pieces of the vocabulary (ELMo's authors built words of characters), in rows of any

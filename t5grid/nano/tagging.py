@@ -1,4 +1,4 @@
-"""seed -> records of a task over the words of a sentence: who, where and what are told of.
+"""seed -> records of a task over the words of a sentence: who, where and what.
 
 Two facts in one sentence, often beside a word with two senses that is such an entity in one of them only.
 Words and the full stop stand apart, so that each has a tag.

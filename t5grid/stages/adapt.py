@@ -1,4 +1,4 @@
-"""pre-trained weights + the texts of a column -> weights: pre-training goes on, on the task's own texts."""
+"""pre-trained weights + the texts of a column -> weights: pre-training goes on."""
 
 from typing import Any
 
