@@ -20,8 +20,11 @@ from t5grid.nano.nano_task import NanoTask
 from t5grid.nano.programs import GradedTask
 from t5grid.refused import Refused
 from t5grid.stages.text import VOCABULARY
-from t5grid.tasks.availability import NUM_SAMPLED, Samples, fetch
+from t5grid.tasks.availability import Samples, fetch
 from t5grid.tasks.task import Record, has
+
+NUM_LOOKED_AT = 50
+"""Rows of a generated task whose length is looked at before anything is trained."""
 
 
 def at_hand(cell: Cell) -> Vocabulary | None:
@@ -76,7 +79,7 @@ def _checks(cells: Iterable[Cell]) -> dict[str, Callable[[], bool]]:
     for cell in cells:
         if id(cell.suite) not in samples:
             samples[id(cell.suite)] = fetch(cell.suite.chosen())
-        pair = (id(cell.suite), cell.architecture if hasattr(cell.architecture, "answering") else None)
+        pair = (id(cell.suite), getattr(cell.architecture, "long_rows", None))
         suites.setdefault(vocabulary_stage(cell).identity, {}).setdefault(pair, cell)
     return {key: partial(_check, list(pairs.values()), samples, said) for key, pairs in suites.items()}
 
@@ -101,12 +104,15 @@ def _refuse_long_rows(cell: Cell, key: str, vocabulary: Vocabulary) -> None:
     Of generated tasks the first rows are looked at; their training looks at all of them.
     """
     column = cell.suite.columns[key]
-    if not hasattr(cell.architecture, "answering") or no_answer(cell.architecture, column.tasks):
+    tuned = as_tuned(cell.architecture, column.tasks)
+    if not hasattr(tuned, "reading") or no_answer(cell.architecture, column.tasks):
         return
-    reading = as_tuned(cell.architecture, column.tasks).reading(vocabulary, column.inputs_length)
+    reading = tuned.reading(vocabulary, column.inputs_length)
+    if not hasattr(reading, "refuse_longer"):  # one of somebody's own
+        return
     for name, task in column.tasks.items():
         for role in ("train", "validation"):
-            rows = beginning(task, NUM_SAMPLED).records(role) if has(task, role) else ()
+            rows = beginning(task, NUM_LOOKED_AT).records(role) if has(task, role) else ()
             try:
                 reading.refuse_longer(name, [row["inputs"] for row in rows])
             except LongRow as error:

@@ -70,7 +70,7 @@ class FinetuneStage(TrainingStage):
         makes_reading = getattr(architecture, "reading", None)
         reading = makes_reading(vocabulary, column.inputs_length) if makes_reading else None
         records = load_records(column, "train", None)
-        if reading is not None:
+        if hasattr(reading, "refuse_longer"):
             refuse_long_rows(reading, [records, load_records(column, "validation", None)])
         for line in losses(column.tasks, records, vocabulary):
             print(line, flush=True)
