@@ -37,6 +37,18 @@ class ReadByLayers(Architecture):
         """The products up to what output layers read: `hidden` in every place, `pooled` for a row."""
         raise NotImplementedError
 
+    def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> Any:
+        """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
+        raise NotImplementedError
+
+    def num_blocks(self, size: Size) -> int:
+        """Blocks with weights of their own: what the paper counts parameters by."""
+        raise NotImplementedError
+
+    def block_steps(self, size: Size, inputs: int, targets: int) -> int:
+        """Positions times the blocks each passes: what the paper counts operations by."""
+        raise NotImplementedError
+
     def width(self, size: Size) -> int:
         """The width of its states."""
         return size.d_model

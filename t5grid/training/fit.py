@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -112,10 +112,10 @@ def fit(
 
 def _learner(model: nn.Module, plan: Plan, first_step: int, runtime: Runtime) -> Learner:
     """The learner, with the learning rates of the method where it has its own."""
-    schedule, rates = plan.schedule, None
-    if hasattr(plan.method, "rates"):
-        rates = plan.method.rates([name for name, _ in model.named_parameters()])
-        schedule = plan.method.schedule(plan.schedule, plan.num_steps)
+    schedule, rates, method = plan.schedule, None, cast(Any, plan.method)
+    if hasattr(method, "rates"):
+        rates = method.rates([name for name, _ in model.named_parameters()])
+        schedule = method.schedule(plan.schedule, plan.num_steps)
     return Learner(model, plan.optimizer, schedule, plan.seed, first_step, runtime.micro_batch, rates)
 
 

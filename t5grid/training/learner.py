@@ -99,9 +99,9 @@ class Learner(pl.LightningModule):
         Parameters whose rates are shares of it are groups of those that follow each other at one share, so
         that all stay in their order.
         """
-        groups: Any = self.model.parameters()
-        if self.rates is not None:
-            runs = groupby(self.model.named_parameters(), lambda named: self.rates[named[0]])
+        groups, rates = self.model.parameters(), self.rates
+        if rates is not None:
+            runs = groupby(self.model.named_parameters(), lambda named: rates[named[0]])
             groups = [{"params": [parameter for _, parameter in run], "lr": share} for share, run in runs]
         optimizer = self.optimizer_spec.build(groups, lr=1.0)
         rate = torch.optim.lr_scheduler.LambdaLR(
