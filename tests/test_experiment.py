@@ -33,7 +33,7 @@ def test_every_published_row_named_exists_and_is_starred_with_ours(experiment: E
     for row in experiment.rows.values():
         if row.paper:
             published = paper_row(row.paper)
-            marks = any(other.starred for other in paper_table(row.paper.table, row.paper.of))
+            marks = any(other.starred for other in paper_table(row.paper.table, row.paper.of or "t5"))
             assert published.starred == (row.starred and marks)  # a table may mark no baseline
 
 
