@@ -144,6 +144,8 @@ class Method(Protocol):
 
     Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
     `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's.
+    `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
+    and `needs_start`, true where it is nothing without such weights.
     """
 
     def episodes(self, names: Sequence[str], num_steps: int) -> dict[int, frozenset[str]]:
@@ -160,7 +162,10 @@ class Method(Protocol):
 
 
 class Strategy(Protocol):
-    """How a cell unrolls into stages."""
+    """How a cell unrolls into stages.
+
+    Optional: `without(key)`, why there is no score in a column, where there is none by intention.
+    """
 
     def stages(self, cell: Any) -> dict[str, Any]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
@@ -193,7 +198,10 @@ class Optimizer(Protocol):
 
 
 class Executor(Protocol):
-    """Where stages run."""
+    """Where stages run.
+
+    Optional: `check(runtime)`, which raises Refused, before anything is read or run, for a machine it lacks.
+    """
 
     def run(self, stages: list[Any], store: Any, runtime: Any, checks: Checks = NO_CHECKS) -> Any:
         """Run or submit every stage that is not done, parents first (`execution.outcome.Outcome`).

@@ -1,7 +1,7 @@
 """cell -> graph: how a cell unrolls into stages (paper, sections 3.1.2 and 3.5.3)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,13 @@ from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
 from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
-from t5grid.stages.adapt import AdaptStage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.multitask import MultitaskStage, parts_of
 from t5grid.stages.pretrain import PretrainStage
-from t5grid.stages.stage import Stage
+from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.text import TokensStage, VocabularyStage
 from t5grid.tasks.availability import refuse_missing
-from t5grid.tasks.texts import TaskTexts
 
 shared = partial(ByObject, limit=NUM_SHARED)
 """Of a function of parts that cells have in common, each result once."""
@@ -39,32 +37,9 @@ class PretrainFinetune:
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
         vocabulary = vocabulary_stage(cell)
-        if self.pretrained is None:
-            pretrain = pretrain_stage(cell, vocabulary)
-        else:
-            pretrain = import_stage(cell, self.pretrained, vocabulary)
-            cell = replace(cell, labels={**cell.labels, "objective": pretrain.name})
+        pretrain = pretrained_stage(cell, vocabulary, self.pretrained)
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(cell, vocabulary, (pretrain,), schedule)
-
-
-@dataclass(frozen=True)
-class PretrainAdaptFinetune:
-    """Pre-training once; for each column more of it on the column's texts, then fine-tuning and evaluation.
-
-    That takes as many steps as fine-tuning, under pre-training's settings (ULMFiT: Howard and Ruder, 2018).
-    """
-
-    def stages(self, cell: Cell) -> dict[str, Stage]:
-        """The evaluate stage of every column; parents lead back to the vocabulary."""
-        refuse_missing(cell.suite.chosen())
-        vocabulary = vocabulary_stage(cell)
-        pretrain, schedule = pretrain_stage(cell, vocabulary), cell.config["budget"]["finetune"]["schedule"]
-        stages: dict[str, Stage] = {}
-        for key in _answerable(cell, cell.suite.chosen()):
-            adapted = adapt_stage(cell, key, vocabulary, pretrain)
-            stages |= column_stages(cell, vocabulary, (adapted,), schedule, [key])
-        return stages
 
 
 @dataclass(frozen=True)
@@ -101,7 +76,7 @@ class Multitask:
             )
             for key in group:
                 label = f"{key}-{_name(cell, 'multitask')}"
-                stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
+                stages[key] = evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
 
@@ -161,51 +136,51 @@ def _vocabulary_stage(
 
 def tokens_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """The corpus of a cell, encoded."""
-    return _tokens_stage(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
+    return tokens_of(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
 
 
 @shared
-def _tokens_stage(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+def tokens_of(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+    """A corpus, and the node it was built from, encoded."""
     return TokensStage(label, {"corpus": node}, {"corpus": corpus.fingerprint()}, (vocabulary,))
 
 
 def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
     """The learning rates of pre-training; a length of the schedule's own becomes `num_steps`."""
-    schedule = cell.config["budget"]["pretrain"]["schedule"]
+    return with_length(cell.config["budget"]["pretrain"]["schedule"], num_steps)
+
+
+def with_length(schedule: dict[str, Any], num_steps: int) -> dict[str, Any]:
+    """A schedule's node, with another length if it has one of its own."""
     return {**schedule, "num_steps": num_steps} if "num_steps" in schedule else dict(schedule)
+
+
+def pretrained_stage(cell: Cell, vocabulary: Stage, folder: str | None) -> Stage:
+    """The pre-training of a cell, or the import of the weights of a folder in its place."""
+    return import_stage(cell, folder, vocabulary) if folder else pretrain_stage(cell, vocabulary)
 
 
 def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """Pre-training of a cell on the tokens of its corpus. Raises Refused where its model cannot learn so."""
+    return unsupervised_stage(
+        cell, (tokens_stage(cell, vocabulary), vocabulary), cell.config["budget"]["pretrain"]
+    )
+
+
+def unsupervised_stage(cell: Cell, parents: tuple[Stage, ...], budget: Any, distinction: str = "") -> Stage:
+    """Training on unlabelled text: tokens, vocabulary and, if it goes on from one, a stage with weights.
+
+    Raises Refused where the cell's model cannot learn by its objective.
+    """
     _refuse_objective(cell)
-    tokens = tokens_stage(cell, vocabulary)
     config = {
         **{group: cell.config[group] for group in ("architecture", "size", "objective")},
-        "budget": cell.config["budget"]["pretrain"],
+        "budget": budget,
         "seed": cell.seed,
     }
     name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
-    return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
-
-
-def adapt_stage(cell: Cell, key: str, vocabulary: Stage, pretrain: Stage) -> Stage:
-    """Pre-training that goes on, on the texts of a column, for as many steps as fine-tuning takes."""
-    node = cell.config["suite"]["columns"][key]["tasks"]
-    texts = {"_target_": f"{TaskTexts.__module__}.{TaskTexts.__qualname__}", "tasks": node}
-    content = {"corpus": TaskTexts(cell.suite.columns[key].tasks).fingerprint()}
-    tokens = TokensStage(f"{key}-texts", {"corpus": texts}, content, (vocabulary,))
-    num_steps = cell.budget.finetune.num_steps
-    budget = cell.config["budget"]["pretrain"] | {
-        "num_steps": num_steps,
-        "checkpoint_every": num_steps,
-        "num_repeats": None,
-        "schedule": pretrain_schedule(cell, num_steps),
-    }
-    config = {**pretrain.config, "budget": budget}
-    groups = {name: config[name] for name in config if name != "budget"}
-    content = _identified(groups) | {"budget": essential(budget, PretrainBudget)}
-    return AdaptStage(f"{key}-{pretrain.name}", config, content, (tokens, vocabulary, pretrain))
+    return PretrainStage(f"{name}{distinction}-seed{cell.seed}", config, content, parents)
 
 
 def _refuse_objective(cell: Cell) -> None:
@@ -267,30 +242,46 @@ def column_stages(
     pretrained: tuple[Stage, ...],
     schedule: Any,
     keys: Iterable[str] | None = None,
+    distinction: str = "",
 ) -> dict[str, Stage]:
-    """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
+    """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing).
+
+    The distinction stands in the stages' names, beside what their fine-tuning has of its own.
+    """
     refuse_missing(cell.suite.chosen())
+    if not pretrained and getattr(cell.finetune, "needs_start", False):
+        named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
+        raise Refused(f"{named} has no pre-trained weights to take a part of")
     model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
         "seed": cell.seed
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
-    name, parents = _name(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
+    name, parents = (
+        _name(cell, _start(cell, pretrained), distinction + _distinction(cell)),
+        (vocabulary, *pretrained),
+    )
     for key in _answerable(cell, keys or cell.suite.chosen()):
         budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
         tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
-        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
+        stages[key] = evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
 
 
 def _answerable(cell: Cell, keys: Iterable[str]) -> list[str]:
     """The columns that the cell's model can answer. Raises Refused where it can answer none."""
-    reasons = {key: no_answer(cell.architecture, cell.suite.columns[key].tasks) for key in keys}
+    reasons = {key: no_stage(cell, key) for key in keys}
     if all(reasons.values()):
         because = " and ".join(dict.fromkeys(filter(None, reasons.values())))
         raise Refused(f"suite.use: architecture={cell.labels['architecture']}: {because}; name other columns")
     return [key for key, reason in reasons.items() if not reason]
+
+
+def no_stage(cell: Cell, key: str) -> str | None:
+    """Why a cell has no score in a column, in a few words: its model or its strategy has none; else None."""
+    of_strategy = getattr(cell.strategy, "without", lambda key: None)
+    return no_answer(cell.architecture, cell.suite.columns[key].tasks) or of_strategy(key)
 
 
 def refuse_together(cell: Cell) -> None:
@@ -328,12 +319,14 @@ def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> d
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     """What fine-tuning starts from, in a word."""
-    objective = cell.labels["objective"]
-    special = {(): "scratch", ("multitask",): "multitask", ("adapt",): f"{objective}_adapted"}
-    return special.get(tuple(stage.kind for stage in pretrained), objective)
+    if not pretrained:
+        return "scratch"
+    kinds = {stage.kind for stage in with_parents(pretrained)}
+    names = {"adapt": f"{cell.labels['objective']}_adapted", "import": "imported", "multitask": "multitask"}
+    return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 
-def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
+def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
     identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
