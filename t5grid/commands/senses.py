@@ -66,9 +66,9 @@ def sentences_of(word: str) -> Iterator[str]:
 
 def _pretrained(cell: Cell) -> tuple[Any, Vocabulary]:
     """The model that a cell's fine-tunings start from."""
-    from t5grid.stages.training_stage import last_checkpoint
     from t5grid.stages.model import build_model
     from t5grid.stages.text import load_vocabulary
+    from t5grid.stages.training_stage import last_checkpoint
     from t5grid.training import checkpoints
 
     stage, store = _start(cell), Store(cell.runtime.runs_dir)

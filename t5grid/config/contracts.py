@@ -143,7 +143,7 @@ class Method(Protocol):
     """Which parameters fine-tuning trains at which step.
 
     Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
-    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's.
+    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's;
     `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
     and `needs_start`, true where it is nothing without such weights.
     """
