@@ -3,14 +3,13 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from t5grid.commands.anatomy import architecture_lines, architecture_svg, finetune_lines, size_lines
-from t5grid.commands.comparing import at_hand, is_streamed, made, task_lines
+from t5grid.commands.comparing import at_hand, beginning, is_generated, is_streamed, made, task_lines
 from t5grid.commands.picturing import in_colour, painted
 from t5grid.config.compose import GROUPS
 from t5grid.config.schema import Cell, load_cell
@@ -22,8 +21,6 @@ from t5grid.data.words import Words, draws
 from t5grid.execution.store import Store
 from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import Multitask
-from t5grid.nano.nano_task import NanoTask
-from t5grid.nano.programs import GradedTask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.prompt import PromptStage
@@ -212,10 +209,10 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
-            beginning = task if vocabulary else _beginning(task, num)
-            records = {role: beginning.records(role) for role in words if has(task, role)}
+            shown = task if vocabulary else beginning(task, num)
+            records = {role: shown.records(role) for role in words if has(task, role)}
             if not records and has(task, "test"):
-                words, records = {"test": "test"}, {"test": beginning.records("test")}
+                words, records = {"test": "test"}, {"test": shown.records("test")}
             sizes = ", ".join(
                 f"{_size(task, role, rows)} {words[role]} examples" for role, rows in records.items()
             )
@@ -232,21 +229,9 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         yield "targets are not compared with the vocabulary, which is still to be trained: a run does so"
 
 
-def _is_generated(task: Any) -> bool:
-    return isinstance(task, NanoTask | GradedTask)
-
-
-def _beginning(task: Any, num: int) -> Any:
-    """A generated task with its first rows alone, as a larger split begins with a smaller one."""
-    if not _is_generated(task):
-        return task
-    sizes = {f"num_{split}": task.num_rows(split) for split in ("train", "validation", "test")}
-    return replace(task, **{name: max(1, min(num, size)) for name, size in sizes.items()})
-
-
 def _size(task: Any, role: str, rows: Sequence[Any]) -> int:
     """How many rows a split has, of which `rows` may be the first."""
-    return task.num_rows(role) if _is_generated(task) else len(rows)
+    return task.num_rows(role) if is_generated(task) else len(rows)
 
 
 def compared_with(cell: Cell) -> Vocabulary | None:

@@ -36,9 +36,10 @@ class Architecture(Protocol):
     """size + vocabulary -> model, and what it costs.
 
     Some members are optional. `learns_from` are the forms of targets it can be taught by (texts by default;
-    `data.place_targets`), and `check(cell)` refuses what it cannot have. One that answers through output
-    layers has `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`),
-    and says in `writes_no_text` why columns that need text are holes in its row.
+    `data.place_targets`), `initialisations` those of a size that it can start by (any by default), and
+    `check(cell)` refuses what it cannot have. One that answers through output layers has
+    `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`), and says in
+    `writes_no_text` why columns that need text are holes in its row.
     """
 
     @property
@@ -160,7 +161,9 @@ class Mixing(Protocol):
 class Method(Protocol):
     """Which parameters fine-tuning trains at which step.
 
-    Optional: `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
+    Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
+    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's;
+    `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
     and `needs_start`, true where it is nothing without such weights.
     """
 

@@ -298,8 +298,8 @@ def refuse_together(cell: Cell) -> None:
     if hasattr(cell.architecture, "answering"):
         named = f"strategy={cell.labels['strategy']}: architecture={cell.labels['architecture']}"
         raise Refused(
-            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune "
-            "and no_pretraining"
+            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
+            "pretrain_adapt_finetune and no_pretraining"
         )
 
 
@@ -331,7 +331,7 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     if not pretrained:
         return "scratch"
     kinds = {stage.kind for stage in with_parents(pretrained)}
-    names = {"import": "imported", "multitask": "multitask"}
+    names = {"adapt": f"{cell.labels['objective']}_adapted", "import": "imported", "multitask": "multitask"}
     return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 
