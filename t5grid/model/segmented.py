@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from t5grid.model.answering import AnsweringEncoder
+from t5grid.model.answering import AnsweringEncoder, ReadByLayers
+from t5grid.model.answers import LongRows
 from t5grid.model.architectures import (
     Architecture,
     Batching,
@@ -130,7 +131,7 @@ class SegmentedEncoderDecoder(Segmented):
 
 
 @dataclass(frozen=True)
-class SegmentedEncoder(Segmented):
+class SegmentedEncoder(Segmented, ReadByLayers):
     """An encoder alone over windows `[CLS] memory text`; it answers for a row at the last [CLS].
 
     `by_row` False: something is asked in other places too, so that every segment is trained on its own.
@@ -142,6 +143,15 @@ class SegmentedEncoder(Segmented):
     writes_no_text: ClassVar[str] = Bert.writes_no_text
 
     by_row: bool = True
+
+    @property
+    def long_rows(self) -> LongRows:  # type: ignore[override]
+        """What becomes of rows longer than all segments: as with the plain one."""
+        return self.architecture.long_rows
+
+    def num_states(self, size: Size) -> int:
+        """How many of its states a task model may weigh."""
+        return self.architecture.num_states(size)
 
     def answering(self, answers: Mapping[str, Answer]) -> AnsweringEncoder:
         """This encoder as it is fine-tuned on tasks with such answers."""
