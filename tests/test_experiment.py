@@ -128,6 +128,21 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str,
     assert "\n" not in str(caught.value)
 
 
+def test_everything_that_a_file_lacks_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("title: Mine\n")
+    with pytest.raises(ValueError) as caught:
+        load_experiment(tmp_path / "mine.yaml")
+    assert str(caught.value) == f"{tmp_path}/mine.yaml: first_column, rows: a value is needed for each"
+
+
+def test_what_a_table_reproduces_and_costs_is_optional_and_its_command_its_own(tmp_path: Path) -> None:
+    text = "title: Mine\nfirst_column: Row\nrows:\n  only: {title: Only, overrides: [], starred: true}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    experiment = load_experiment(tmp_path / "mine.yaml")
+    assert (experiment.reproduces, experiment.cost, experiment.about) == ("", "", "")
+    assert experiment.command == "t5grid sweep mine"
+
+
 def test_a_file_that_is_not_utf_8_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_bytes(b"title: \xff\n")
     with pytest.raises(ValueError, match=r"wrong\.yaml: 'utf-8' codec can't decode"):

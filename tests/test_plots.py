@@ -28,7 +28,7 @@ def table(scores: dict = SCORES) -> Table:
         "bert": RowSpec("BERT", ["a=1"], paper=PaperReference("table05", "BERT-style (Devlin et al., 2018)")),
         "drop": RowSpec("Drop", ["a=2"], paper=PaperReference("table05", "Drop corrupted tokens")),
     }
-    experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
+    experiment = Experiment("Two", "Objective", rows, "Table 5", "", "t5grid sweep two")
     return build_table(experiment, COLUMNS, scores, Provenance("nano", "nano", "nano"))
 
 

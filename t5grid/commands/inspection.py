@@ -1,18 +1,24 @@
 """axis values -> text for people: what an objective, a corpus or a suite produces."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from t5grid.commands.anatomy import architecture_lines, architecture_svg, finetune_lines, size_lines
 from t5grid.commands.comparing import at_hand, is_streamed, made, task_lines
+from t5grid.commands.picturing import in_colour, painted
+from t5grid.config.compose import GROUPS
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
 from t5grid.data.sentences import SentenceMarks
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.data.words import Words, draws
 from t5grid.execution.store import Store
 from t5grid.grid.strategies import Multitask
 from t5grid.nano.nano_task import NanoTask
@@ -28,34 +34,127 @@ SHOWN = {
     "corpus": ("corpus",),
     "suite": ("corpus", "suite"),
     "mixing": ("mixing",),
+    "architecture": ("architecture",),
+    "finetune": ("finetune",),
+    "strategy": ("strategy",),
+    "size": ("size",),
+    "vocabulary": ("vocabulary",),
 }
 """What is printed for each axis that is named: a suite beside documents of the world it is about."""
+UNNAMED = ("objective", "corpus", "suite", "mixing")
+"""What is printed where no axis is named."""
+SETTINGS = ("budget", "runtime", "executor")
+"""Groups that shape what is shown and are printed, as they are, where nothing else is named."""
+OF_A_SENTENCE = ("objective", "architecture")
+"""What can be shown of any sentence."""
 
 
 def show(words: Sequence[str], num: int) -> Iterator[str]:
-    """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axis to show.
+    """Lines of `inspect`: a sentence gives the paper's Table 3, overrides say which axes to show.
 
-    Raises Refused for a sentence with anything beside it.
+    Raises Refused for a sentence beside another, or beside an axis that has nothing to say of it.
     """
-    sentences = [word for word in words if " " in word.strip().partition("=")[0]]
-    if sentences and len(words) > 1:
-        raise Refused(f"inspect: {sentences[0]!r}: a sentence stands alone, {len(words)} words were given")
-    if sentences:
-        yield from worked_table(sentences[0].split())
+    sentence, overrides = _sentence_in(words)
+    if sentence and not overrides:
+        yield from worked_table(sentence.split())
         return
-    cell = load_cell(words)
-    printers = {
-        "objective": objective_lines,
-        "corpus": corpus_lines,
-        "suite": suite_lines,
-        "mixing": mixing_lines,
+    cell, named = load_cell(overrides), axes_named(overrides)
+    if sentence:
+        yield from sentence_lines(cell, sentence, num, named)
+        return
+    printers: dict[str, Callable[[], Iterator[str]]] = {
+        "objective": lambda: objective_lines(cell, num),
+        "corpus": lambda: corpus_lines(cell, num),
+        "suite": lambda: suite_lines(cell, num),
+        "mixing": lambda: mixing_lines(cell, num),
+        "architecture": lambda: architecture_lines(cell),
+        "finetune": lambda: finetune_lines(cell),
+        "strategy": lambda: strategy_lines(cell),
+        "size": lambda: size_lines(cell),
+        "vocabulary": lambda: vocabulary_lines(cell, num),
+        **{group: partial(settings_lines, cell, group) for group in SETTINGS},
     }
-    named = {word.partition("=")[0].split(".")[0] for word in words} & SHOWN.keys()
-    named = {"mixing"} if "mixing" in named else named  # a mixture of the suite and corpus that are named
-    wanted = {part for axis in named or SHOWN for part in SHOWN[axis]}
-    for part, lines in printers.items():
-        if part in wanted:
-            yield from lines(cell, num)
+    for part in _parts(named):
+        yield from printers[part]()
+
+
+def _sentence_in(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The sentence among the words, if any, and the overrides. Raises Refused for two sentences."""
+    sentences = [word for word in words if " " in word.strip().partition("=")[0]]
+    overrides = [word for word in words if word not in sentences]
+    if len(sentences) > 1 or (sentences and overrides and not set(axes_named(overrides)) & {*OF_A_SENTENCE}):
+        beside = "a sentence stands alone, or beside objective=NAME or architecture=NAME"
+        raise Refused(f"inspect: {sentences[0]!r}: {beside}; {len(words)} words were given")
+    return next(iter(sentences), ""), overrides
+
+
+def axes_named(overrides: Sequence[str]) -> list[str]:
+    """The groups that the overrides choose an option of or change, in the order of a cell."""
+    tops = {word.partition("=")[0].lstrip("+~").partition(".")[0].rstrip("*") for word in overrides}
+    return [group for group in GROUPS if group in tops]
+
+
+def _parts(named: Sequence[str]) -> list[str]:
+    """What is printed: every axis that is named, or where none is, all that a cell reads and is asked."""
+    axes = [axis for axis in named if axis in SHOWN]
+    settings = [group for group in named if group in SETTINGS]
+    wanted = {part for axis in axes or (() if settings else UNNAMED) for part in SHOWN[axis]}
+    return [part for part in SHOWN if part in wanted] or settings
+
+
+def picture(words: Sequence[str]) -> str:
+    """The SVG of an architecture's masks. Raises Refused where no architecture is named."""
+    sentence, overrides = _sentence_in(words)
+    if "architecture" not in axes_named(overrides):
+        raise Refused("inspect: --svg draws architecture=NAME; name one")
+    return architecture_svg(load_cell(overrides), sentence)
+
+
+def sentence_lines(cell: Cell, sentence: str, num: int, named: Sequence[str]) -> Iterator[str]:
+    """A sentence under the cell's objective, and as its architecture reads it where one is named.
+
+    Raises Refused for another axis, which has nothing to say of it.
+    """
+    if other := [axis for axis in named if axis not in (*OF_A_SENTENCE, *SETTINGS, "size")]:
+        raise Refused(f"inspect: {other[0]}: says nothing of a sentence; leave one of them out")
+    if "objective" in named:
+        words, colour = Words(sentence), in_colour()
+        yield f"objective={cell.labels['objective']}: a word a token, {num} draws of its noise"
+        yield f"  text     {' '.join(words.words)}"
+        for inputs, targets in draws(cell.objective, words, cell.seed, num):
+            same = words.words if len(inputs) == len(words.words) else ()
+            yield f"  inputs   {painted(inputs, same, colour)}"
+            yield f"  targets  {painted(targets, (), colour)}"
+    if "architecture" in named:
+        yield from architecture_lines(cell, sentence)
+
+
+def strategy_lines(cell: Cell) -> Iterator[str]:
+    """How many stages of each kind a cell unrolls into, in the order in which they run."""
+    stages = with_parents(list(cell.strategy.stages(cell).values()))
+    kinds = Counter(stage.kind for stage in stages)
+    yield f"strategy={cell.labels['strategy']}"
+    yield "  " + " -> ".join(f"{kind} x {count}" if count > 1 else kind for kind, count in kinds.items())
+    for stage in stages:
+        if stage.kind not in ("finetune", "evaluate"):
+            yield f"  {stage.identity}"
+
+
+def vocabulary_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few documents as the vocabulary cuts them."""
+    vocabulary = made(cell)
+    yield f"vocabulary={cell.labels['vocabulary']}: {vocabulary.num_pieces:,} pieces, {vocabulary.size:,} ids"
+    for document in itertools.islice(documents_of(cell), num):
+        ids = vocabulary.encode([document])[0]
+        yield f"  {' '.join(vocabulary.piece(int(number)) for number in ids)}"
+
+
+def settings_lines(cell: Cell, group: str) -> Iterator[str]:
+    """A group as the config has it."""
+    from omegaconf import OmegaConf
+
+    yield f"{group}={cell.labels[group]}"
+    yield from (f"  {line}" for line in OmegaConf.to_yaml(cell.config[group]).splitlines())
 
 
 def worked_table(words: list[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.config import contracts
 from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
+from t5grid.config.called import Called
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
@@ -144,7 +145,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Runtime:
-    """The machine: never part of a run's identity."""
+    """The machine: never part of a run's identity, nor are loggers and callbacks of one's own beside ours."""
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
     num_devices: Count  # of each node; a stage that trains has a process for each
@@ -163,6 +164,8 @@ class Runtime:
     recompute: bool = False
     compile: Literal["off", "default", "max-autotune"] = "off"
     device_memory: Annotated[float, Above(0)] | None = None  # GiB
+    loggers: dict[Annotated[str, FileName()], Called] = field(default_factory=dict, hash=False)
+    callbacks: dict[Annotated[str, FileName()], Called] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("runs_dir", "results_dir"):
@@ -285,7 +288,8 @@ def _check_combination(cell: Cell) -> None:
     if min(lengths) < 4:
         raise Refused(
             f"objective with budget.pretrain.inputs_length={inputs_length}: "
-            f"leaves {lengths[1]} target tokens a row; at least 4 are needed"
+            f"leaves {lengths[1]} target tokens a row; at least 4 are needed: "
+            f"write a larger budget.pretrain.inputs_length"
         )
     kinds = [type(part.optimizer).__name__ for part in (cell.budget.pretrain, cell.budget.finetune)]
     if cell.budget.finetune.continue_optimizer and kinds[0] != kinds[1]:

@@ -281,8 +281,10 @@ class ReplaceSpans(Objective):
     def __post_init__(self) -> None:
         cap, mean = self.targets_length_at_512, self.mean_targets_length(511)
         if cap < mean:
+            enough = 64 * (int(mean) // 64 + 1)
             raise Refused(
-                f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}"
+                f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}; "
+                f"write objective.targets_length_at_512={enough} too"
             )
 
     def mean_targets_length(self, tokens: int) -> float:

@@ -15,12 +15,14 @@ from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import plots
 from t5grid.results.drawing import BOTH, Drawings, Figure
+from t5grid.results.heat_map import heat_map
 from t5grid.results.plots import Training
 from t5grid.results.records import NOT_KEPT, Curve, curve_places, losses_in, record_of
 from t5grid.results.table import Provenance, Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
 
+PRETRAININGS = ("pretrain", "multitask", "tied")
 MOST_POINTS = 200
 """Points drawn of a curve; a longer one is thinned evenly, its last point kept."""
 
@@ -46,7 +48,7 @@ def curves_of(grid: Grid, store: Store, records: Path) -> list[Training]:
     curves: dict[str, Training] = {}
     for key, ((cell, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
-        trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
+        trainings = [s for s in with_parents(list(columns.values())) if s.kind in PRETRAININGS]
         for stage, distinction in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
             if stage.identity in curves:
                 curves[stage.identity].rows.append(key)
@@ -110,6 +112,8 @@ def figures_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[st
         "axis": (plots.axis_plot, (scores, experiment.x_title, positions, experiment.x_log)),
         "cost": (plots.cost_plot, (scores, costs_of(grid, store, records))),
     }
+    if experiment.heat_map:
+        possible["gains"] = (heat_map, (scores,))
     return {ending: Figure(f"{grid.stem}-{ending}", *drawn) for ending, drawn in possible.items()}
 
 

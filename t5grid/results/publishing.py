@@ -76,7 +76,7 @@ def publish_all(study: Study) -> list[str]:
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
         judged = study.findings(tables)
-        text = findings_text.to_markdown(judged, study.scale)
+        text = findings_text.to_markdown(judged, study.scale, study.negative_transfer(tables, judged))
         write_whole(folder / f"findings-{study.stem}.md", text)
         write_figures([study.forest(judged)], drawings, study.results / "figures")
     return lines

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from t5grid.config.compose import data_folder, options, parse
+from t5grid.config.compose import options, parse
 from t5grid.config.schema import Cells
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.graph import Grid, expand, experiment_path
+from t5grid.grid.graph import Grid, expand, experiment_path, experiment_places
 from t5grid.refused import Refused
 from t5grid.results import findings
 from t5grid.results.collect import table_of
@@ -20,6 +20,7 @@ from t5grid.results.findings import Finding
 from t5grid.results.findings_text import to_markdown
 from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.forest import compared_claims, forest_plot
+from t5grid.results.negative_transfer import NegativeTransfer, negative_transfer
 from t5grid.results.records import record_of
 from t5grid.results.table import Table
 
@@ -64,6 +65,14 @@ class Study:
         """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
         return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
 
+    def negative_transfer(
+        self, tables: Mapping[str, Table], judged: Sequence[Finding]
+    ) -> list[NegativeTransfer]:
+        """Where pre-training hurts, in the experiments that the claims are about."""
+        claimed = {finding.claim.experiment for finding in judged}
+        named = {name: table for name, table in tables.items() if name in claimed}
+        return negative_transfer({name: self.grids[name].experiment for name in named}, named)
+
     def forest(self, judged: Sequence[Finding]) -> Figure:
         """The figure of the claims' effects; there is nothing to draw where none has run."""
         return Figure(f"findings-{self.stem}-forest", forest_plot, (self.scale, compared_claims(judged)))
@@ -83,8 +92,7 @@ class Study:
 
 def experiments() -> list[str]:
     """Names of all experiment files, the working directory's and the package's, in the order of the paper."""
-    places = [Path.cwd() / "experiments", data_folder("experiments")]
-    names = {path.stem for place in places for path in place.glob("*.yaml")}
+    names = {path.stem for place in experiment_places() for path in place.glob("*.yaml")}
     return sorted(names, key=lambda name: (_first_table(name), name))
 
 
@@ -142,6 +150,8 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
     study.keep_bounds()
-    text = to_markdown(study.findings(), study.scale)
+    tables = study.tables()
+    judged = study.findings(tables)
+    text = to_markdown(judged, study.scale, study.negative_transfer(tables, judged))
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

@@ -310,7 +310,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 def caption(table: Table) -> list[str]:
     """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
     reading, (scale, *provenance) = reading_lines(table), provenance_lines(table)
-    what = 2 if table.provenance.warning else 1
+    what = bool(table.provenance.warning) + bool(table.reproduces)
     return [*reading[:what], scale, *reading[what:], *provenance, f"Command: {table.command}"]
 
 
@@ -318,7 +318,7 @@ def reading_lines(table: Table) -> list[str]:
     """What was run, how to read it, what to beware of."""
     baseline = table.starred.seeds
     others = sorted({n for row in table.rows if not row.starred for n in row.seeds})
-    lines = [table.provenance.warning, f"Reproduces {table.reproduces}."]
+    lines = [table.provenance.warning, f"Reproduces {table.reproduces}." if table.reproduces else ""]
     lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
     lines += [_bold_rule(table), _floor_rule(table)]
     if max(others, default=0) > 1:

@@ -19,14 +19,19 @@ from t5grid.training.learner import Learner
 from t5grid.training.sharding import own
 
 Report = Callable[[dict[str, Any]], None]
-READ = ("inputs", "targets")  # arrays of a batch whose ids count as tokens
+READ = ("inputs", "targets")  # arrays of a batch (of a model, where it has several) whose ids are tokens
 
 
 class OptimizerState(pl.Callback):
-    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run."""
+    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run.
 
-    def __init__(self, pretrained: Path | None, resumed: Path | None) -> None:
-        self.pretrained, self.resumed = pretrained, resumed
+    Parameters that are `fresh` have none of pre-training.
+    """
+
+    def __init__(
+        self, pretrained: Path | None, resumed: Path | None, fresh: Collection[str] = frozenset()
+    ) -> None:
+        self.pretrained, self.resumed, self.fresh = pretrained, resumed, fresh
 
     def setup(self, trainer: pl.Trainer, learner: pl.LightningModule, stage: str) -> None:
         """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
@@ -37,7 +42,7 @@ class OptimizerState(pl.Callback):
         assert isinstance(learner, Learner)
         optimizer = trainer.optimizers[0]
         if self.pretrained:
-            places = checkpoints.places_of(self.pretrained, learner.model)
+            places = checkpoints.places_of(self.pretrained, learner.model, self.fresh)
             checkpoints.load_optimizer(self.pretrained, optimizer, places)
         if self.resumed:
             checkpoints.load_optimizer(self.resumed, optimizer)
@@ -118,7 +123,9 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        self._since = self._since + sum((batch[key] != 0).sum() for key in READ if key in batch)
+        self._since = self._since + sum(
+            (batch[key] != 0).sum() for key in batch if key.rpartition(".")[2] in READ
+        )
         self._losses = (self._losses[0] + learner.last_loss, self._losses[1] + 1)
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
