@@ -109,6 +109,22 @@ def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
     assert [line.split()[0] for line in lines[5:]] == ["inputs", "targets"]
 
 
+def test_prompts_are_shown_as_they_are_and_nothing_else() -> None:
+    task = "suite.columns.to_tamiri.tasks.to_tamiri"
+    words = [
+        "suite.use=[to_tamiri]",
+        "vocabulary=characters",
+        f"{task}.num_train=9",
+        f"{task}.num_validation=2",
+    ]
+    lines = list(show(["strategy=prompted", "strategy.num_shots=1", "strategy.prompt_length=300", *words], 2))
+    assert lines[0] == "to_tamiri: sentinel, at most 300 ids" and len(lines) == 7
+    assert lines[1] == lines[4] == "  to_tamiri: 1 examples"
+    assert all(line.startswith('    In Tamiri, "the ') and line.endswith('" is "') for line in lines[2::3])
+    assert lines[2].partition('". In')[0] == lines[5].partition('". In')[0]
+    assert lines[3].startswith("    -> ta ")
+
+
 def test_what_is_not_the_real_data_is_said_beside_its_task(shared: Path) -> None:
     words = ["suite=t5", "suite.use=[squad,wmt_enro]", f"suite.root={shared / 'mirror'}", *SMALL]
     lines = [line for line in show(words, 1) if "scored by" in line or "real data" in line]

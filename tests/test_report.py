@@ -13,6 +13,7 @@ import pytest
 from page_browser import opened
 
 from t5grid.files import write_whole
+from t5grid.results import report
 from t5grid.results.live import server
 from t5grid.results.publishing import serve_report
 from t5grid.results.records import losses_in
@@ -342,3 +343,18 @@ def test_a_loss_that_is_no_number_leaves_the_rest_of_its_curve(tmp_path: Path) -
 def test_a_port_there_cannot_be_is_refused(study: Study, port: int) -> None:
     with pytest.raises(ValueError, match=f"report: --port {port}: from 0 .any free port. to 65535"):
         serve_report([study], port, False)
+
+
+@pytest.mark.parametrize(
+    ("shots", "text"),
+    [
+        ({}, ""),
+        ({"a": {"asked": 16, "least": 3, "most": 5}}, "; examples in a prompt: a 3 to 5 of 16"),
+        (
+            {"a": {"asked": 2, "least": 2, "most": 2}, "b": {"asked": None, "least": 1, "most": 9}},
+            "; examples in a prompt: a 2 of 2, b 1 to 9 of as many as fit",
+        ),
+    ],
+)
+def test_a_run_says_how_many_examples_its_prompts_had(shots: dict[str, Any], text: str) -> None:
+    assert report._examples(shots) == text

@@ -20,6 +20,11 @@ def add_commands(commands: Any) -> None:
     add = commands.add_parser("inspect", help=text)
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
+    text = "a word in sentences, to a cell's pre-trained model: what it is near, how alike it is in them"
+    add.add_argument("--word", help=text)
+    text = "one with the word in it, several times; else those of its two senses"
+    add.add_argument("--sentence", action="append", default=[], metavar="TEXT", help=text)
+    add.add_argument("--figure", type=Path, metavar="FILE", help="the same as a picture: .svg or .png")
     text = "what a trained cell attends to while it answers TEXT: name its COLUMN with overrides, or a STAGE"
     add.add_argument("--attention", metavar="TEXT", help=text)
     add.add_argument("--task", help="of --attention: which of the column's tasks the text is of")
@@ -62,7 +67,7 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 
 def inspect(options: Any, rest: list[str]) -> int:
-    """Show what the axis values of a cell produce, or what a trained one attends to."""
+    """Show what the axis values of a cell produce, what a trained one attends to or makes of a word."""
     if options.attention is not None:
         return _attention(options)
     if options.task is not None:
@@ -72,6 +77,10 @@ def inspect(options: Any, rest: list[str]) -> int:
     from t5grid.files import write_whole
 
     check_repeats(options.overrides)
+    if options.word:
+        return _inspect_word(options)
+    if options.sentence or options.figure:
+        raise Refused("inspect: --sentence and --figure go with --word")
     if configs.is_asked(options):
         return configs.show(options, [("", options.overrides)])
     if options.num < 0:
@@ -81,6 +90,17 @@ def inspect(options: Any, rest: list[str]) -> int:
         print(f"written: {options.svg}")
         return 0
     print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+def _inspect_word(options: Any) -> int:
+    from t5grid.commands.senses import alike, draw
+
+    found = alike(options.overrides, options.word, options.sentence)
+    print("\n".join(found.lines()))
+    if options.figure:
+        draw(found, options.figure)
+        print(f"written: {options.figure}")
     return 0
 
 

@@ -110,6 +110,13 @@ def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
             print(f"t5grid: {word}: has no effect in {named}", file=sys.stderr)
 
 
+def _say_notes(grids: Sequence[Any]) -> None:
+    """What a reader should know of the cells, on standard error, each line once."""
+    cells = (cell for grid in grids for ((cell, _), *_) in grid.rows.values())
+    for note in dict.fromkeys(note for cell in cells for note in cell.notes):
+        print(f"t5grid: {note}", file=sys.stderr)
+
+
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     from t5grid.config.reuse import ByObject
@@ -144,6 +151,7 @@ def sweep(options: Any, rest: list[str]) -> int:
         return configs.show(options, list(configs.starred_cells(*split_names(options.names))))
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
+    _say_notes(grids)
     cell = grids[0].baseline
     stages = merged(grids)
     unfinished = any(store.record(stage) is None for stage in stages)
@@ -199,6 +207,7 @@ def plan(options: Any, rest: list[str]) -> int:
 
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
+    _say_notes(grids)
     print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 

@@ -3,14 +3,13 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from t5grid.commands.anatomy import architecture_lines, architecture_svg, finetune_lines, size_lines
-from t5grid.commands.comparing import at_hand, is_streamed, made, task_lines
+from t5grid.commands.comparing import at_hand, beginning, is_generated, is_streamed, made, task_lines
 from t5grid.commands.picturing import in_colour, painted
 from t5grid.config.compose import GROUPS
 from t5grid.config.schema import Cell, load_cell
@@ -20,11 +19,11 @@ from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.data.words import Words, draws
 from t5grid.execution.store import Store
+from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import Multitask
-from t5grid.nano.nano_task import NanoTask
-from t5grid.nano.programs import GradedTask
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import with_parents
 from t5grid.tasks.availability import standing, unreal
 from t5grid.tasks.task import has
@@ -69,12 +68,13 @@ def show(words: Sequence[str], num: int) -> Iterator[str]:
         "mixing": lambda: mixing_lines(cell, num),
         "architecture": lambda: architecture_lines(cell),
         "finetune": lambda: finetune_lines(cell),
-        "strategy": lambda: strategy_lines(cell),
+        "strategy": lambda: strategy_lines(cell, num),
         "size": lambda: size_lines(cell),
         "vocabulary": lambda: vocabulary_lines(cell, num),
         **{group: partial(settings_lines, cell, group) for group in SETTINGS},
     }
-    for part in _parts(named):
+    parts = ["strategy"] if isinstance(cell.strategy, Prompted) and "strategy" in named else _parts(named)
+    for part in parts:
         yield from printers[part]()
 
 
@@ -129,8 +129,11 @@ def sentence_lines(cell: Cell, sentence: str, num: int, named: Sequence[str]) ->
         yield from architecture_lines(cell, sentence)
 
 
-def strategy_lines(cell: Cell) -> Iterator[str]:
-    """How many stages of each kind a cell unrolls into, in the order in which they run."""
+def strategy_lines(cell: Cell, num: int) -> Iterator[str]:
+    """How many stages of each kind a cell unrolls into, in the order in which they run; or its prompts."""
+    if isinstance(cell.strategy, Prompted):
+        yield from prompt_lines(cell, num)
+        return
     stages = with_parents(list(cell.strategy.stages(cell).values()))
     kinds = Counter(stage.kind for stage in stages)
     yield f"strategy={cell.labels['strategy']}"
@@ -206,10 +209,10 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
-            beginning = task if vocabulary else _beginning(task, num)
-            records = {role: beginning.records(role) for role in words if has(task, role)}
+            shown = task if vocabulary else beginning(task, num)
+            records = {role: shown.records(role) for role in words if has(task, role)}
             if not records and has(task, "test"):
-                words, records = {"test": "test"}, {"test": beginning.records("test")}
+                words, records = {"test": "test"}, {"test": shown.records("test")}
             sizes = ", ".join(
                 f"{_size(task, role, rows)} {words[role]} examples" for role, rows in records.items()
             )
@@ -226,27 +229,36 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
         yield "targets are not compared with the vocabulary, which is still to be trained: a run does so"
 
 
-def _is_generated(task: Any) -> bool:
-    return isinstance(task, NanoTask | GradedTask)
-
-
-def _beginning(task: Any, num: int) -> Any:
-    """A generated task with its first rows alone, as a larger split begins with a smaller one."""
-    if not _is_generated(task):
-        return task
-    sizes = {f"num_{split}": task.num_rows(split) for split in ("train", "validation", "test")}
-    return replace(task, **{name: max(1, min(num, size)) for name, size in sizes.items()})
-
-
 def _size(task: Any, role: str, rows: Sequence[Any]) -> int:
     """How many rows a split has, of which `rows` may be the first."""
-    return task.num_rows(role) if _is_generated(task) else len(rows)
+    return task.num_rows(role) if is_generated(task) else len(rows)
 
 
 def compared_with(cell: Cell) -> Vocabulary | None:
     """The vocabulary if it is at hand, or if there are rows that are not generated and text is not far."""
     near = standing(cell.suite.chosen()) and not is_streamed(cell.vocabulary.reads(cell.corpus))
     return made(cell) if near else at_hand(cell)
+
+
+def prompt_lines(cell: Cell, num: int) -> Iterator[str]:
+    """A few prompts of every task, as a model gets them, with the right answer."""
+    from t5grid.data.roundtrip import given_back
+
+    vocabulary = made(cell)
+    for key, stage in cell.strategy.stages(cell).items():
+        assert isinstance(stage, PromptStage)
+        given = stage.prompting
+        yield f"{key}: {given.form}, at most {given.prompt_length} ids"
+        for name, asking in stage.askings(stage.column, vocabulary).items():
+            records = asking.task.records("validation")[:num]
+            for record, question in zip(
+                records, asking.questions(records, stage.training(asking)), strict=True
+            ):
+                yield f"  {name}: {question.num_shots} examples"
+                yield from (f"    {line}" for line in question.text.split("\n"))
+                yield f"    -> {asking.template.answer(record, question.fields)}"
+            if records and "\n" in question.text and given_back(["a\nb"], vocabulary) != ["a\nb"]:
+                yield "  (this vocabulary reads a line break as a blank)"
 
 
 def mixing_lines(cell: Cell, num: int) -> Iterator[str]:

@@ -52,6 +52,8 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     store = Store(cell.runtime.runs_dir)
     columns = cell.strategy.stages(cell)
     stages = with_parents(list(columns.values()))
+    for note in cell.notes:
+        print(f"t5grid: {note}", file=sys.stderr)
     if any(store.record(stage) is None for stage in stages):
         check_machine(cell.executor, cell.runtime)
     for line in (line for stage in stages for line in stage.preface(store.folder)):

@@ -15,6 +15,7 @@ from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Context, Stage
 from t5grid.tasks.task import has
 
@@ -36,6 +37,11 @@ def answers(
     Each line gets the words that all inputs of the task begin with, unless it has them or is `raw`. The step
     is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
+    place, cell = _place(words)
+    stage, store = stage_of(place, cell)
+    if isinstance(stage, PromptStage):
+        context = Context(store.folder, cell.runtime, 1, lambda progress: None)
+        return _prompted(stage, context, lines, task, step is None and num_beams == 1, raw)
     chosen = choose(words, task, step, raw)
     from t5grid.evaluation.predict import predict
 
@@ -67,6 +73,8 @@ def choose(
     """The column or stage that words name, its models restored. Raises Refused."""
     place, cell = _place(words)
     stage, store = stage_of(place, cell)
+    if isinstance(stage, PromptStage):
+        raise Refused(f"{place}: a prompted model has no checkpoints of its own; name a fine-tuned one")
     from t5grid.stages.restore import restore
 
     restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
@@ -85,6 +93,19 @@ def stage_of(place: str, cell: Cell) -> tuple[Stage, Store]:
     stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
     _check_done(stage, store)
     return stage, store
+
+
+def _prompted(
+    stage: PromptStage, context: Context, lines: Sequence[str], task: str | None, is_plain: bool, raw: bool
+) -> list[str]:
+    """Answers to prompts with the lines in them, of the last step, which is the only one."""
+    if not is_plain:
+        raise Refused(f"predict: {stage.identity} has one step and answers greedily: no --step, no --beams")
+    column = stage.column
+    name = _task(column, task, raw)
+    start = "" if raw else fixed_start(column.tasks[name])
+    print(f"t5grid: {stage.trained[0].identity}, prompted", file=sys.stderr)
+    return stage.answered(context, name, [with_start(line, start) for line in lines])
 
 
 def _folder(place: str, runs: Path) -> Path:
@@ -138,7 +159,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
 def evaluation_of(folder: Path) -> Stage:
     """The evaluate stage of a folder below runs/: its own, or the one that scores its fine-tuning."""
     stage = stage_file.read(folder)
-    if isinstance(stage, EvaluateStage):
+    if stage.scores:
         return stage
     if "column" not in stage.config:
         raise Refused(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")

@@ -20,6 +20,7 @@ from t5grid.refused import Refused
 
 GROUPS = (
     "architecture",
+    "segments",
     "objective",
     "corpus",
     "vocabulary",

@@ -36,9 +36,10 @@ class Architecture(Protocol):
     """size + vocabulary -> model, and what it costs.
 
     Some members are optional. `learns_from` are the forms of targets it can be taught by (texts by default;
-    `data.place_targets`), and `check(cell)` refuses what it cannot have. One that answers through output
-    layers has `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`),
-    and says in `writes_no_text` why columns that need text are holes in its row.
+    `data.place_targets`), `initialisations` those of a size that it can start by (any by default), and
+    `check(cell)` refuses what it cannot have. One that answers through output layers has
+    `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`), and says in
+    `writes_no_text` why columns that need text are holes in its row.
     """
 
     @property
@@ -62,6 +63,25 @@ class Architecture(Protocol):
 
     def block_steps(self, size: Any, inputs: int, targets: int) -> int:
         """Positions times the blocks each passes: what the paper counts operations by."""
+
+
+class Segments(Protocol):
+    """How texts are read that are longer than a model, beside any architecture that can."""
+
+    reads_whole: bool
+    """Whether every text is read at once, and all is as without segments."""
+
+    def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
+        """The node of an architecture in the form that is trained; `own` is that of these settings."""
+
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows: `segment_size`, `memory_size` and `num_segments`."""
+
+    def at_once(self, length: int) -> int:
+        """How many of so many ids a model sees at once."""
+
+    def check(self, cell: Any) -> None:
+        """Raise Refused for a cell that cannot read so."""
 
 
 class Objective(Protocol):
@@ -141,7 +161,9 @@ class Mixing(Protocol):
 class Method(Protocol):
     """Which parameters fine-tuning trains at which step.
 
-    Optional: `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
+    Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
+    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's;
+    `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
     and `needs_start`, true where it is nothing without such weights.
     """
 

@@ -19,9 +19,9 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "tied", "member", "finetune", "evaluate")
-SELDOM = ("multitask", "import", "tied", "member")
+SELDOM = ("multitask", "import", "adapt", "tied", "member", "prompt")
 """Kinds without a line where there is none of them."""
+KINDS = ("vocabulary", "tokens", "pretrain", *SELDOM, "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
 COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")
 HOW = ("largest", "sum", "sum", "largest", "sum", "sum")

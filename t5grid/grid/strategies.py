@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from t5grid.config.identity import essential
 from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
+from t5grid.grid.trained_form import architecture_node, trained_option
 from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
@@ -32,6 +33,8 @@ class PretrainFinetune:
     or that of a finished pre-training.
     """
 
+    in_segments: ClassVar[bool] = True
+
     pretrained: str | None = None
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
@@ -45,6 +48,8 @@ class PretrainFinetune:
 @dataclass(frozen=True)
 class NoPretraining:
     """Fine-tuning from random initialisation, under the learning-rate schedule of pre-training."""
+
+    in_segments: ClassVar[bool] = True
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column. A length of the schedule's own becomes fine-tuning's."""
@@ -75,7 +80,7 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = f"{key}-{_name(cell, 'multitask')}"
+                label = f"{key}-{name_of(cell, 'multitask')}"
                 stages[key] = evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
@@ -174,11 +179,13 @@ def unsupervised_stage(cell: Cell, parents: tuple[Stage, ...], budget: Any, dist
     """
     _refuse_objective(cell)
     config = {
-        **{group: cell.config[group] for group in ("architecture", "size", "objective")},
+        "architecture": architecture_node(cell, pretraining=True),
+        **{group: cell.config[group] for group in ("size", "objective")},
         "budget": budget,
         "seed": cell.seed,
     }
-    name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
+    labels = {**cell.labels, "architecture": trained_option(cell, pretraining=True)}
+    name = "-".join(labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
     return PretrainStage(f"{name}{distinction}-seed{cell.seed}", config, content, parents)
 
@@ -252,13 +259,15 @@ def column_stages(
     if not pretrained and getattr(cell.finetune, "needs_start", False):
         named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
         raise Refused(f"{named} has no pre-trained weights to take a part of")
-    model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
-        "seed": cell.seed
+    model = {
+        "architecture": architecture_node(cell),
+        **{group: cell.config[group] for group in ("size", "finetune")},
+        "seed": cell.seed,
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
     name, parents = (
-        _name(cell, _start(cell, pretrained), distinction + _distinction(cell)),
+        name_of(cell, _start(cell, pretrained), distinction + _distinction(cell)),
         (vocabulary, *pretrained),
     )
     for key in _answerable(cell, keys or cell.suite.chosen()):
@@ -289,8 +298,8 @@ def refuse_together(cell: Cell) -> None:
     if hasattr(cell.architecture, "answering"):
         named = f"strategy={cell.labels['strategy']}: architecture={cell.labels['architecture']}"
         raise Refused(
-            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune "
-            "and no_pretraining"
+            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
+            "pretrain_adapt_finetune and no_pretraining"
         )
 
 
@@ -322,22 +331,22 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     if not pretrained:
         return "scratch"
     kinds = {stage.kind for stage in with_parents(pretrained)}
-    names = {"import": "imported", "multitask": "multitask"}
+    names = {"adapt": f"{cell.labels['objective']}_adapted", "import": "imported", "multitask": "multitask"}
     return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 
 def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    identified, whole = scoring_of(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
-        **{group: whole[group] for group in ("architecture", "size")},
+        **{"architecture": architecture_node(cell), "size": whole["size"]},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
     }
     return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
 
 
 @shared
-def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+def scoring_of(node: dict[str, Any], column: Column) -> dict[str, Any]:
     """What identifies the scoring of a column: beams only where its texts are long."""
     budget = essential(node, EvaluateBudget)
     if not column.long_texts:
@@ -345,17 +354,19 @@ def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
     return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, start: str, distinction: str = "") -> str:
+def name_of(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
-    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+    parts = [start, trained_option(cell), *(cell.labels[group] for group in ("size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 
 def _distinction(cell: Cell) -> str:
     """What the name of a fine-tuning adds where it differs from the baseline's."""
-    share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
+    budget, method = cell.budget.finetune, cell.labels["finetune"]
     parts = [method] if method != "all_parameters" else []
-    return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
+    parts += [f"{budget.labelled_share:.6g}_labelled"] if budget.labelled_share != 1 else []
+    parts += [f"{budget.num_labelled}_rows"] if budget.num_labelled else []
+    return "".join(f"-{part}" for part in parts)
 
 
 @shared

@@ -24,6 +24,7 @@ from t5grid.tasks.availability import caption
 METRICS = {
     **{"em": "exact match", "f1": "F1", "bleu": "BLEU", "matthews": "Matthews correlation"},
     **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeLsum": "ROUGE-L"},
+    "entity_f1": "F1",
 }
 """Names of metrics in records that are not the words for them."""
 
@@ -127,7 +128,7 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
         notes.append(f"Scored on the first {limit} validation rows of each task.")
     made = set()
     for stage in grid.stages:
-        if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
+        if stage.scores and (record := record_of(stage, store, records)):
             torch = record["versions"]["torch"]
             made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
     return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))

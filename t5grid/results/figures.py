@@ -85,7 +85,7 @@ def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, 
     """
     costs, built = {}, ByObject(build)
     for key, ((cell, columns), *_) in grid.rows.items():
-        stages = [s for s in with_parents(list(columns.values())) if s.kind not in (*NOT_KEPT, "evaluate")]
+        stages = [s for s in with_parents(list(columns.values())) if s.kind not in NOT_KEPT and not s.scores]
         kept = [record_of(stage, store, records) or {} for stage in stages]
         if kept and all("seconds" in record for record in kept):
             flops = [

@@ -53,7 +53,7 @@ def set_aside(stages: Iterable[Stage], store: Store, records: Path) -> Iterator[
         for path in (store.folder(stage) / "record.json", _kept(stage, records)):
             if fault := record_fault(path, stage.identity):
                 yield f"{path}: {fault}"
-        if stage.kind not in (*NOT_KEPT, "evaluate"):
+        if stage.kind not in NOT_KEPT and not stage.scores:
             yield from filter(None, map(_curve_fault, curve_places(stage, store, records)))
 
 

@@ -206,8 +206,19 @@ def _run(study: Study, stage: Stage, seed: int) -> dict[str, Any]:
         "tasks": {task: _shown(scores) for task, scores in record["tasks"].items()},
         "samples": samples,
         "attention": kept_attention(stage.identity, study.results),
-        "detail": f"{reason}{record['machine']}; commit {record.get('commit') or 'of an installed package'}",
+        "detail": f"{reason}{record['machine']}; commit {record.get('commit') or 'of an installed package'}"
+        + _examples(record.get("shots", {})),
     }
+
+
+def _examples(shots: dict[str, dict[str, float | None]]) -> str:
+    """How many examples the prompts of each task had, of those asked for; empty without prompts."""
+    texts = []
+    for task, used in shots.items():
+        asked = "as many as fit" if used["asked"] is None else f"{used['asked']:g}"
+        numbers = " to ".join(f"{number:g}" for number in dict.fromkeys((used["least"], used["most"])))
+        texts.append(f"{task} {numbers} of {asked}")
+    return f"; examples in a prompt: {', '.join(texts)}" if texts else ""
 
 
 def _shown(scores: dict[str, float]) -> dict[str, float | str]:

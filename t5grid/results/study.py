@@ -47,7 +47,7 @@ class Study:
 
     def has_records(self) -> bool:
         """Whether any evaluation of the study has a record."""
-        stages = (stage for grid in self.grids.values() for stage in grid.stages if stage.kind == "evaluate")
+        stages = (stage for grid in self.grids.values() for stage in grid.stages if stage.scores)
         return any(record_of(stage, self.store, self.results / "records") for stage in stages)
 
     def keep_bounds(self) -> None:

@@ -25,6 +25,7 @@ class EvaluateStage(Stage):
     """
 
     kind = "evaluate"
+    scores = True
 
     @cached_property
     def work(self) -> float:

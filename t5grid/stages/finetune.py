@@ -1,6 +1,6 @@
 """pre-trained weights (or none) + training rows -> one checkpoint every few steps."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -59,20 +59,26 @@ class FinetuneStage(TrainingStage):
         from t5grid.data.roundtrip import losses
         from t5grid.evaluation.scores import load_records
 
-        reading = getattr(architecture, "reading", None)
         column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
+        makes_reading = getattr(architecture, "reading", None)
+        reading = makes_reading(vocabulary, column.inputs_length) if makes_reading else None
         records = load_records(column, "train", None)
+        if hasattr(reading, "refuse_longer"):
+            refuse_long_rows(reading, [records, load_records(column, "validation", None)])
         for line in losses(column.tasks, records, vocabulary):
             print(line, flush=True)
         return FinetuneFeed(
-            tasks={name: labelled(rows, self.budget.labelled_share, seed) for name, rows in records.items()},
+            tasks={
+                name: labelled(rows, self.budget.labelled_share, seed, self.budget.num_labelled)
+                for name, rows in records.items()
+            },
             vocabulary=vocabulary,
             batching=architecture.batching,
             num_tokens=self.budget.num_tokens,
             inputs_length=column.inputs_length,
             targets_length=column.targets_length if reading is None else column.inputs_length,
             seed=seed,
-            read=None if reading is None else reading(vocabulary, column.inputs_length).pair,
+            read=None if reading is None else reading.pair,
         )
 
     def as_trained(self, architecture: Any) -> Any:
@@ -148,6 +154,13 @@ class FinetuneStage(TrainingStage):
         names = [name for name, _ in model.named_parameters()]
         episodes = self.method.episodes(names, self.budget.num_steps)
         return {str(step): num_trained(model, trained) for step, trained in episodes.items()}
+
+
+def refuse_long_rows(reading: Any, splits: Sequence[Mapping[str, Sequence[Any]]]) -> None:
+    """Raise LongRow for a row, of some splits of a column's tasks, that has no room."""
+    for records in splits:
+        for name, rows in records.items():
+            reading.refuse_longer(name, [row["inputs"] for row in rows])
 
 
 def refuse_gaps(context: Context, stage: TrainingStage, steps: Collection[int]) -> None:

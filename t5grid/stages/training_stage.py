@@ -40,7 +40,7 @@ class TrainingStage(Stage):
         """
         stage = self.start
         while stage is not None:
-            if "num_rows" in stage.config:
+            if "num_rows" in stage.config and hasattr(model, "keep_rows"):
                 model.keep_rows(stage.config["num_rows"])
                 return
             stage = next(iter(stage.trained), None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -87,7 +87,7 @@ def fit(
     first_step = checkpoints.step_of(resumed) if resumed else 0
     if runtime.recompute:
         _recompute(model)
-    learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step, runtime.micro_batch)
+    learner = _learner(model, plan, first_step, runtime)
     metrics = _metrics(model, plan, folder, first_step, rank)
     if first_step < plan.num_steps:
         callbacks = [*_callbacks(model, plan, where, resumed, metrics), *callbacks_of(runtime)]
@@ -112,6 +112,15 @@ def fit(
         "loss": float(written[-1]["loss"]) if written else None,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _learner(model: nn.Module, plan: Plan, first_step: int, runtime: Runtime) -> Learner:
+    """The learner, with the learning rates of the method where it has its own."""
+    schedule, rates, method = plan.schedule, None, cast(Any, plan.method)
+    if hasattr(method, "rates"):
+        rates = method.rates([name for name, _ in model.named_parameters()])
+        schedule = method.schedule(plan.schedule, plan.num_steps)
+    return Learner(model, plan.optimizer, schedule, plan.seed, first_step, runtime.micro_batch, rates)
 
 
 def _metrics(model: nn.Module, plan: Plan, folder: Path, first_step: int, rank: Rank) -> MetricsFile:
