@@ -215,3 +215,10 @@ def test_a_wrong_claims_file_is_named(text: str, message: str, tmp_path: Path) -
     (tmp_path / "claims.yaml").write_text(text)
     with pytest.raises(ValueError, match=message):
         load_claims(tmp_path / "claims.yaml")
+
+
+def test_what_two_comparisons_say_in_the_same_words_is_said_once() -> None:
+    lacking = Answer(NOT_RUN, NO_YARDSTICK)
+    assert joined([lacking, Answer(NOT_RUN, "A: 1 of 2 columns missing"), lacking], "; ").numbers == (
+        f"{NO_YARDSTICK}; A: 1 of 2 columns missing"
+    )

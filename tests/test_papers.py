@@ -310,14 +310,14 @@ def test_a_title_that_is_markup_in_a_format_is_escaped_there(table: Table) -> No
 
 def test_ranks_are_drawn_of_mirrored_columns_alone(table: Table) -> None:
     titles = [panel.get_title() for panel in rank_plot(table).axes]
-    assert [title.partition(":")[0] for title in titles] == [
+    assert [title.partition("\n")[0] for title in titles] == [
         "Sentences (MNLI-m (Acc))",
         "Questions (SQuAD (F1))",
     ]
 
 
 def test_the_page_has_the_other_papers_numbers_and_no_deviations(grid: Grid) -> None:
-    (shown,) = page_data(Study({"beside_bert": grid}), figures=False)["tables"]
+    (shown,) = page_data(Study({"beside_bert": grid}))["tables"]
     assert shown["paper_source"] == "BERT (Devlin et al., 2019), Table 5" and shown["paper_deviations"] == {}
     assert [column["mirrors"] for column in shown["columns"]] == ["MNLI-m (Acc)", "SQuAD (F1)", None]
     assert shown["rows"][0]["paper"]["points"]["QNLI (Acc)"] == 84.9 and shown["rows"][3]["paper"] is None

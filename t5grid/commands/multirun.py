@@ -29,7 +29,7 @@ from t5grid.execution.devices import check_machine
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
 from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.results.records import undefined_in
 from t5grid.stages.record import is_undefined
@@ -66,8 +66,8 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
 
 
 def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
-    for column in cell.suite.chosen().values():
-        if reason := no_answer(cell.architecture, column.tasks):
+    for key, column in cell.suite.chosen().items():
+        if reason := no_stage(cell, key):
             print(f"{column.title:<24}{'–':>8}  {reason}")
     for key, stage in columns.items():
         record = store.record(stage)

@@ -139,7 +139,11 @@ class Mixing(Protocol):
 
 
 class Method(Protocol):
-    """Which parameters fine-tuning trains at which step."""
+    """Which parameters fine-tuning trains at which step.
+
+    Optional: `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
+    and `needs_start`, true where it is nothing without such weights.
+    """
 
     def episodes(self, names: Sequence[str], num_steps: int) -> dict[int, frozenset[str]]:
         """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""
@@ -155,7 +159,10 @@ class Method(Protocol):
 
 
 class Strategy(Protocol):
-    """How a cell unrolls into stages."""
+    """How a cell unrolls into stages.
+
+    Optional: `without(key)`, why there is no score in a column, where there is none by intention.
+    """
 
     def stages(self, cell: Any) -> dict[str, Any]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""

@@ -19,7 +19,9 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
+KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "tied", "member", "finetune", "evaluate")
+SELDOM = ("multitask", "import", "tied", "member")
+"""Kinds without a line where there is none of them."""
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
 COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")
 HOW = ("largest", "sum", "sum", "largest", "sum", "sum")
@@ -86,7 +88,7 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     out, saved = [_row("stage", COUNTS, COSTS), _row("", [""] * len(COUNTS), HOW)], []
     for kind in KINDS:
         distinct = kinds.get(kind, [])
-        if not distinct and kind in ("multitask", "import"):
+        if not distinct and kind in SELDOM:
             continue
         wanted = sum(asked[stage.identity] for stage in distinct)
         left = [stage for stage in distinct if stage.identity in todo]

@@ -40,6 +40,7 @@ class Experiment:
         common: [suite=programs]                  # optional: overrides of every row, the starred one too
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
         relative: true                            # optional: each score's gain over the starred row's, too
+        heat_map: true                            # optional: a figure of the gains over the starred row
         x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
         published: bert                           # optional: the paper that ours stands beside, if not t5
         rows:                                     # in printed order; the key is the row's name everywhere
@@ -67,6 +68,7 @@ class Experiment:
     common: list[str] = field(default_factory=list)
     relative: bool = False
     show: dict[str, str] = field(default_factory=dict)
+    heat_map: bool = False
     x_title: str = ""
     x_log: bool = False
     published: str = ""

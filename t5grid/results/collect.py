@@ -13,7 +13,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.results.floors import kept_bounds
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
@@ -103,9 +103,8 @@ def _provenance(grid: Grid, store: Store, records: Path, rows_used: dict[str, An
 
 
 def unanswered(grid: Grid, row: str, column: str) -> str | None:
-    """Why the model of a row cannot answer a column at all; None where it can."""
-    cell, _ = grid.rows[row][0]
-    return no_answer(cell.architecture, cell.suite.columns[column].tasks)
+    """Why a row has no score in a column whatever is run; None where it has one."""
+    return no_stage(grid.rows[row][0][0], column)
 
 
 def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:

@@ -20,6 +20,7 @@ from t5grid.results.findings import Finding
 from t5grid.results.findings_text import to_markdown
 from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.forest import compared_claims, forest_plot
+from t5grid.results.negative_transfer import NegativeTransfer, negative_transfer
 from t5grid.results.records import record_of
 from t5grid.results.table import Table
 
@@ -63,6 +64,14 @@ class Study:
     def findings(self, tables: Mapping[str, Table] | None = None) -> list[findings.Finding]:
         """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
         return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
+
+    def negative_transfer(
+        self, tables: Mapping[str, Table], judged: Sequence[Finding]
+    ) -> list[NegativeTransfer]:
+        """Where pre-training hurts, in the experiments that the claims are about."""
+        claimed = {finding.claim.experiment for finding in judged}
+        named = {name: table for name, table in tables.items() if name in claimed}
+        return negative_transfer({name: self.grids[name].experiment for name in named}, named)
 
     def forest(self, judged: Sequence[Finding]) -> Figure:
         """The figure of the claims' effects; there is nothing to draw where none has run."""
@@ -113,27 +122,37 @@ def load_possible(overrides: Sequence[str]) -> Study:
     return Study(grids)
 
 
-def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[Study, str]:
-    """The study of the overrides, or where nothing of it has run that of the budget that has records.
+def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[list[Study], str]:
+    """The studies of the overrides, one a budget (`budget=nano,lab`); with none, the default's.
 
-    Also a sentence that says so; empty if it is the one asked for. Raises Refused where several have some.
+    Where nothing of that has run they are those of every budget that has records; the sentence says so, and
+    is empty if all are as asked for.
     """
+    asked = [word for word in overrides if parse(word, several=True).key_or_group == "budget"]
+    if asked:
+        others = [word for word in overrides if word is not asked[-1]]
+        return [load_study([*others, word], names) for word in _one_by_one(asked[-1])], ""
     study = load_study(overrides, names)
-    if study.has_records() or any(parse(word).key_or_group == "budget" for word in overrides):
-        return study, ""
-    asked = next(iter(study.grids.values())).baseline.budget.name
+    if study.has_records():
+        return [study], ""
+    default = next(iter(study.grids.values())).baseline.budget.name
     found = dict[str, Study]()
     for budget in options("budget"):
         with suppress(Refused):  # one that these experiments do not compose with
             other = load_study([*overrides, f"budget={budget}"], names)
             found |= {budget: other} if other.has_records() else {}
-    if len(found) > 1:
-        raise Refused(
-            f"nothing has run at budget {asked}; say which: {', '.join(f'budget={b}' for b in found)}"
-        )
-    for budget, other in found.items():
-        return other, f"nothing has run at budget {asked}; shown is budget={budget}, which has records"
-    return study, ""
+    if not found:
+        return [study], ""
+    shown = f"budget={','.join(found)}, which {'has' if len(found) == 1 else 'have'} records"
+    return list(found.values()), f"nothing has run at budget {default}; shown is {shown}"
+
+
+def _one_by_one(word: str) -> list[str]:
+    """`budget=nano,lab` -> `budget=nano` and `budget=lab`, as Hydra takes them apart."""
+    override = parse(word, several=True)
+    if not override.is_sweep_override():
+        return [word]
+    return [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
 
 
 def load_claimed(overrides: Sequence[str]) -> Study:
@@ -145,6 +164,8 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
     study.keep_bounds()
-    text = to_markdown(study.findings(), study.scale)
+    tables = study.tables()
+    judged = study.findings(tables)
+    text = to_markdown(judged, study.scale, study.negative_transfer(tables, judged))
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

@@ -32,6 +32,7 @@ from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.side_by_side import MemberStage, SideBySideStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
@@ -46,6 +47,8 @@ KINDS: tuple[type[Stage], ...] = (
     MultitaskStage,
     ImportStage,
     FinetuneStage,
+    SideBySideStage,
+    MemberStage,
     EvaluateStage,
 )
 

@@ -233,6 +233,15 @@ def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
     return episodes
 
 
+def fresh(method: Any, names: Names) -> frozenset[str]:
+    """The parameters that start anew whatever fine-tuning starts from: output layers, and what a method says.
+
+    A method that takes only a part of a model's weights says which: `taken(names)`.
+    """
+    taken = method.taken(names) if hasattr(method, "taken") else names
+    return frozenset(name for name in names if is_output(name)).union(frozenset(names).difference(taken))
+
+
 def refuse_output_layers(cell: Any) -> None:
     """Raise Refused for a model that answers by output layers, where a method is about the softmax."""
     if hasattr(cell.architecture, "answering"):

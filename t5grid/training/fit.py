@@ -36,7 +36,7 @@ from t5grid.training.callbacks import (
     read_metrics,
 )
 from t5grid.training.compiled import compiled_loss, is_compiled, on_gpu, prepare_device
-from t5grid.training.finetuning import AllParameters, Method, episodes_of
+from t5grid.training.finetuning import AllParameters, Method, episodes_of, fresh
 from t5grid.training.learner import Learner
 from t5grid.training.plugged import callbacks_of, loggers_of
 from t5grid.training.schedules import AdafactorSpec
@@ -165,7 +165,7 @@ def _callbacks(
     """What is done at steps, in this order."""
     names = [name for name, _ in model.named_parameters()]
     return [
-        OptimizerState(plan.optimizer_from, resumed),
+        OptimizerState(plan.optimizer_from, resumed, fresh(plan.method, names)),
         TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
         metrics,
         Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
