@@ -1,4 +1,4 @@
-"""a line as far as it is typed -> what may stand next; the scripts by which shells ask.
+"""a line as far as it is typed -> what may stand next; scripts of shells.
 
 Hydra is not started: groups and experiments are the names of files.
 """

@@ -1,6 +1,6 @@
-"""a node with `_target_` -> a class and its arguments, kept until needed: no dataclass.
+"""a node with `_target_` -> a class and its arguments, made where it is needed.
 
-What is not part of an identity may be anybody's: loggers and callbacks. Nothing is imported here.
+It may be any class, no dataclass alone, as what is not part of an identity: loggers, callbacks.
 """
 
 from collections.abc import Mapping

@@ -108,6 +108,20 @@ def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 
 
+def load_possible(overrides: Sequence[str]) -> Study:
+    """Every experiment that composes under the overrides. Raises Refused where none does."""
+    loader, grids = Cells(), dict[str, Grid]()
+    refused = Refused("no experiment")
+    for name in experiments():
+        try:
+            grids[name] = expand(name, overrides, loader)
+        except Refused as error:
+            refused = error
+    if not grids:
+        raise refused
+    return Study(grids)
+
+
 def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[list[Study], str]:
     """The studies of the overrides, one a budget (`budget=nano,lab`); with none, the default's.
 

@@ -67,11 +67,16 @@ def steps(folder: Path) -> dict[int, Path]:
     """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
     paths = {}
     for path in sorted(folder.glob("step-*.safetensors")):
-        name = NAME.fullmatch(path.stem)
         with suppress(FileNotFoundError):  # another rank may just have discarded it
-            if name and _digest(path.read_bytes()) == name[2]:
-                paths[int(name[1])] = path
+            if is_sound(path):
+                paths[step_of(path)] = path
     return paths
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file's bytes are those that its name has the digest of."""
+    name = NAME.fullmatch(path.stem)
+    return bool(name and _digest(path.read_bytes()) == name[2])
 
 
 def step_of(path: Path) -> int:
