@@ -14,7 +14,7 @@ ROWS = {
     "none": RowSpec("None", ["strategy=no_pretraining"]),
     "none_few": RowSpec("None, few", ["strategy=no_pretraining", FEW]),
 }
-EXPERIMENT = Experiment("T", "", "", "t5grid sweep t", "Row", ROWS)
+EXPERIMENT = Experiment("T", "Row", ROWS, command="t5grid sweep t")
 SCORES = {"base": [69.0, 70.0, 71.0], "other": [60.0], "few": [40.0], "none": [71.9], "none_few": [41.0]}
 
 
