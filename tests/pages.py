@@ -46,7 +46,7 @@ def parts(text: str) -> Iterator[Command | File]:
             continue
         yield from commands
         commands = list(commands_of(content)) if language == "bash" else []
-        if named := FILE.search(fence["above"]):
+        if language != "bash" and (named := FILE.search(fence["above"])):
             yield File(named[1], content + "\n")
     yield from commands
 

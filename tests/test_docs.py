@@ -59,7 +59,7 @@ def arguments(command: pages.Command) -> list[str]:
 
 def test_a_page_gives_its_commands_and_files_in_order() -> None:
     page = (
-        "Say `a/b.yaml`:\n\n```yaml\nx: 1\n```\n\nThen:\n\n"
+        "Say `a/b.yaml`:\n\n```yaml\nx: 1\n```\n\nThen `c`:\n\n"
         "```bash\npip install . && t5grid a 'b c'  # why\nt5grid d   # [cluster] late\n"
         "t5grid e \\\n  f\n```\n\n"
         "```text\nout\n```\n\nNot printed:\n\n```text\nflow\n```\n"

@@ -1,4 +1,4 @@
-"""`--cfg`, `--info`, groups in `--help`: configs shown as Hydra's own programs show them."""
+"""`--cfg`, `--info`, groups in `--help`: configs shown as Hydra's programs show them."""
 
 import copy
 import textwrap

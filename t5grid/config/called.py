@@ -1,4 +1,4 @@
-"""a node with `_target_` -> a class and its arguments, kept until it is needed: no dataclass.
+"""a node with `_target_` -> a class and its arguments, kept until needed: no dataclass.
 
 What is not part of an identity may be anybody's: loggers and callbacks. Nothing is imported here.
 """

@@ -1,4 +1,4 @@
-"""several models + a tie -> one loss: soft parameter sharing (Caruana, 1997; Duong et al., 2015)."""
+"""several models + a tie -> one loss: soft parameter sharing (Duong et al., 2015)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""every column's rows -> a model a column, trained side by side and tied softly; then each by itself."""
+"""every column's rows -> a model a column, trained side by side; then each alone."""
 
 from functools import cached_property
 from typing import Any

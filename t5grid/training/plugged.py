@@ -1,4 +1,4 @@
-"""runtime.loggers, runtime.callbacks -> Lightning's objects; tried before anything runs.
+"""runtime.loggers, runtime.callbacks -> Lightning's objects, tried before a run.
 
 They see a training, and are no part of what identifies it: a callback that changes what is trained is its
 user's to answer for.
