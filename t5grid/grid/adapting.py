@@ -1,4 +1,4 @@
-"""cell -> graph: pre-training, then more of it on the texts of each column, then fine-tuning."""
+"""cell -> graph: pre-training, more of it on the texts of a column, fine-tuning."""
 
 from dataclasses import dataclass
 
