@@ -7,12 +7,13 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from t5grid import __version__
-from t5grid.commands import FAILURE, examining, exchange, grids, records, tables
+from t5grid.commands import FAILURE, completion, examining, exchange, grids, records, tables
+from t5grid.config.compose import searching
 from t5grid.config.trust import trusting
 from t5grid.files import FULL, is_full, is_of_place
 from t5grid.refused import Refused
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options, rest = _parse(arguments)
         _check_folder()
-        with trusting(options.allow):
+        with trusting(options.allow), searching(options.config_dir):
             code = options.command(options, rest)
         if sys.stdout:
             sys.stdout.flush()  # a full disk or a closed pipe is met here, not after the last line of Python
@@ -97,6 +98,12 @@ def _at_home(value: Any) -> Any:
 class Parser(argparse.ArgumentParser):
     """Says what is wrong as everything else does: one line, refused."""
 
+    tail: Callable[[], str] = staticmethod(str)
+    """What its help ends with, made when it is asked for."""
+
+    def format_help(self) -> str:
+        return super().format_help() + self.tail()
+
     def error(self, message: str) -> NoReturn:
         raise Refused(f"{message} (see {self.prog} --help)")
 
@@ -109,11 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"t5grid {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
-    for module in (grids, tables, examining, exchange, records):
+    for module in (grids, tables, examining, exchange, records, completion):
         module.add_commands(commands)
     for add in commands.choices.values():
         text = "trust the classes of a package of yours"
         add.add_argument("--allow", metavar="PACKAGE", action="append", default=[], help=text)
+        text = "look for options of groups in that folder too"
+        add.add_argument("--config-dir", "-cd", metavar="DIR", type=Path, help=text)
     return parser
 
 

@@ -31,11 +31,13 @@ def axis_values(group: str) -> dict[str, Any]:
 
 
 def cell_of(group: str, option: str) -> Cell:
-    """The baseline with one option, and with an encoder where that is needed for it."""
+    """The baseline with one option, and with an encoder or a language model where that is needed for it."""
+    words = [f"{group}={option}"]
     try:
-        return CELLS.load([f"{group}={option}"])
+        return CELLS.load(words)
     except Refused:
-        return CELLS.load(["architecture=bert", "objective=masked_lm", f"{group}={option}"])
+        encoder, decoder = "architecture=bert objective=masked_lm", "architecture=language_model"
+        return CELLS.load([*(decoder if group == "segments" else encoder).split(), *words])
 
 
 @cache

@@ -75,7 +75,7 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: a file stays in one process, and so do all who share the cluster."""
+    """For `pytest -n 2 --dist loadgroup`: a file stays in one process, as do all that share the cluster."""
     for item in items:
         shares_cluster = "slurm" in item.path.name or item.path.parent.name == "torture"
         item.add_marker(pytest.mark.xdist_group("cluster" if shares_cluster else item.path.name))

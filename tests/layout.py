@@ -1,4 +1,4 @@
-"""modules of t5grid -> the README's tree, one line each: `python tests/layout.py` writes it anew.
+"""modules of t5grid -> the tree in docs/layout.md, one line each: `python tests/layout.py` writes it anew.
 
 The order is that of reading: what a module imports stands before it.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "t5grid"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "layout.md"
 BEGIN, END = "<!-- tree: python tests/layout.py -->\n", "<!-- end of tree -->\n"
 INDENT, TEXT_COLUMN, WIDTH = 4, 25, 110
 
@@ -119,16 +119,16 @@ def line(module: str) -> str:
 
 
 def tree() -> str:
-    """The whole tree, as the README shows it."""
+    """The whole tree, as the page shows it."""
     return f"{' ' * INDENT}{PACKAGE}/\n" + "".join(map(line, reading_order()))
 
 
 def with_tree(text: str) -> str:
-    """A README's text with the tree between its two marks."""
+    """A page's text with the tree between its two marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{tree()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_tree(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tree(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

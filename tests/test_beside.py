@@ -32,7 +32,7 @@ def table(budget: str = "nano", **scores: float) -> Table:
     rows["replace"] = replace(rows["replace"], starred=True)
     rows["nothing"] = RowSpec("Nothing", ["n"], paper=NO_PRETRAINING)
     rows["alone"] = RowSpec("Alone", ["a"])
-    experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
+    experiment = Experiment("Two", "Objective", rows, "Table 5", "", "t5grid sweep two")
     given = {"replace": [49.0, 50.0, 51.0], **{key: [score] for key, score in scores.items()}}
     of_row = {key: {"reading": of_key, "writing": of_key} for key, of_key in given.items()}
     return build_table(experiment, COLUMNS, of_row, Provenance("nano", "nano", budget))

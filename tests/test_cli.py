@@ -17,6 +17,10 @@ from t5grid.files import write_whole
 
 HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "sklearn", "wandb", "sacrebleu")
 SMALL = ("budget=smoke", "suite.use=[questions]")
+MADE = {
+    **{"machine": "m", "python": "3", "versions": {"torch": "2"}},
+    **{"score": 12.5, "step": 1, "tasks": {}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +87,7 @@ def test_names_come_before_overrides_in_any_order() -> None:
 
 def test_plan_counts_stages_and_what_is_shared(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "objectives", *SMALL]) == 0
-    counts = {line.split()[0]: line.split()[1:6] for line in capsys.readouterr().out.splitlines()[1:6]}
+    counts = {line.split()[0]: line.split()[1:6] for line in capsys.readouterr().out.splitlines()[2:7]}
     assert counts == {
         "vocabulary": ["9", "1", "8", "0", "1"],
         "tokens": ["8", "1", "7", "0", "1"],
@@ -165,6 +169,33 @@ def test_where_nothing_can_be_written_a_sweep_does_not_begin(
     assert main(["sweep", "baseline", *SMALL, f"executor={executor}", f"runtime.{key}={place}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"t5grid: {folder / place if key == 'runs_dir' else place}") and told in line
+
+
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        (["suite.use=[questions]"], ""),
+        (["suite.use=[sentences]"], " --task grammatical"),
+        ([SMALL[1], "runtime.runs_dir=a b"], " 'runtime.runs_dir=a b'"),
+    ],
+)
+def test_a_run_ends_with_scores_stages_and_how_to_ask_it(
+    words: list[str], rest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from t5grid.config.schema import load_cell
+    from t5grid.execution.store import Store
+    from t5grid.stages.stage import with_parents
+
+    words = ["budget=smoke", *words]
+    cell = load_cell(words)
+    ends = cell.strategy.stages(cell)
+    for stage in with_parents(ends.values()):
+        Store(cell.runtime.runs_dir).finish(stage, MADE)
+    assert main(["run", *words]) == 0
+    (key, stage), *others = ends.items()
+    *scores, line = capsys.readouterr().out.splitlines()
+    assert scores[-1 - len(others)] == f"{cell.suite.columns[key].title:<24}   12.50  {stage.identity}"
+    assert line == f"to have lines of text answered: t5grid predict {stage.identity} --input FILE{rest}"
 
 
 def test_a_failure_is_pointed_to_where_it_could_be_written(folder: Path) -> None:

@@ -61,8 +61,10 @@ def test_without_network_every_split_is_missing_and_the_two_ways_are_named(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert main(["doctor", "suite=t5", "suite.use=[squad]"]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "rajpurkar/squad plain_text train: the hub does not answer" in out
-    assert "to get the data, run with network access" in out and "suite.root=DIR" in out
+    assert "rajpurkar/squad plain_text train: not in the cache" in out
+    told = "the Hugging Face hub does not answer: to get the data, run with network access"
+    assert told in out and "suite.root=DIR" in out
+    assert out.count("does not answer") == 2  # of the machine, and with what to do
 
 
 def test_a_cached_split_is_present_with_its_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from t5grid.grid.published import PaperRow
 from t5grid.results import drawing, figures, plots
-from t5grid.results.drawing import BOTH, SVG, Drawings, Figure
+from t5grid.results.drawing import BOTH, Drawings, Figure
 from t5grid.results.table import Provenance, Row, Scores, Table, TableColumn
 
-CURVES = {"a": [(50, 3.0), (100, 2.0)]}
+SVG = ("svg",)
+CURVES = (plots.Training("a", "spans", ["a"], [(50, 3.0), (100, 2.0)]),)
 
 
 def curves(name: str = "two-curves", title: str = "Two") -> Figure:

@@ -7,7 +7,7 @@ import pytest
 
 from t5grid.config.schema import load_cell
 from t5grid.grid.experiment import Experiment, load_experiment
-from t5grid.grid.published import paper_row
+from t5grid.grid.published import paper_row, paper_table
 
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
 
@@ -32,7 +32,9 @@ def test_row_titles_are_unique(experiment: Experiment) -> None:
 def test_every_published_row_named_exists_and_is_starred_with_ours(experiment: Experiment) -> None:
     for row in experiment.rows.values():
         if row.paper:
-            assert paper_row(row.paper).starred == row.starred
+            published = paper_row(row.paper)
+            marks = any(other.starred for other in paper_table(row.paper.table, row.paper.of or "t5"))
+            assert published.starred == (row.starred and marks)  # a table may mark no baseline
 
 
 def test_command_names_the_file(experiment: Experiment) -> None:
@@ -126,6 +128,21 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str,
         load_experiment(path)
     assert message in str(caught.value) and str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_everything_that_a_file_lacks_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("title: Mine\n")
+    with pytest.raises(ValueError) as caught:
+        load_experiment(tmp_path / "mine.yaml")
+    assert str(caught.value) == f"{tmp_path}/mine.yaml: first_column, rows: a value is needed for each"
+
+
+def test_what_a_table_reproduces_and_costs_is_optional_and_its_command_its_own(tmp_path: Path) -> None:
+    text = "title: Mine\nfirst_column: Row\nrows:\n  only: {title: Only, overrides: [], starred: true}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    experiment = load_experiment(tmp_path / "mine.yaml")
+    assert (experiment.reproduces, experiment.cost, experiment.about) == ("", "", "")
+    assert experiment.command == "t5grid sweep mine"
 
 
 def test_a_file_that_is_not_utf_8_is_refused_in_one_line(tmp_path: Path) -> None:

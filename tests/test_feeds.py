@@ -256,4 +256,13 @@ def test_a_share_of_the_labelled_rows_is_part_of_a_larger_share_and_chosen_by_th
     assert all(each == sorted(each) for each in numbers)
     assert shares[-1] is rows
     assert labelled(rows, 0.3, seed=1) != shares[3]
+
+
+def test_at_most_so_many_labelled_rows_are_those_of_a_share_of_that_size():
+    rows = [{"inputs": str(i)} for i in range(200)]
+    few = labelled(rows, 1.0, 0, most=16)
+    assert few == labelled(rows, 0.08, 0) and len(few) == 16
+    assert labelled(rows, 1.0, 0, most=500) is rows and labelled(rows, 0.03, 0, most=16) == labelled(
+        rows, 0.03, 0
+    )
     assert labelled(rows[:1], 0.01, seed=0) == rows[:1]

@@ -98,6 +98,9 @@ RUNS = {
 
 SILENT = {
     ("lineage", "*"): "the study has no such table",
+    ("bert", "*"): "a table of BERT's",
+    ("bert_masking", "*"): "a table of BERT's",
+    ("bert_features", "*"): "a table of BERT's",
     ("corpora", "other_world"): "a generated corpus, which the study has none of",
     ("objectives", "language_model"): "the mirror of the runs has no plain language model",
     ("convergence", "*"): "the mirror of the runs ends before the longer ones",

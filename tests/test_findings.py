@@ -7,7 +7,7 @@ import pytest
 
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import experiment_path
-from t5grid.grid.published import load_paper
+from t5grid.grid.published import load_paper, paper_folder
 from t5grid.results.evidence import (
     AGREES,
     CONTRADICTS,
@@ -25,10 +25,12 @@ from t5grid.results.evidence import (
     paper_evidence,
     verdict_of,
 )
-from t5grid.results.findings import Best, Better, Close, answer, load_claims
+from t5grid.results.findings import Best, Better, Claim, Close, GainsMore, answer, findings, load_claims
 from t5grid.results.table import Provenance, TableColumn, build_table
 
-CLAIMS = load_claims()
+EVERY_CLAIM = load_claims()
+CLAIMS = load_claims(paper_folder() / "claims.yaml")
+OF_BERT = load_claims(paper_folder("bert") / "claims.yaml")
 COLUMNS = load_paper().columns
 DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
 
@@ -46,6 +48,19 @@ def test_every_claim_agrees_with_the_papers_own_numbers(name: str) -> None:
     table = build_table(experiment, [], {}, Provenance("t5", "base", "paper"))
     found = answer(claim, paper_evidence(table))
     assert found.verdict == AGREES, found.numbers
+
+
+@pytest.mark.parametrize("name", [name for name, claim in OF_BERT.items() if claim.experiment != "lineage"])
+def test_the_claims_of_bert_agree_with_its_own_numbers_if_a_tenth_of_a_point_is_a_deviation(
+    name: str,
+) -> None:
+    claim = OF_BERT[name]
+    experiment = load_experiment(experiment_path(claim.experiment))
+    paper = paper_evidence(build_table(experiment, [], {}, Provenance("nano_bert", "nano", "nano")))
+    assert answer(claim, paper).verdict != AGREES  # it printed none
+    deviations = dict.fromkeys(paper.columns, 0.1)
+    found = answer(claim, replace(paper, deviations=deviations))
+    assert found.verdict in (AGREES, PARTLY), found.numbers
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -215,3 +230,37 @@ def test_a_wrong_claims_file_is_named(text: str, message: str, tmp_path: Path) -
     (tmp_path / "claims.yaml").write_text(text)
     with pytest.raises(ValueError, match=message):
         load_claims(tmp_path / "claims.yaml")
+
+
+def test_what_two_comparisons_say_in_the_same_words_is_said_once() -> None:
+    lacking = Answer(NOT_RUN, NO_YARDSTICK)
+    assert joined([lacking, Answer(NOT_RUN, "A: 1 of 2 columns missing"), lacking], "; ").numbers == (
+        f"{NO_YARDSTICK}; A: 1 of 2 columns missing"
+    )
+
+
+def test_a_gain_is_compared_with_another_gain_and_the_chance_of_both() -> None:
+    """The chance of a difference of two differences is sqrt(2) that of one: 3.9 deviations."""
+    more = GainsMore("a", "b", "c", "d", columns=["GLUE", "SQuAD"])
+    start = {"b": (50, 50), "c": (52, 51), "d": (50, 50)}
+    assert more(evidence(a=(56.1, 53.1), **start)).verdict == AGREES
+    assert more(evidence(a=(55.8, 52.8), **start)).verdict == NOISE
+    assert more(evidence(a=(56.1, 52.8), **start)).verdict == PARTLY
+    assert more(evidence(a=(47, 48), **start)).verdict == CONTRADICTS
+    assert more(evidence(a=(56, 53), b=(50, 50))).verdict == NOT_RUN
+    assert "median +3.05 points" in more(evidence(a=(56, 53.1), **start)).numbers
+
+
+@pytest.mark.parametrize("name", EVERY_CLAIM.keys() - CLAIMS.keys())
+def test_a_claim_of_another_paper_is_left_out_until_its_rows_have_run(name: str) -> None:
+    claim = EVERY_CLAIM[name]
+    experiment = load_experiment(experiment_path(claim.experiment))
+    columns = [TableColumn(key, key, key) for key in ("GLUE", "SQuAD", "SGLUE", "EnRo")]
+    keys = [experiment.starred, *(key for test in claim.tests for key in test.rows)]
+    scores = {key: {column.key: [50.0, 51.0] for column in columns} for key in keys}
+    where = Provenance("nano", "nano", "nano")
+    for known, number in (({}, 0), (scores, 1)):
+        table = build_table(experiment, columns, known, where)
+        assert len(findings({name: claim}, {claim.experiment: table})) == number
+    study = Claim(claim.claim, claim.source, claim.experiment, claim.tests)
+    assert findings({name: study}, {claim.experiment: build_table(experiment, columns, {}, where)})

@@ -3,6 +3,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from t5grid.model.architectures import EncoderDecoder
 from t5grid.model.size import Size
 from t5grid.model.text_to_text import TextToText
 from t5grid.refused import Refused
+from t5grid.results.records import losses_in
 from t5grid.training import checkpoints
 from t5grid.training.callbacks import MetricsFile, read_metrics
 from t5grid.training.finetuning import Episodes, Method
@@ -291,6 +293,26 @@ def test_metrics_give_each_steps_own_loss_and_rate_and_the_tokens_so_far(tmp_pat
     assert [int(row["tokens"]) for row in rows] == [39 * step for step in (3, 4, 6, 8)]
 
 
+def test_a_row_of_the_metrics_has_the_mean_loss_since_the_row_before(tmp_path, monkeypatch):
+    """Also where a training goes on from a checkpoint: each row begins its own sum."""
+    train(tmp_path / "whole", plan(num_steps=8, checkpoint_every=8))
+    monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 1)
+    train(tmp_path / "steps", plan(num_steps=8, checkpoint_every=8))
+    losses = [float(row["loss"]) for row in read_metrics(tmp_path / "steps" / "metrics.csv")]
+    assert [float(row["mean_loss"]) for row in read_metrics(tmp_path / "steps" / "metrics.csv")] == losses
+    (row,) = read_metrics(tmp_path / "whole" / "metrics.csv")
+    assert float(row["mean_loss"]) == pytest.approx(sum(losses) / 8, abs=2e-6)
+    assert float(row["loss"]) == losses[-1] != float(row["mean_loss"])
+    assert losses_in(tmp_path / "whole" / "metrics.csv") == [(8, float(row["mean_loss"]))]
+    monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 50)
+    for folder, killed in (("hurt", killed_at(7)), ("whole2", feed)):
+        with suppress(Killed):
+            train(tmp_path / folder, plan(num_steps=8, checkpoint_every=4), killed)
+    train(tmp_path / "hurt", plan(num_steps=8, checkpoint_every=4))
+    rows, whole = (read_metrics(tmp_path / folder / "metrics.csv") for folder in ("hurt", "whole2"))
+    assert rows == whole and len(rows) == 2
+
+
 def test_a_training_whose_folder_is_anothers_adds_no_row(tmp_path, monkeypatch):
     monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 1)
     path = tmp_path / "metrics.csv"
@@ -309,7 +331,7 @@ def test_a_metrics_line_cut_short_is_left_out(tmp_path):
     path.write_text("step,loss,learning_rate,tokens\n50,2.5,0.01,900\n100,2.4,0.01,1800\n150,2.")
     assert [row["step"] for row in read_metrics(path)] == ["50", "100"]
     metrics = MetricsFile(path, 50, first_step=50, checkpoint_every=50, num_steps=200)
-    assert path.read_text() == "step,loss,learning_rate,tokens\n50,2.5,0.01,900\n"
+    assert path.read_text() == "step,loss,learning_rate,tokens,mean_loss\n50,2.5,0.01,900,\n"
     assert metrics.tokens == 900
     assert read_metrics(tmp_path / "absent.csv") == []
 

@@ -11,6 +11,7 @@ from t5grid.grid import graph
 from t5grid.grid.graph import Grid, expand
 from t5grid.results import records as records_module
 from t5grid.results.collect import table_columns, table_of
+from t5grid.results.figures import curve_of
 from t5grid.results.per_task import per_task, render
 from t5grid.results.records import keep_records, record_of, set_aside
 from t5grid.results.rendering import write_table
@@ -190,6 +191,18 @@ def test_a_table_from_kept_records_alone_has_the_same_bytes(grid: Grid, store: S
     kept = sorted(path.parent.name for path in (tmp_path / "records").rglob("*.json"))
     assert kept == ["evaluate"] * 6 + ["pretrain"]
     assert record_of(ends(grid, "rate_25")[0], store, tmp_path / "records")["score"] == 20.0  # type: ignore[index]
+
+
+def test_curves_are_kept_of_pretraining_and_of_finetuning(grid: Grid, store: Store, tmp_path: Path) -> None:
+    finetune = ends(grid, "rate_10")[0].parents[0]
+    trainings = (finetune, finetune.parents[1])
+    for stage in trainings:
+        finish(store, stage, 0.0)
+        (store.folder(stage) / "metrics.csv").write_text("step,loss\n50,2.5\n")
+    keep_records(grid, store, tmp_path / "records")
+    shutil.rmtree(store.root)
+    for stage in trainings:
+        assert curve_of(stage, store, tmp_path / "records") == [(50, 2.5)], stage.kind
 
 
 def test_records_that_are_kept_already_are_not_written_again(

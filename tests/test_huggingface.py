@@ -262,7 +262,7 @@ WRONG = [
     (change_config(dropout_rate=2), "config.json: dropout_rate=2: a number from 0 up and below 1"),
     (change_config(tie_word_embeddings="no"), "tie_word_embeddings=no: true or false is needed"),
     (change_config(scale_decoder_outputs=None), "scale_decoder_outputs=None: true or false is needed"),
-    (change_config(model_type="mt5"), "config.json: model_type=mt5: only t5 can be read"),
+    (change_config(model_type="mt5"), "config.json: model_type=mt5: only t5 and bert can be read"),
     (change_config(d_model="32"), "config.json: d_model=32: a whole number from 1 up is needed"),
     (change_config(vocab_size=None), "config.json: vocab_size=None: a whole number from 1 up is needed"),
     (change_config(layer_norm_epsilon=1e-5), "config.json: layer_norm_epsilon=1e-05: 1e-06 is needed"),

@@ -330,3 +330,18 @@ def test_a_multirun_checks_the_values_that_the_sweeper_itself_is_given(
     with pytest.raises(Refused, match=r"objective\.rate=7: a number above 0, below 1, is needed"):
         multirun([])
     assert not (tmp_path / "multirun").exists()
+
+
+def test_show_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import logging
+
+    hydras: Any = GlobalHydra.instance().hydra
+    has(hydras, "show_info")
+    takes(hydras.show_info, "defaults", "config", [])
+    handlers, level = list(logging.root.handlers), logging.root.level
+    try:
+        hydra_api.show_info("defaults", ["size=two"])
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+    assert "size/two" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The package reads from the top: its tree in the README is whole, in order, and without a circle."""
+"""The package reads from the top: its tree in docs/layout.md is whole, in order, and without a circle."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -9,8 +9,8 @@ import pytest
 DUMPS = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
 
 
-def test_the_readme_shows_the_tree_that_the_docstrings_make() -> None:
-    text = layout.README.read_text(encoding="utf-8")
+def test_the_page_shows_the_tree_that_the_docstrings_make() -> None:
+    text = layout.PAGE.read_text(encoding="utf-8")
     assert text == layout.with_tree(text), "python tests/layout.py"
     assert text.count(layout.BEGIN) == text.count(layout.END) == 1
 

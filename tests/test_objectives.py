@@ -372,7 +372,12 @@ def test_every_option_of_the_group_builds_the_objective_of_its_name():
             {"rate": 0.8, "mean_span_length": 2},
             "rate=0.8: more spans of 2.0 than tokens between them",
         ),
-        (o.ReplaceSpans, {"rate": 0.5}, "targets_length_at_512=192: at rate 0.5 targets average 384"),
+        (
+            o.ReplaceSpans,
+            {"rate": 0.5},
+            "targets_length_at_512=192: at rate 0.5 targets average 384; "
+            "write objective.targets_length_at_512=448 too",
+        ),
         (
             o.DropTokens,
             {"targets_length_at_512": "x"},
@@ -384,3 +389,11 @@ def test_what_a_user_wrote_wrong_is_named_in_one_line(kind, settings, message):
     with pytest.raises(ValueError, match=rf"^objective\.{message}") as caught:
         build(settings, "objective", kind)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [0.16, 0.3, 0.5, 0.9])
+def test_the_length_that_is_told_to_write_is_enough(rate):
+    with pytest.raises(ValueError) as caught:
+        o.ReplaceSpans(rate=rate, targets_length_at_512=1)
+    length = int(str(caught.value).partition("write objective.targets_length_at_512=")[2].split()[0])
+    o.ReplaceSpans(rate=rate, targets_length_at_512=length)

@@ -16,7 +16,7 @@ COLUMNS = [TableColumn("reading", "Reading"), TableColumn("writing", "Writing")]
 
 def table(budget: str = "nano") -> Table:
     rows = {"star": RowSpec("Star", [], True), "low": RowSpec("Low", ["a"]), "none": RowSpec("None", ["b"])}
-    experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
+    experiment = Experiment("Two", "Objective", rows, "Table 5", "", "t5grid sweep two")
     scores = {"star": {"reading": [49.0, 50.0, 51.0]}, "low": {"reading": [32.0], "writing": [7.0]}}
     bounds = {"reading": Bounds(30.0, 100.0, 300, {})}
     return build_table(experiment, COLUMNS, scores, Provenance("nano", "nano", budget), bounds=bounds)

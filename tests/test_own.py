@@ -229,8 +229,8 @@ def test_what_yaml_takes_for_no_text_is_refused_before_anything_runs(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "conf/suite").mkdir(parents=True)
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    yaml = next(part for part in readme.split("```yaml\n")[1:] if "OwnTask" in part).split("```")[0]
+    page = (Path(__file__).parent.parent / "docs/own-data.md").read_text()
+    yaml = next(part for part in page.split("```yaml\n")[1:] if "name: complexity" in part).split("```")[0]
     yaml = yaml.replace("        metrics:", "        labels: {bad: no, good: yes}\n        metrics:")
     (folder / "conf/suite/complexity.yaml").write_text(yaml)
     assert main(["run", "suite=complexity"]) == 2
@@ -436,11 +436,11 @@ def test_the_content_of_the_file_and_the_templates_identify_the_task(folder: Pat
     assert task().fingerprint() != prints[0]
 
 
-def test_the_example_of_the_readme_is_a_suite(
+def test_the_example_of_the_documentation_is_a_suite(
     shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    yaml = next(part for part in readme.split("```yaml\n")[1:] if "OwnTask" in part).split("```")[0]
+    page = (Path(__file__).parent.parent / "docs/own-data.md").read_text()
+    yaml = next(part for part in page.split("```yaml\n")[1:] if "name: complexity" in part).split("```")[0]
     (folder / "conf/suite").mkdir(parents=True)
     (folder / "conf/suite/complexity.yaml").write_text(yaml)
     rows = pq.read_table(shared / "mirror/extra/TextComplexityDE/ratings/train-00000-of-00001.parquet")

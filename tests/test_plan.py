@@ -35,9 +35,11 @@ def estimates(*words: str) -> dict:
 def table(names: list[str], words: list[str], store: Store) -> tuple[dict[str, list[str]], list[str]]:
     """The plan's rows by kind, from the counts on, and its sentences."""
     grids = [expand(name, words) for name in names]
-    head, *rows = plan.plan_lines(grids, merged(grids), store)
+    head, how, *rows = plan.plan_lines(grids, merged(grids), store)
     names_of_columns = [*plan.COUNTS, *plan.COSTS]
     assert head.split() == ["stage", *" ".join(names_of_columns).split()]
+    assert how.split() == ["largest", "sum", "sum", "largest", "sum", "sum"] and len(how) == len(head)
+    assert rows.pop(6).startswith("largest: of all stages of a kind")
     kinds = {row.split()[0]: row.split()[1:] for row in rows[:5]}
     return kinds, rows[5:]
 

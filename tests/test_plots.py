@@ -18,13 +18,17 @@ SCORES = {
 }
 
 
+def trainings(**curves: list[tuple[int, float]]) -> tuple[plots.Training, ...]:
+    return tuple(plots.Training(name, "spans", [name], points) for name, points in curves.items())
+
+
 def table(scores: dict = SCORES) -> Table:
     rows = {
         "replace": RowSpec("Replace", [], True, PaperReference("table05", "Replace corrupted spans")),
         "bert": RowSpec("BERT", ["a=1"], paper=PaperReference("table05", "BERT-style (Devlin et al., 2018)")),
         "drop": RowSpec("Drop", ["a=2"], paper=PaperReference("table05", "Drop corrupted tokens")),
     }
-    experiment = Experiment("Two", "Table 5", "", "t5grid sweep two", "Objective", rows)
+    experiment = Experiment("Two", "Objective", rows, "Table 5", "", "t5grid sweep two")
     return build_table(experiment, COLUMNS, scores, Provenance("nano", "nano", "nano"))
 
 
@@ -50,7 +54,17 @@ def test_ranks_are_the_papers_and_the_correlation_is_spearmans() -> None:
     (panel,) = plots.rank_plot(table()).axes
     points = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in panel.get_lines())
     assert points == [(1, 70.0), (2, 72.0), (3, 60.0)]  # SQuAD 80.88, 80.65, 80.52
+    assert [(*text.get_position(), text.get_text()) for text in panel.texts] == [
+        (1, 70.0, "1"),
+        (2, 72.0, "2"),
+        (3, 60.0, "3"),
+    ]
     assert "ρ = +0.50" in panel.get_title()
+
+
+def test_the_numbers_of_ranked_dots_are_named() -> None:
+    (legend,) = plots.rank_plot(table()).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["1  ★ Replace", "2  BERT", "3  Drop"]
 
 
 def printed(row: Row, score: str) -> Row:
@@ -86,14 +100,14 @@ def test_costs_need_a_row_that_is_whole() -> None:
 
 
 def test_a_figure_of_nothing_is_none() -> None:
-    assert plots.curve_plot("Two", {"a": []}) is None
+    assert plots.curve_plot("Two", trainings(a=[])) is None
     assert plots.rank_plot(table({})) is None
     assert plots.cost_plot(table(), {}) is None
     assert plots.axis_plot(table(), "d", {}, log=False) is None
 
 
 def test_the_same_numbers_draw_the_same_bytes() -> None:
-    curves = {"a": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
+    curves = trainings(a=[(50, 3.0), (100, 2.0)], b=[(50, 2.0), (100, 1.0)])
     for render in (plots.svg, plots.png):
         assert render(plots.curve_plot("Two", curves)) == render(plots.curve_plot("Two", curves))
     text = plots.svg(plots.curve_plot("Two", curves)).decode()
@@ -101,13 +115,24 @@ def test_the_same_numbers_draw_the_same_bytes() -> None:
 
 
 def test_a_training_that_all_rows_share_bears_no_rows_name() -> None:
-    curves = {"Pre-trained, 1%": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]}
+    curves = trainings(**{"Pre-trained, 1%": [(50, 3.0), (100, 2.0)], "b": [(50, 2.0), (100, 1.0)]})
     assert plots.curve_plot("Two", curves).legends
-    assert not plots.curve_plot("Two", {"Pre-trained, 1%": curves["b"]}).legends
+    assert not plots.curve_plot("Two", curves[:1]).legends
+
+
+def test_losses_of_different_objectives_stand_in_panels_of_their_own() -> None:
+    a, b = trainings(a=[(50, 3.0), (100, 2.0)], b=[(50, 2.0), (100, 1.0)])
+    alone = plots.Training("c", "language modeling", ["c"], [(50, 7.0), (100, 6.0)])
+    spans, other, *_ = plots.curve_plot("Two", (a, alone, b)).axes
+    assert [list(line.get_ydata()) for line in spans.get_lines()] == [[3.0, 2.0], [2.0, 1.0]]
+    assert (spans.get_title(), other.get_title()) == ("spans", "c")
+    assert [text.get_text() for text in spans.get_legend().get_texts()] == ["a", "b"]
+    assert other.get_legend() is None
 
 
 def test_a_long_name_leaves_the_curves_their_width() -> None:
-    short, long = ({"x" * length: [(1, 2.0), (2, 1.0)], "b": [(1, 2.0), (2, 1.0)]} for length in (5, 60))
+    line = [(1, 2.0), (2, 1.0)]
+    short, long = (trainings(**{"x" * length: line, "b": line}) for length in (5, 60))
     widths = []
     for curves in (short, long):
         figure = plots.curve_plot("Two", curves)

@@ -16,6 +16,7 @@ from t5grid.evaluation.predict import predict
 from t5grid.execution.store import Store
 from t5grid.files import lines_of, read_lines, write_whole
 from t5grid.model.decoding import greedy
+from t5grid.results.attention import kept_attention
 from t5grid.stages import stage_file
 
 SPECK = [
@@ -182,6 +183,28 @@ def test_a_cell_and_its_stages_answer_the_same(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Fred likes tea.\n")))
     assert main(["predict", "to_norvin", *cell, "--step", "2"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_finished_cell_shows_its_attention_and_keeps_it_for_its_page(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [f"runtime.runs_dir={runs}", f"runtime.results_dir={runs.parent}/results"]
+    capsys.readouterr()
+    assert main(["inspect", "--attention", "Fred likes tea.", "to_norvin", *SPECK, *where]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("text    translate English to Norvin: Fred likes tea.\n")
+    assert "layer 1, darkest " in shown and "/attention/to_norvin-" in shown
+    cell = load_cell([*SPECK, *where])
+    (entry,) = kept_attention(cell.strategy.stages(cell)["to_norvin"].identity, runs.parent / "results")
+    assert entry["parts"][0]["keys"][-1] == entry["parts"][0]["queries"][-1]
+    assert main(["inspect", "--attention", "a", "to_norvn", *SPECK, *where]) == 2
+    assert "no column 'to_norvn'" in capsys.readouterr().err
+
+
+def test_a_task_without_attention_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "objective=bert_style", "--task", "x"]) == 2
+    assert "--task is for --attention TEXT" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from t5grid.commands.comparing import compared
 from t5grid.config.schema import load_cell
 from t5grid.data.characters import Characters
 from t5grid.data.corpora import every_document
 from t5grid.data.place_targets import FIRST_TASK, answers_of, heads_of
-from t5grid.data.reading import LayerReading, TextReading
+from t5grid.data.reading import LayerReading, LongRow, TextReading
 from t5grid.data.special_ids import EOS, class_id
 from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags, Text, answer_of
@@ -53,8 +54,8 @@ def test_what_a_record_asks_for_comes_back_as_its_target(name: str, vocabulary: 
         assert ids == reading.encode(name, [record["inputs"]])[0]
 
 
-def reading_of_letters(answer: Answer, length: int = 100) -> LayerReading:
-    return LayerReading(Vocabulary(Characters().make(iter(()))), length, {"task": answer})
+def reading_of_letters(answer: Answer, length: int = 100, cuts: bool = False) -> LayerReading:
+    return LayerReading(Vocabulary(Characters().make(iter(()))), length, {"task": answer}, cuts=cuts)
 
 
 def test_a_span_is_looked_for_in_the_second_text_first() -> None:
@@ -68,8 +69,8 @@ def test_a_span_is_looked_for_in_the_second_text_first() -> None:
     assert max(reading.pair("task", record | {"targets": "Cy"})[1]) < 0  # nowhere: nothing is asked
 
 
-def test_a_pair_that_is_too_long_loses_the_end_of_the_longer_text() -> None:
-    reading = reading_of_letters(Class(("a", "b"), second="two:"), length=16)
+def test_a_pair_that_is_to_be_cut_loses_the_end_of_the_longer_text() -> None:
+    reading = reading_of_letters(Class(("a", "b"), second="two:"), length=16, cuts=True)
     ids, targets = reading.pair("task", {"inputs": "one two: abcdefgh", "targets": "b"})
     letters = reading.vocabulary.decode([number for number in ids[1:] if number != EOS])
     assert (len(ids), letters, answers_of(np.array(targets))[0]) == (16, "onetwo: abcde", 2)
@@ -99,3 +100,30 @@ def test_text_is_read_and_written_as_it_was() -> None:
     ids = reading.encode("task", ["abcdefg", "x"])
     assert reading.batch("task", ids)["inputs"].tolist() == [[*ids[0][:4], EOS], [ids[1][0], EOS, 0, 0, 0]]
     assert reading.text("task", ids[0], [*ids[1], EOS]) == "x"
+
+
+def test_a_row_without_room_is_refused_with_its_task_and_the_way_to_cut_it() -> None:
+    answer, text = Class(("a", "b"), second="two:"), "one: abcdef two: ghi"
+    reading_of_letters(answer, 22).refuse_longer("task", [text])
+    strict = reading_of_letters(answer, 21)
+    message = "inputs_length=21: task task has a row whose 2 texts and marks are 22 ids, 'one: abcdef'; give"
+    for ask in (
+        lambda: strict.refuse_longer("task", ["one: a two: b", text]),
+        lambda: strict.encode("task", [text]),
+        lambda: strict.pair("task", {"inputs": text, "targets": "a"}),
+    ):
+        with pytest.raises(LongRow) as caught:
+            ask()
+        assert str(caught.value) == f"{message} more, or write architecture.long_rows=cut"
+    reading_of_letters(answer, 21, cuts=True).refuse_longer("task", [text])
+
+
+def test_a_column_without_room_is_refused_as_soon_as_the_vocabulary_is_there() -> None:
+    words = ["vocabulary=characters", "suite.use=[questions]", "suite.columns.questions.inputs_length=120"]
+    layered = ["architecture=bert", "objective=masked_lm", *words]
+    with compared([load_cell(words)]), pytest.raises(LongRow) as caught:  # noqa: SIM117
+        with compared([load_cell(words), load_cell(layered)]):
+            pass
+    assert str(caught.value).startswith("suite.columns.questions.inputs_length=120: task questions has a row")
+    with compared([load_cell([*layered, "architecture.long_rows=cut"])]):
+        pass

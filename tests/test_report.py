@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,13 +10,14 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from page_browser import opened
 
 from t5grid.files import write_whole
-from t5grid.results import drawing, figures
-from t5grid.results.drawing import Drawings, Figure
+from t5grid.results import report
+from t5grid.results.live import server
 from t5grid.results.publishing import serve_report
 from t5grid.results.records import losses_in
-from t5grid.results.report import page, page_data, server
+from t5grid.results.report import page, page_data, steps_of
 from t5grid.results.study import Study, load_study
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -35,14 +35,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def drawings(tmp_path_factory: pytest.TempPathFactory) -> Drawings:
-    """The figures of `data`, once that is made."""
-    return Drawings(tmp_path_factory.mktemp("drawn"))
-
-
-@pytest.fixture(scope="module")
-def data(study: Study, drawings: Drawings) -> dict[str, Any]:
-    return page_data(study, drawings=drawings)
+def data(study: Study) -> dict[str, Any]:
+    return page_data(study)
 
 
 @pytest.mark.slow
@@ -52,25 +46,6 @@ def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> Non
     for row, line in zip(table["rows"], lines[1:], strict=False):
         means = [cell["mean"] for cell in row["cells"].values()]
         assert ",".join(f"{mean:.4f}" for mean in means) in line
-
-
-@pytest.mark.slow
-def test_figures_are_drawn_again_only_where_what_they_show_has_changed(
-    study: Study, data: dict[str, Any], drawings: Drawings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert data["tables"][0]["figures"]
-    drawn: list[str] = []
-
-    def draw(figures: list[Figure], formats: list[str]) -> list[dict[str, bytes]]:
-        drawn.extend(figure.name for figure in figures)
-        return [dict.fromkeys(formats, b"") for _ in figures]
-
-    monkeypatch.setattr(drawing, "drawn_together", draw)
-    assert page_data(study, drawings=Drawings(drawings.folder)) == data
-    assert drawn == []
-    monkeypatch.setattr(figures, "costs_of", lambda *_: {"bert_style": (1.0, 2.0)})
-    page_data(study, drawings=Drawings(drawings.folder))
-    assert drawn == ["objectives-lab-cost"]
 
 
 @pytest.mark.slow
@@ -86,7 +61,7 @@ def test_every_cell_leads_to_scores_a_task_and_decoded_examples(data: dict[str, 
 
 @pytest.mark.slow
 def test_the_page_stands_alone(data: dict[str, Any]) -> None:
-    text = page(data)
+    text = page([data])
     assert re.findall(r"""(?:src|href)=["'](?!#|data:)""", text) == []
     assert "@import" not in text and "url(" not in text
     assert text.count("</script>") == 2
@@ -95,28 +70,40 @@ def test_the_page_stands_alone(data: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_text_from_a_record_cannot_end_the_data_or_become_markup(data: dict[str, Any]) -> None:
     sly = {**data, "scale": "</script><script>alert(1)</script>"}
-    text = page(sly)
+    text = page([sly])
     assert text.count("</script>") == 2
     held = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
-    assert held and json.loads(held[1])["scale"] == sly["scale"]
+    assert held and json.loads(held[1])["studies"][0]["scale"] == sly["scale"]
+
+
+def test_a_table_brings_what_its_charts_show(tmp_path: Path) -> None:
+    (table,) = page_data(study_in(tmp_path, "finetuning"))["tables"]
+    charts = table["charts"]
+    assert charts["axis"]["places"]["adapters_32"] == (32.0, "")
+    assert charts["axis"]["log"] and set(charts["costs"]) == {row["key"] for row in table["rows"]}
+    (curve,) = charts["curves"]
+    assert curve["rows"] == [row["key"] for row in table["rows"]] and len(curve["points"]) > 40
+    assert curve["objective"].startswith("replace spans (rate 0.15")
+    assert sorted(charts["ranks"]["questions"]["places"].values())[0] == 1
+    assert table["floors"]["questions"] == 1.0
 
 
 def test_facts_of_a_row_stand_before_its_scores(tmp_path: Path) -> None:
-    (table,) = page_data(study_in(tmp_path, "architectures"), figures=False)["tables"]
+    (table,) = page_data(study_in(tmp_path, "architectures"))["tables"]
     assert table["shown"] == ["Params", "Cost", "Parameters", "FLOPs a token"]
     assert table["rows"][1]["shown"][:3] == ["P", "M", "328,256"]
     assert table["rows"][1]["paper"]["facts"]["Params"] == "P"
 
 
 def test_a_cell_that_has_not_run_says_so(tmp_path: Path) -> None:
-    data = page_data(study_in(tmp_path, "corruption_rate"), figures=False)
+    data = page_data(study_in(tmp_path, "corruption_rate"))
     cell = data["tables"][0]["rows"][-1]["cells"]["questions"]
     assert (cell["mean"], cell["state"], cell["hole"]) == (None, "missing", "not run")
 
 
 @pytest.fixture(scope="module")
 def address(study: Study) -> Iterator[str]:
-    with server(study, 0) as running:
+    with server([study], 0) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{running.server_address[1]}"
@@ -128,7 +115,7 @@ def address(study: Study) -> Iterator[str]:
 def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: str) -> None:
     with urlopen(f"{address}/data.json") as reply:
         tag, data = reply.headers["ETag"], json.load(reply)
-    assert data["live"] and data["tables"][0]["name"] == "objectives"
+    assert data["live"] and data["studies"][0]["tables"][0]["name"] == "objectives"
     with urlopen(address) as reply:
         assert b'"live": true' in reply.read()
     request = Request(f"{address}/data.json", headers={"If-None-Match": tag})
@@ -147,7 +134,7 @@ def test_the_server_is_on_the_loopback_and_gives_the_page_and_its_data(address: 
     ],
 )
 def test_the_server_answers_under_its_own_name_only(host: str, code: int, tmp_path: Path) -> None:
-    with server(study_in(tmp_path, "corruption_rate"), 0) as running:
+    with server([study_in(tmp_path, "corruption_rate")], 0) as running:
         thread = threading.Thread(target=running.handle_request)
         thread.start()
         with socket.create_connection(running.server_address[:2]) as connection:
@@ -159,18 +146,8 @@ def test_the_server_answers_under_its_own_name_only(host: str, code: int, tmp_pa
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium: apt-get install chromium chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield running
-    running.quit()
+    with opened() as running:
+        yield running
 
 
 def first_column(browser: Any) -> list[str]:
@@ -188,7 +165,7 @@ def numbers(browser: Any, column: int) -> list[float]:
 @pytest.mark.slow
 def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(data), encoding="utf-8")
+    path.write_text(page([data]), encoding="utf-8")
     browser.get(path.as_uri())
     titles = first_column(browser)
     assert titles[0] == "Prefix language modeling" and "★ Replace corrupted spans" in titles
@@ -198,7 +175,9 @@ def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_pat
     low, floor = "#grid td.low", "#table-objectives td.floor"
     counts = [len(browser.find_elements("css selector", cells)) for cells in (low, floor)]
     assert counts[0] == counts[1] > 0
-    browser.execute_script("document.querySelector('.forest img').scrollIntoView()")
+    assert len(browser.find_elements("css selector", ".effect svg")) == sum(
+        len(claim["effects"]) for claim in data["forest"]
+    )
     foot = browser.find_element("css selector", "#table-objectives tfoot").text
     assert foot.startswith("Constant answer") and "exact match ↑, 300 rows" in browser.page_source
 
@@ -229,7 +208,7 @@ def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_pat
 @pytest.mark.slow
 def test_the_page_fits_a_phone_in_light_and_dark(browser: Any, data: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(data), encoding="utf-8")
+    path.write_text(page([data]), encoding="utf-8")
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     colours = []
@@ -253,7 +232,7 @@ def test_a_printed_page_is_light_and_shows_whole_tables(
     browser: Any, data: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(data), encoding="utf-8")
+    path.write_text(page([data]), encoding="utf-8")
     browser.get(path.as_uri())
     browser.execute_script("document.documentElement.dataset.theme = 'dark'")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
@@ -269,11 +248,11 @@ def test_fresh_data_leave_the_reader_where_they_are(
     browser: Any, data: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(data), encoding="utf-8")
+    path.write_text(page([data]), encoding="utf-8")
     browser.get(path.as_uri())
     browser.execute_script("""
         document.styleSheets[0].insertRule(".overview { max-height: 6rem !important }");
-        document.querySelector("#table-objectives details").open = false;
+        document.querySelector("#table-objectives details").open = true;
         document.querySelector(".overview").scrollTo(0, 40);
         document.querySelector("#table-objectives th[data-key=questions] button").focus();
         window.old = document.activeElement""")
@@ -285,7 +264,7 @@ def test_fresh_data_leave_the_reader_where_they_are(
           done([now !== old && now.textContent, document.querySelector(".overview").scrollTop,
             document.querySelector("#table-objectives details").open]);
         }))""")
-    assert found == ["Questions", 40, False]
+    assert found == ["Questions", 40, True]
 
 
 @pytest.mark.slow
@@ -293,7 +272,7 @@ def test_data_that_come_while_a_cell_is_open_are_shown_after_it(
     browser: Any, data: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(data), encoding="utf-8")
+    path.write_text(page([data]), encoding="utf-8")
     browser.get(path.as_uri())
     said = browser.execute_async_script("""
         const done = arguments[0], cell = document.getElementById("cell"), asked = [];
@@ -301,7 +280,8 @@ def test_data_that_come_while_a_cell_is_open_are_shown_after_it(
           asked.push(options.headers?.["If-None-Match"]);
           if (asked.length === 1) cell.showModal();
           if (asked.length > 3) throw new Error("gone");
-          const headers = { get: () => "a" }, json = async () => ({ ...study, scale: "fresh" });
+          const headers = { get: () => "a" }, fresh = { ...study, scale: "fresh" };
+          const json = async () => ({ studies: [fresh] });
           return { status: asked.length > 2 ? 304 : 200, headers, json };
         };
         const scale = () => document.getElementById("scale").textContent;
@@ -334,7 +314,7 @@ def test_a_score_without_a_value_and_a_spoilt_record_are_states_of_their_own(tmp
     nan = {"score": float("nan"), "tasks": {"questions": {"step": 1, "f1": float("nan")}}}
     write_whole(study.results / "records" / f"{stage.identity}.json", json.dumps(committed | nan))
     write_whole(study.results / "records" / f"{other.identity}.json", "{}")
-    made = page_data(study, figures=False)
+    made = page_data(study)
     run, spoilt = made["runs"][stage.identity], made["runs"][other.identity]
     assert (run["score"], run["state"], run["tasks"]["questions"]["f1"]) == (None, "undefined", "undefined")
     assert run["detail"].startswith("undefined: questions f1; ")
@@ -344,7 +324,13 @@ def test_a_score_without_a_value_and_a_spoilt_record_are_states_of_their_own(tmp
     )
     states = [row["cells"]["questions"]["state"] for row in made["tables"][0]["rows"]]
     assert states.count("undefined") == states.count("spoilt") == 1
-    assert '"undefined"' in page(made)
+    assert '"undefined"' in page([made])
+
+
+def test_scores_by_step_are_in_order_and_one_without_a_value_is_left_out() -> None:
+    by_step = {"1000": 3.0, "75": 1.0, "150": float("nan")}
+    assert steps_of({"by_step": by_step}) == [(75, 1.0), (1000, 3.0)]
+    assert steps_of({}) == []
 
 
 def test_a_loss_that_is_no_number_leaves_the_rest_of_its_curve(tmp_path: Path) -> None:
@@ -356,4 +342,19 @@ def test_a_loss_that_is_no_number_leaves_the_rest_of_its_curve(tmp_path: Path) -
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_there_cannot_be_is_refused(study: Study, port: int) -> None:
     with pytest.raises(ValueError, match=f"report: --port {port}: from 0 .any free port. to 65535"):
-        serve_report(study, port, False)
+        serve_report([study], port, False)
+
+
+@pytest.mark.parametrize(
+    ("shots", "text"),
+    [
+        ({}, ""),
+        ({"a": {"asked": 16, "least": 3, "most": 5}}, "; examples in a prompt: a 3 to 5 of 16"),
+        (
+            {"a": {"asked": 2, "least": 2, "most": 2}, "b": {"asked": None, "least": 1, "most": 9}},
+            "; examples in a prompt: a 2 of 2, b 1 to 9 of as many as fit",
+        ),
+    ],
+)
+def test_a_run_says_how_many_examples_its_prompts_had(shots: dict[str, Any], text: str) -> None:
+    assert report._examples(shots) == text

@@ -247,9 +247,10 @@ def test_plan_counts_what_is_asked_for_shared_done_and_to_run(grids: list[Grid],
     for stage in grids[1].stages:
         if stage.kind in ("vocabulary", "tokens"):
             store.finish(stage, {})
-    found = [line.split()[:6] for line in plan.plan_lines(grids, merged(grids), store)[:6]]
+    found = [line.split()[:6] for line in plan.plan_lines(grids, merged(grids), store)[:7]]
     assert found == [
         ["stage", "asked", "for", "distinct", "shared", "done"],
+        ["largest", "sum", "sum", "largest", "sum", "sum"],
         ["vocabulary", "24", "1", "23", "1", "0"],
         ["tokens", "23", "1", "22", "1", "0"],
         ["pretrain", "23", "16", "7", "0", "16"],

@@ -135,7 +135,7 @@ def experiment() -> Experiment:
             "None", ["strategy=no_pretraining"], paper=PaperReference("table01", "No pre-training")
         ),
     }
-    return Experiment("Two & more", "Table 5", "cheap", "t5grid sweep two", "Objective", rows)
+    return Experiment("Two & more", "Objective", rows, "Table 5", "cheap", "t5grid sweep two")
 
 
 def table(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Provenance = FACTS) -> Table:
@@ -212,7 +212,7 @@ def test_gains_over_the_starred_row_are_printed_where_they_are_asked_for() -> No
 
 def test_facts_stand_before_the_scores_and_beside_the_paper_s() -> None:
     rows = {"both": RowSpec("Both", [], True, PaperReference("table02", "Encoder-decoder / Denoising"))}
-    two = Experiment("Models", "Table 2", "", "", "Model", rows, show={"params": "Params", "own": "Own"})
+    two = Experiment("Models", "Model", rows, "Table 2", show={"params": "Params", "own": "Own"})
     made = build_table(two, COLUMN_PAIR, {"both": {"reading": [1.0]}}, FACTS, {"both": ["2P", "7 & 8"]})
     text = to_markdown(made)
     assert "| Model | Params | Own | Reading | Writing |" in text

@@ -142,11 +142,11 @@ def test_an_encoder_sees_all_of_its_segment_and_nothing_else(kind):
     model = kind(Size(32, 64, 8, 4, 2, dropout=0.0), 100).eval()
     segments = PACKED["inputs_segments"]
     mask = additive(same_segment(segments, segments))
-    before = model._read(PACKED["inputs"], mask)
+    before = model.read(model.embedding(PACKED["inputs"]), mask)
     for position in range(7):
         ids = PACKED["inputs"].clone()
         ids[0, position] = 17
-        changed = (model._read(ids, mask) - before).abs().amax(-1)[0] > 1e-6
+        changed = (model.read(model.embedding(ids), mask) - before).abs().amax(-1)[0] > 1e-6
         assert changed.tolist() == (segments == segments[0, position])[0].tolist(), position
 
 

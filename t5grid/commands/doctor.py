@@ -92,10 +92,8 @@ def on_the_hub(split: Split) -> tuple[str, str, int | None]:
     cached = cached_rows(source, split.name)
     if cached is not None:
         return FINE, f"in the cache: {split}", cached
-    if hub.offline():
-        return PROBLEM, f"{split}: not in the cache ({hub.offline()})", None
-    if not hub.reachable():
-        return PROBLEM, f"{split}: the hub does not answer", None
+    if hub.offline() or not hub.reachable():  # said once, below
+        return PROBLEM, f"{split}: not in the cache", None
     if not hub.exists(source.repository, source.revision):
         return PROBLEM, f"{source.repository}: the hub has no such data set (at {source.revision})", None
     return FINE, f"on the hub: {split}", None
@@ -227,6 +225,13 @@ def asked(*command: str) -> str:
     return "; ".join(shown.stdout.split("\n")).strip("; ") if shown.returncode == 0 else ""
 
 
+def _hub_line() -> str:
+    """Why nothing comes from the hub; empty where something would."""
+    if hub.offline():
+        return f"the Hugging Face hub is not asked ({hub.offline()}): "
+    return "" if hub.reachable() else "the Hugging Face hub does not answer: "
+
+
 def print_report(checks: Sequence[Check], width: int | None = None) -> int:
     """Print the checks as tables; the number of those that are missing."""
     from rich.console import Console
@@ -252,7 +257,7 @@ def print_report(checks: Sequence[Check], width: int | None = None) -> int:
     missing = [check for check in checks if check.state == PROBLEM]
     summary = ", ".join(dict.fromkeys(check.name for check in missing))
     if any(check.of is not None for check in missing):
-        console.print(f"to get the data, {hub.WAYS}")
+        console.print(f"{_hub_line()}to get the data, {hub.WAYS}", soft_wrap=True)
     partial = sum(check.state == PARTIAL for check in checks)
     stands_in = f"; {partial} splits are not the real data" if partial else ""
     console.print((f"{len(missing)} missing: {summary}" if missing else "nothing is missing") + stands_in)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands import FAILURE
+from t5grid.commands import FAILURE, configs
 from t5grid.refused import Refused
 
 
@@ -14,10 +14,23 @@ def add_commands(commands: Any) -> None:
     add = commands.add_parser("doctor", help=text)
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
     add.set_defaults(command=doctor)
-    text = "what an objective, a corpus or a suite really produces, as text"
+    text = (
+        "what an objective, a corpus, a suite, an architecture or a fine-tuning method really does, as text"
+    )
     add = commands.add_parser("inspect", help=text)
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE | SENTENCE")
     add.add_argument("-n", "--num", type=int, default=3, help="how many examples to show")
+    text = "a word in sentences, to a cell's pre-trained model: what it is near, how alike it is in them"
+    add.add_argument("--word", help=text)
+    text = "one with the word in it, several times; else those of its two senses"
+    add.add_argument("--sentence", action="append", default=[], metavar="TEXT", help=text)
+    add.add_argument("--figure", type=Path, metavar="FILE", help="the same as a picture: .svg or .png")
+    text = "what a trained cell attends to while it answers TEXT: name its COLUMN with overrides, or a STAGE"
+    add.add_argument("--attention", metavar="TEXT", help=text)
+    add.add_argument("--task", help="of --attention: which of the column's tasks the text is of")
+    text = "draw the masks of architecture=NAME there, not as text"
+    add.add_argument("--svg", type=Path, metavar="FILE", help=text)
+    configs.add_options(add)
     add.set_defaults(command=inspect)
     add = commands.add_parser("clean", help="C4's cleaning rules over a corpus: what each of them drops")
     add.add_argument("overrides", nargs="*", metavar="OVERRIDE")
@@ -35,6 +48,10 @@ def _add_predict(add: Any) -> None:
     add.add_argument("--step", type=int, help="which checkpoint; the one that is reported if not given")
     text = "width of a beam search (the study's: 4); 1: greedy"
     add.add_argument("--beams", type=int, default=1, help=text)
+    text = "answer its test sets instead, into the zip its server takes (--output; else BOARD.zip)"
+    add.add_argument("--leaderboard", choices=("glue", "super_glue"), help=text)
+    text = "with --leaderboard: the most frequent class where no model named is fine-tuned for a task"
+    add.add_argument("--fill", action="store_true", help=text)
     add.set_defaults(command=predict)
 
 
@@ -50,14 +67,58 @@ def doctor(options: Any, rest: list[str]) -> int:
 
 
 def inspect(options: Any, rest: list[str]) -> int:
-    """Show what the axis values of a cell produce."""
-    from t5grid.commands.inspection import show
+    """Show what the axis values of a cell produce, what a trained one attends to or makes of a word."""
+    if options.attention is not None:
+        return _attention(options)
+    if options.task is not None:
+        raise Refused("inspect: --task is for --attention TEXT")
+    from t5grid.commands.inspection import picture, show
     from t5grid.config.compose import check_repeats
+    from t5grid.files import write_whole
 
     check_repeats(options.overrides)
+    if options.word:
+        return _inspect_word(options)
+    if options.sentence or options.figure:
+        raise Refused("inspect: --sentence and --figure go with --word")
+    if configs.is_asked(options):
+        return configs.show(options, [("", options.overrides)])
     if options.num < 0:
         raise Refused(f"inspect: -n {options.num}: at least 0")
+    if options.svg:
+        write_whole(options.svg, picture(options.overrides))
+        print(f"written: {options.svg}")
+        return 0
     print("\n".join(show(options.overrides, options.num)))
+    return 0
+
+
+def _inspect_word(options: Any) -> int:
+    from t5grid.commands.senses import alike, draw
+
+    found = alike(options.overrides, options.word, options.sentence)
+    print("\n".join(found.lines()))
+    if options.figure:
+        draw(found, options.figure)
+        print(f"written: {options.figure}")
+    return 0
+
+
+def _attention(options: Any) -> int:
+    """Draw the attention of a finished cell over a text, and keep it for the cell's page."""
+    from t5grid.commands.predicting import choose, is_place, with_start
+    from t5grid.config.compose import check_repeats
+    from t5grid.evaluation.attention import attended
+    from t5grid.results.attention import attention_lines, entry_of, keep_attention
+
+    check_repeats([word for word in options.overrides if not is_place(word)])
+    chosen = choose(options.overrides, options.task)
+    text, restored = with_start(options.attention, chosen.start), chosen.restored
+    made = attended(restored.at(chosen.step), restored.vocabulary, text, restored.column, chosen.task)
+    entry = entry_of(made, text, chosen.task, chosen.step)
+    print("\n".join(attention_lines(entry)))
+    path = keep_attention(entry, chosen.stage.identity, Path(chosen.cell.runtime.results_dir))
+    print(f"written: {path}; t5grid report shows it by layer and head in the cell's page")
     return 0
 
 
@@ -85,6 +146,22 @@ def clean(options: Any, rest: list[str]) -> int:
     return 0
 
 
+def _submit(options: Any) -> int:
+    """Write the answers to a leaderboard's test sets."""
+    from t5grid.commands.submitting import submission
+    from t5grid.files import require_writable, write_whole
+
+    for name in ("input", "task", "raw"):
+        if getattr(options, name):
+            raise Refused(f"--{name}: not with --leaderboard, whose test sets are answered")
+    target = options.output or Path(f"{options.leaderboard}.zip")
+    require_writable(target.absolute().parent)
+    how = {"fill": options.fill, "step": options.step, "num_beams": options.beams}
+    write_whole(target, submission(options.leaderboard, options.names, **how))
+    print(f"written: {target}")
+    return 0
+
+
 def predict(options: Any, rest: list[str]) -> int:
     """Answer each line of a file or of standard input."""
     from t5grid.commands.predicting import answers, is_place
@@ -94,6 +171,10 @@ def predict(options: Any, rest: list[str]) -> int:
     check_repeats([word for word in options.names if not is_place(word)])
     if options.beams < 1:
         raise Refused(f"--beams {options.beams}: at least 1")
+    if options.leaderboard:
+        return _submit(options)
+    if options.fill:
+        raise Refused("--fill: only with --leaderboard")
     lines = read_lines(options.input)
     how = {"task": options.task, "step": options.step, "num_beams": options.beams, "raw": options.raw}
     replies = answers(options.names, lines, **how)

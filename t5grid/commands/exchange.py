@@ -6,11 +6,11 @@ from typing import Any
 
 def add_commands(commands: Any) -> None:
     """Add both sub-commands to those of the parser."""
-    add = commands.add_parser("import", help="a Hugging Face T5 checkpoint -> a folder to fine-tune from")
+    add = commands.add_parser("import", help="a Hugging Face T5 or BERT -> a folder to fine-tune from")
     add.add_argument("source", type=Path, metavar="FOLDER")
     add.add_argument("target", type=Path, metavar="DIR")
     add.set_defaults(command=import_model)
-    add = commands.add_parser("export", help="a trained model -> a Hugging Face T5 checkpoint")
+    add = commands.add_parser("export", help="a trained model -> a Hugging Face T5 or BERT")
     add.add_argument("source", type=Path, metavar="FOLDER", help="of a stage below runs/, or an imported one")
     add.add_argument("target", type=Path, metavar="DIR")
     add.add_argument("--step", type=int, help="which checkpoint; the last if not given")
@@ -18,7 +18,7 @@ def add_commands(commands: Any) -> None:
 
 
 def import_model(options: Any, rest: list[str]) -> int:
-    """Make a Hugging Face T5 a folder of ours, and say how to start from it."""
+    """Make a Hugging Face T5 or BERT a folder of ours, and say how to start from it."""
     from t5grid.stages.exchange import import_checkpoint
 
     words = import_checkpoint(options.source, options.target)

@@ -1,4 +1,4 @@
-"""`t5grid run`, `sweep`, `plan`, `status`, `logs`, `cancel`: cells and whole tables."""
+"""`t5grid run`, `sweep`, `plan`, `status` and the like: cells and whole tables."""
 
 import argparse
 import gc
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from t5grid.commands import FAILURE
+from t5grid.commands import FAILURE, configs
 from t5grid.refused import Refused
 
 
@@ -29,10 +29,25 @@ def add_commands(commands: Any) -> None:
         add = commands.add_parser(name, help=text)
         add.add_argument("names", nargs="+", metavar="NAME|OVERRIDE")
         add.set_defaults(command=command)
+    text = "`experiment new NAME` writes experiments/NAME.yaml, a table to fill in"
+    add = commands.add_parser("experiment", help=text)
+    add.add_argument("action", choices=["new"])
+    add.add_argument("name_of_table", metavar="NAME")
+    add.set_defaults(command=new_experiment)
     commands.choices["logs"].add_argument("-n", "--num", type=int, default=20, help="how many lines of each")
     for name in ("run", "sweep"):
         text = "stay until jobs that were submitted have ended"
         commands.choices[name].add_argument("--wait", action="store_true", help=text)
+        configs.add_options(commands.choices[name])
+
+
+def new_experiment(options: Any, rest: list[str]) -> int:
+    """Write a table to fill in, and say how it is run."""
+    from t5grid.grid.template import write_template
+
+    path = write_template(options.name_of_table)
+    print(f"written: {path}; t5grid sweep {path.stem} budget=smoke runs it as it stands")
+    return 0
 
 
 def split_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -95,6 +110,13 @@ def _say_idle(grids: Sequence[Any], words: Sequence[str]) -> None:
             print(f"t5grid: {word}: has no effect in {named}", file=sys.stderr)
 
 
+def _say_notes(grids: Sequence[Any]) -> None:
+    """What a reader should know of the cells, on standard error, each line once."""
+    cells = (cell for grid in grids for ((cell, _), *_) in grid.rows.values())
+    for note in dict.fromkeys(note for cell in cells for note in cell.notes):
+        print(f"t5grid: {note}", file=sys.stderr)
+
+
 def _refuse_equal_rows(grid: Any) -> None:
     """An override of what the rows themselves vary would print one cell under two names."""
     from t5grid.config.reuse import ByObject
@@ -121,14 +143,20 @@ def tell_set_aside(grids: Sequence[Any], store: Any) -> None:
 def sweep(options: Any, rest: list[str]) -> int:
     """Run what is missing of the tables named, write them, say what failed."""
     from t5grid.commands.comparing import compared
+    from t5grid.execution.devices import check_machine
     from t5grid.files import require_writable
     from t5grid.grid.graph import merged
 
+    if configs.is_asked(options):
+        return configs.show(options, list(configs.starred_cells(*split_names(options.names))))
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
+    _say_notes(grids)
     cell = grids[0].baseline
     stages = merged(grids)
     unfinished = any(store.record(stage) is None for stage in stages)
+    if unfinished:
+        check_machine(cell.executor, cell.runtime)
     cells = (cell for grid in grids for ((cell, _), *_) in grid.rows.values())
     with compared(cells if unfinished else ()) as checks:
         require_writable(Path(cell.runtime.results_dir))
@@ -179,6 +207,7 @@ def plan(options: Any, rest: list[str]) -> int:
 
     grids, store = grids_of(options)
     _say_idle(grids, options.names)
+    _say_notes(grids)
     print("\n".join(plan_lines(grids, merged(grids), store)))
     return 0
 
@@ -245,6 +274,8 @@ def run(options: Any, rest: list[str]) -> int:
     words = [*options.overrides, *rest]
     check_repeats(words)
     if "-m" in words or "--multirun" in words:
+        if configs.is_asked(options):
+            raise Refused("run -m: --cfg and --info show one cell; leave -m out")
         if options.wait:
             raise Refused("run -m --wait: for jobs of executor=slurm write executor.wait=true")
         os.environ[BEGAN] = str(time.time())
@@ -254,4 +285,6 @@ def run(options: Any, rest: list[str]) -> int:
             del os.environ[BEGAN]
     if unknown := [word for word in words if word.startswith("-")]:
         raise Refused(f"run: unknown option {unknown[0]}; -m runs a Hydra multirun")
+    if configs.is_asked(options):
+        return configs.show(options, [("", words)])
     return run_overrides(words, options.wait)

@@ -1,14 +1,17 @@
 """overrides -> one cell run: the plain run, and a Hydra multirun under any launcher."""
 
 import multiprocessing
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from functools import partial
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from t5grid.commands.comparing import compared
+from t5grid.commands.joining import Job, write_joined
 from t5grid.config import hydra_part
 from t5grid.config.compose import (
     GROUPS,
@@ -22,14 +25,18 @@ from t5grid.config.compose import (
 )
 from t5grid.config.schema import Cell, Cells, build_cell
 from t5grid.config.trust import allowed, trusting
+from t5grid.execution.devices import check_machine
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.store import Store
 from t5grid.grid.effect import explained, key_of, refuse_idle, without_effect
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.results.records import undefined_in
 from t5grid.stages.record import is_undefined
 from t5grid.stages.stage import Stage, with_parents
+
+RUNS = "runs"
+"""The folder that commands look into where they are not told of another."""
 
 
 def run_overrides(overrides: Sequence[str], wait: bool = False) -> int:
@@ -45,6 +52,10 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
     store = Store(cell.runtime.runs_dir)
     columns = cell.strategy.stages(cell)
     stages = with_parents(list(columns.values()))
+    for note in cell.notes:
+        print(f"t5grid: {note}", file=sys.stderr)
+    if any(store.record(stage) is None for stage in stages):
+        check_machine(cell.executor, cell.runtime)
     for line in (line for stage in stages for line in stage.preface(store.folder)):
         print(line)
     unfinished = any(store.record(stage) is None for stage in columns.values())
@@ -57,15 +68,29 @@ def run_cell(cell: Cell, wait: bool = False) -> int:
 
 
 def _print_scores(cell: Cell, columns: Mapping[str, Stage], store: Store) -> None:
-    for column in cell.suite.chosen().values():
-        if reason := no_answer(cell.architecture, column.tasks):
+    for key, column in cell.suite.chosen().items():
+        if reason := no_stage(cell, key):
             print(f"{column.title:<24}{'–':>8}  {reason}")
     for key, stage in columns.items():
         record = store.record(stage)
         score = f"{record['score']:8.2f}" if record else f"{'–':>8}"
         if record and is_undefined(record["score"]):
             score = f"undefined: {', '.join(undefined_in(record))}"
-        print(f"{cell.suite.columns[key].title:<24}{score}")
+        print(f"{cell.suite.columns[key].title:<24}{score}  {stage.identity}")
+    if line := _predict_line(cell, columns, store):
+        print(line)
+
+
+def _predict_line(cell: Cell, columns: Mapping[str, Stage], store: Store) -> str:
+    """The command by which the first column that is done answers lines of text; empty where none is."""
+    done = (key for key, stage in columns.items() if store.record(stage) is not None)
+    if (key := next(done, None)) is None:
+        return ""
+    tasks = list(cell.suite.columns[key].tasks)
+    words = ["t5grid", "predict", columns[key].identity, "--input", "FILE"]
+    words += ["--task", tasks[0]] if len(tasks) > 1 else []
+    words += [f"runtime.runs_dir={cell.runtime.runs_dir}"] if cell.runtime.runs_dir != RUNS else []
+    return f"to have lines of text answered: {shlex.join(words)}"
 
 
 def _print_outcome(outcome: Outcome, store: Store) -> None:
@@ -93,7 +118,13 @@ def multirun(overrides: Sequence[str]) -> int:
         check(config)
     _check_jobs(config)
     task = partial(multirun_task, packages=allowed())
-    return max((code or 0 for code in hydra_api.launch(task, overrides, check)), default=0)
+    jobs = hydra_api.launch(task, overrides, check)
+    try:
+        for line in write_joined(jobs, shlex.join(["t5grid", "run", "-m", *overrides])):
+            print(line)
+    except Refused as error:
+        print(f"t5grid: the jobs make no table: {error}", file=sys.stderr)
+    return max((job.code for job in jobs), default=0)
 
 
 def _multiplied(words: Sequence[str]) -> Sequence[str]:
@@ -158,7 +189,7 @@ def _check_jobs(config: DictConfig) -> None:
         print(f"t5grid: {line}", file=sys.stderr)
 
 
-def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> int:
+def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> Job:
     """One job of a multirun; folders, and who is trusted, are those of where the command was given."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
@@ -169,4 +200,13 @@ def multirun_task(config: DictConfig, packages: Sequence[str] = ()) -> int:
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which no new process knows
     with chdir(whole.hydra.runtime.cwd), trusting(packages):
-        return run_cell(build_cell(whole))
+        code = run_cell(build_cell(whole))
+        return Job(tuple(whole.hydra.overrides.task), code, _folder_of_all(whole.hydra))
+
+
+def _folder_of_all(node: DictConfig) -> Path:
+    """The folder of all jobs of a multirun: that of this one without its own part."""
+    own = Path(node.runtime.output_dir)
+    for _ in Path(node.sweep.subdir or "").parts:
+        own = own.parent
+    return own

@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from t5grid.config.build import nearest
 from t5grid.config.schema import Cell, Column, load_cell
 from t5grid.execution.store import Store
 from t5grid.files import read_json
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Context, Stage
 from t5grid.tasks.task import has
 
@@ -36,28 +38,74 @@ def answers(
     is the one the task is reported at, or the last where nothing was evaluated. Raises Refused.
     """
     place, cell = _place(words)
-    folder = _folder(place, Path(cell.runtime.runs_dir))
-    store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
-    stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
-    _check_done(stage, store)
+    stage, store = stage_of(place, cell)
+    if isinstance(stage, PromptStage):
+        context = Context(store.folder, cell.runtime, 1, lambda progress: None)
+        return _prompted(stage, context, lines, task, step is None and num_beams == 1, raw)
+    chosen = choose(words, task, step, raw)
     from t5grid.evaluation.predict import predict
+
+    texts = [with_start(line, chosen.start) for line in lines]
+    print(f"t5grid: {chosen.stage.trained[0].identity}, step {chosen.step}", file=sys.stderr)
+    restored, batch = chosen.restored, chosen.cell.runtime.evaluation_batch
+    model = restored.at(chosen.step)
+    return predict(model, restored.vocabulary, texts, restored.column, batch, num_beams, chosen.task)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A finished cell's column: its evaluation, cell, models, the task and the step meant.
+
+    `start` are the words that all inputs of the task begin with, empty for lines that are taken as they are.
+    """
+
+    stage: Stage
+    cell: Cell
+    restored: Any
+    task: str
+    step: int
+    start: str
+
+
+def choose(
+    words: Sequence[str], task: str | None = None, step: int | None = None, raw: bool = False
+) -> Chosen:
+    """The column or stage that words name, its models restored. Raises Refused."""
+    place, cell = _place(words)
+    stage, store = stage_of(place, cell)
+    if isinstance(stage, PromptStage):
+        raise Refused(f"{place}: a prompted model has no checkpoints of its own; name a fine-tuned one")
     from t5grid.stages.restore import restore
 
     restored = restore(stage, Context(store.folder, cell.runtime, 1, lambda progress: None))
     name = _task(restored.column, task, raw)
-    step = _step(stage, store, restored.steps, name, step)
     start = "" if raw else fixed_start(restored.column.tasks[name])
-    texts = [with_start(line, start) for line in lines]
-    print(f"t5grid: {stage.trained[0].identity}, step {step}", file=sys.stderr)
-    return predict(
-        restored.at(step),
-        restored.vocabulary,
-        texts,
-        restored.column,
-        cell.runtime.evaluation_batch,
-        num_beams,
-        name,
-    )
+    return Chosen(stage, cell, restored, name, reported_step(stage, store, restored.steps, name, step), start)
+
+
+def stage_of(place: str, cell: Cell) -> tuple[Stage, Store]:
+    """The evaluate stage of a column, or of a stage that is named, and its store. Raises Refused.
+
+    What it scores must be done.
+    """
+    folder = _folder(place, Path(cell.runtime.runs_dir))
+    store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
+    stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
+    _check_done(stage, store)
+    return stage, store
+
+
+def _prompted(
+    stage: PromptStage, context: Context, lines: Sequence[str], task: str | None, is_plain: bool, raw: bool
+) -> list[str]:
+    """Answers to prompts with the lines in them, of the last step, which is the only one."""
+    if not is_plain:
+        raise Refused(f"predict: {stage.identity} has one step and answers greedily: no --step, no --beams")
+    column = stage.column
+    name = _task(column, task, raw)
+    start = "" if raw else fixed_start(column.tasks[name])
+    print(f"t5grid: {stage.trained[0].identity}, prompted", file=sys.stderr)
+    return stage.answered(context, name, [with_start(line, start) for line in lines])
 
 
 def _folder(place: str, runs: Path) -> Path:
@@ -100,7 +148,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
     """The evaluate stage of a cell's column. Raises Refused for a column there is not."""
     stages = cell.strategy.stages(cell)
     if column in cell.suite.chosen():
-        reason = no_answer(cell.architecture, cell.suite.columns[column].tasks)
+        reason = no_stage(cell, column)
         if reason:
             raise Refused(f"predict: {column}: {reason}")
     if column not in stages:
@@ -111,7 +159,7 @@ def column_stage(cell: Cell, column: str) -> Stage:
 def evaluation_of(folder: Path) -> Stage:
     """The evaluate stage of a folder below runs/: its own, or the one that scores its fine-tuning."""
     stage = stage_file.read(folder)
-    if isinstance(stage, EvaluateStage):
+    if stage.scores:
         return stage
     if "column" not in stage.config:
         raise Refused(f"{stage.identity}: not fine-tuned on a column; name a finetune/ or evaluate/ stage")
@@ -139,7 +187,10 @@ def _task(column: Column, task: str | None, raw: bool) -> str:
     return task
 
 
-def _step(stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None) -> int:
+def reported_step(
+    stage: Stage, store: Store, steps: Sequence[int], task: str, wanted: int | None = None
+) -> int:
+    """The checkpoint that a task is reported at, if none is wanted. Raises Refused for one there is not."""
     if wanted is not None:
         if wanted not in steps:
             raise Refused(f"--step {wanted}: no such checkpoint; there are {', '.join(map(str, steps))}")

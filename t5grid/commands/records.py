@@ -1,4 +1,4 @@
-"""`t5grid explain`, `records merge`: what stages are; those of another machine."""
+"""`t5grid explain`, `records merge`, `prune`: what stages are, and leave behind."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,6 +22,11 @@ def add_commands(commands: Any) -> None:
     )
     add.add_argument("names", nargs="+", metavar="OTHER_STORE|OVERRIDE")
     add.set_defaults(command=merge)
+    add = commands.add_parser("prune", help="checkpoints that no evaluation and no stage needs any more")
+    text = "the experiments that are still wanted (default: all), overrides"
+    add.add_argument("names", nargs="*", metavar="NAME|OVERRIDE", help=text)
+    add.add_argument("--delete", action="store_true", help="delete them; else they are listed only")
+    add.set_defaults(command=prune)
 
 
 def explain(options: Any, rest: list[str]) -> int:
@@ -64,3 +69,28 @@ def merge(options: Any, rest: list[str]) -> int:
     words = ("taken", "same", "conflict", "held", "refused")
     print(", ".join(f"{counts[word]} {word}" for word in words if counts[word] or word == "taken"))
     return FAILURE if counts["conflict"] or counts["refused"] or counts["held"] else 0
+
+
+def prune(options: Any, rest: list[str]) -> int:
+    """List checkpoints that nothing needs any more, or delete them; 1 where one could not be deleted."""
+    from t5grid.config.compose import check_repeats
+    from t5grid.execution import pruning
+    from t5grid.execution.plan import size
+    from t5grid.grid.graph import merged
+    from t5grid.results.study import load_possible, load_study
+
+    names = [word for word in options.names if "=" not in word]
+    overrides = [word for word in options.names if "=" in word]
+    check_repeats(overrides)
+    study = load_study(overrides, names) if names else load_possible(overrides)
+    total, stuck = 0, 0
+    for spare in pruning.spares(merged(list(study.grids.values())), study.store):
+        num_bytes = spare.size
+        gone = not options.delete or pruning.delete(spare, study.store)
+        total, stuck = total + num_bytes * gone, stuck + (not gone)
+        left_alone = "" if gone else "; left alone: it is in use, or what stays is damaged"
+        counts = f"{len(spare.unneeded)} of {len(spare.unneeded) + len(spare.kept)} checkpoints"
+        print(f"{spare.stage.identity}: {counts}, {size(num_bytes)}{left_alone}")
+    done = "deleted" if options.delete else "not needed; prune --delete deletes them"
+    print(f"{size(total)} {done}")
+    return FAILURE if stuck else 0

@@ -16,7 +16,10 @@ def add_commands(commands: Any) -> None:
     add.set_defaults(command=table)
     add = commands.add_parser("report", help="one HTML page of the whole study")
     add.add_argument(
-        "names", nargs="*", metavar="NAME|OVERRIDE", help="experiments (default: all), overrides"
+        "names",
+        nargs="*",
+        metavar="NAME|OVERRIDE",
+        help="experiments (default: all), overrides; budget=nano,lab shows several in one page",
     )
     add.add_argument(
         "-o", "--output", type=Path, help="where to write (default: results/report-<scale>.html)"
@@ -58,17 +61,19 @@ def report(options: Any, rest: list[str]) -> int:
     from t5grid.results.study import load_recorded
 
     names = [word for word in options.names if "=" not in word]
-    study, note = load_recorded([word for word in options.names if "=" in word], names)
+    studies, note = load_recorded([word for word in options.names if "=" in word], names)
     if note:
         print(f"t5grid: report: {note}", file=sys.stderr)
-    tell_set_aside(list(study.grids.values()), study.store)
+    for study in studies:
+        tell_set_aside(list(study.grids.values()), study.store)
     if options.serve:
-        serve_report(study, options.port, options.open)
+        serve_report(studies, options.port, options.open)
     else:
-        path = options.output or study.results / f"report-{study.stem}.html"
-        write_report(study, path)
+        stems = "-and-".join(study.stem for study in studies)
+        path = options.output or studies[0].results / f"report-{stems}.html"
+        write_report(studies, path)
         print(f"written: {path}")
-        if options.wandb:
+        for study in studies if options.wandb else ():
             log_report(study)
     return 0
 

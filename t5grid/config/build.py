@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from t5grid.config.called import Called
 from t5grid.config.rules import Rule
 from t5grid.config.trust import check_allowed
 from t5grid.refused import Refused
@@ -31,6 +32,8 @@ UNIONS, LISTS, MAPPINGS = (typing.Union, types.UnionType), (list, tuple, Sequenc
 
 def build(node: Any, key: str, hint: Any = None) -> Any:
     """The value of a plain node found at `key`. Raises Refused, one line, naming the key it is about."""
+    if plain_hint(hint) is Called:
+        return Called.of(node, key)
     if isinstance(node, list):
         return tuple(build(item, where, inner) for where, item, inner in _children(node, hint, key))
     if not isinstance(node, Mapping):
@@ -46,6 +49,8 @@ def canonical(node: Any, hint: Any = None) -> Any:
     """A valid plain node, equal for equal values: 2 where a float is meant becomes 2.0."""
     if not isinstance(node, Mapping):
         return _number(node, hint)
+    if plain_hint(hint) is Called:
+        return node
     cls = located(node["_target_"], "") if "_target_" in node else _mapping_hint(hint, node)
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         hints = type_hints(cls)
@@ -117,9 +122,11 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
     for name in given:
         if name not in fields:
             raise Refused(f"{key}.{_shown(name)}: no such key{nearest(name, fields)}")
-    for name, field in fields.items():
-        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise Refused(f"{key}.{name}: a value is needed (write {key}.{name}=...)")
+    lacking = [name for name, field in fields.items() if name not in given and _is_needed(field)]
+    if len(lacking) == 1:
+        raise Refused(f"{key}.{lacking[0]}: a value is needed (write {key}.{lacking[0]}=...)")
+    if lacking:
+        raise Refused(f"{', '.join(f'{key}.{name}' for name in lacking)}: a value is needed for each")
     hints = type_hints(cls)
     values = {}
     for name, value in sorted(given.items(), key=lambda item: isinstance(item[1], Mapping | list)):
@@ -129,6 +136,10 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
         return cls(**values)
     except ValueError as error:
         raise Refused(_placed(str(error), key)) from None
+
+
+def _is_needed(field: Any) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

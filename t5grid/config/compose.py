@@ -20,6 +20,7 @@ from t5grid.refused import Refused
 
 GROUPS = (
     "architecture",
+    "segments",
     "objective",
     "corpus",
     "vocabulary",
@@ -44,6 +45,22 @@ def data_folder(name: str) -> Path:
     return packaged if packaged.is_dir() else checkout
 
 
+_added: Path | None = None
+
+
+@contextmanager
+def searching(folder: Path | None) -> Iterator[None]:
+    """Within, options are looked for in a further folder too (`--config-dir`). Raises Refused."""
+    global _added
+    if folder is not None and not folder.is_dir():
+        raise Refused(f"--config-dir {folder}: no such folder")
+    before, _added = _added, folder.absolute() if folder else None
+    try:
+        yield
+    finally:
+        _added = before
+
+
 def initialise() -> None:
     """A fresh Hydra that sees the user's own `conf/` in the working directory first, then the package's."""
     from t5grid.config import hydra_api
@@ -52,7 +69,7 @@ def initialise() -> None:
     foreign = foreign_primary(own, GROUPS) if own else None
     if foreign:
         _say_once(f"t5grid: {foreign.parent.name}/{foreign.name} is another project's: it is set aside")
-    hydra_api.start(data_folder("conf"), own, set_aside=foreign is not None)
+    hydra_api.start(data_folder("conf"), own, set_aside=foreign is not None, added=_added)
 
 
 @cache
@@ -70,7 +87,7 @@ def _ensure_initialised() -> None:
     from t5grid.config import hydra_api
 
     own = _own_folder()
-    if hydra_api.user_folders() != ([own] if own else []):
+    if hydra_api.user_folders() != [folder for folder in (own, _added) if folder]:
         initialise()
 
 

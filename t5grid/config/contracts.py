@@ -36,9 +36,10 @@ class Architecture(Protocol):
     """size + vocabulary -> model, and what it costs.
 
     Some members are optional. `learns_from` are the forms of targets it can be taught by (texts by default;
-    `data.place_targets`), and `check(cell)` refuses what it cannot have. One that answers through output
-    layers has `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`),
-    and says in `writes_no_text` why columns that need text are holes in its row.
+    `data.place_targets`), `initialisations` those of a size that it can start by (any by default), and
+    `check(cell)` refuses what it cannot have. One that answers through output layers has
+    `answering(answers)`, itself as it is fine-tuned on tasks with such answers (`tasks.answer`), and says in
+    `writes_no_text` why columns that need text are holes in its row.
     """
 
     @property
@@ -62,6 +63,25 @@ class Architecture(Protocol):
 
     def block_steps(self, size: Any, inputs: int, targets: int) -> int:
         """Positions times the blocks each passes: what the paper counts operations by."""
+
+
+class Segments(Protocol):
+    """How texts are read that are longer than a model, beside any architecture that can."""
+
+    reads_whole: bool
+    """Whether every text is read at once, and all is as without segments."""
+
+    def around(self, architecture: Any, node: Any, own: Any, pretraining: bool = False) -> Any:
+        """The node of an architecture in the form that is trained; `own` is that of these settings."""
+
+    def measures(self, architecture: Any) -> dict[str, str]:
+        """What a table shows: `segment_size`, `memory_size` and `num_segments`."""
+
+    def at_once(self, length: int) -> int:
+        """How many of so many ids a model sees at once."""
+
+    def check(self, cell: Any) -> None:
+        """Raise Refused for a cell that cannot read so."""
 
 
 class Objective(Protocol):
@@ -139,7 +159,13 @@ class Mixing(Protocol):
 
 
 class Method(Protocol):
-    """Which parameters fine-tuning trains at which step."""
+    """Which parameters fine-tuning trains at which step.
+
+    Optional: `rates(names)`, name -> the share of the schedule's learning rate that it is trained at, and
+    `schedule(schedule, num_steps)`, the schedule that takes the place of the budget's;
+    `taken(names)`, the parameters that keep the weights fine-tuning starts from, where not all do,
+    and `needs_start`, true where it is nothing without such weights.
+    """
 
     def episodes(self, names: Sequence[str], num_steps: int) -> dict[int, frozenset[str]]:
         """First step of each episode -> the parameters trained in it, of a model prepared by `prepare`."""
@@ -155,7 +181,10 @@ class Method(Protocol):
 
 
 class Strategy(Protocol):
-    """How a cell unrolls into stages."""
+    """How a cell unrolls into stages.
+
+    Optional: `without(key)`, why there is no score in a column, where there is none by intention.
+    """
 
     def stages(self, cell: Any) -> dict[str, Any]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
@@ -188,7 +217,10 @@ class Optimizer(Protocol):
 
 
 class Executor(Protocol):
-    """Where stages run."""
+    """Where stages run.
+
+    Optional: `check(runtime)`, which raises Refused, before anything is read or run, for a machine it lacks.
+    """
 
     def run(self, stages: list[Any], store: Any, runtime: Any, checks: Checks = NO_CHECKS) -> Any:
         """Run or submit every stage that is not done, parents first (`execution.outcome.Outcome`).

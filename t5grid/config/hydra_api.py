@@ -25,22 +25,28 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 from t5grid.refused import Refused
 
-USER = "user"
+USER, ADDED = "user", "command-line"
 SET_ASIDE = "t5grid_config"
 
 
 class UserFolder(SearchPathPlugin):
-    """Puts the user's own folder before every other one, while `start` runs and at no other time."""
+    """Puts the user's own folder before every other one, while `start` runs and at no other time.
+
+    One that is added on the command line comes after them, as in Hydra's own programs.
+    """
 
     folder: ClassVar[Path | None] = None
+    added: ClassVar[Path | None] = None
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if self.folder:
             search_path.prepend(USER, f"file://{self.folder}")
+        if self.added:
+            search_path.append(ADDED, f"file://{self.added}")
 
 
-def start(folder: Path, own: Path | None, set_aside: bool = False) -> None:
-    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`.
+def start(folder: Path, own: Path | None, set_aside: bool = False, added: Path | None = None) -> None:
+    """A fresh Hydra that sees the user's own folder first, if there is one, then `folder`, then one `added`.
 
     The user's `config.yaml` may be `set_aside`: then that of `folder` is the primary config.
     """
@@ -49,11 +55,11 @@ def start(folder: Path, own: Path | None, set_aside: bool = False) -> None:
     if set_aside:
         ConfigStore.instance().store(SET_ASIDE, OmegaConf.load(folder / "config.yaml"))
     Plugins.instance().register(UserFolder)
-    UserFolder.folder = own
+    UserFolder.folder, UserFolder.added = own, added
     try:
         initialize_config_dir(str(folder), job_name="t5grid", version_base="1.3")
     finally:
-        UserFolder.folder = None
+        UserFolder.folder = UserFolder.added = None
 
 
 def primary() -> str:
@@ -67,11 +73,13 @@ def config_loader() -> ConfigLoader:
 
 
 def user_folders() -> list[Path] | None:
-    """The user's own folder on the search path, or none; None before Hydra has started."""
+    """The user's own folders on the search path, or none; None before Hydra has started."""
     if not GlobalHydra.instance().is_initialized():
         return None
     path = config_loader().get_search_path().get_path()
-    return [Path(element.path.removeprefix("file://")) for element in path if element.provider == USER]
+    return [
+        Path(element.path.removeprefix("file://")) for element in path if element.provider in (USER, ADDED)
+    ]
 
 
 def group_options(group: str) -> list[str]:
@@ -162,3 +170,10 @@ def launch(
     returned = hydra.multirun(primary(), task, list(words), with_log_configuration=False)
     batches = returned if isinstance(returned, list) else [[returned]]
     return [job.return_value for batch in batches for job in batch]
+
+
+def show_info(info: str, words: Sequence[str]) -> None:
+    """Print what Hydra knows of a config: `defaults`, `searchpath` and more. Raises HydraException."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    hydra.show_info(info, primary(), list(words))

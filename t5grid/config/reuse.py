@@ -18,6 +18,8 @@ from t5grid.config.compose import GROUPS, compose, load_option, multiplied, pars
 from t5grid.refused import Refused
 
 Node = dict[str, Any]
+NESTED = ("corpus@strategy.corpus",)
+"""Groups that stand inside another one's option: what is chosen there has a label too."""
 NUM_SHARED = 2**14
 """Parts of cells that are kept for the next cells of this process."""
 
@@ -36,7 +38,9 @@ def composed(config: DictConfig) -> Composed:
     science = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     raw = OmegaConf.to_container(science)
     assert isinstance(raw, dict)
-    choices = {group: str(config.hydra.runtime.choices.get(group, group)) for group in GROUPS}
+    given = config.hydra.runtime.choices
+    choices = {group: str(given.get(group, group)) for group in GROUPS}
+    choices |= {name: str(given[name]) for name in NESTED if given.get(name)}
     words = tuple(config.hydra.overrides.task)
     return Composed({str(key): value for key, value in raw.items()}, choices, words)
 

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from t5grid.config import contracts
 from t5grid.config.build import build, canonical, check_type, nearest, refuse_hidden_targets, type_hints
+from t5grid.config.called import Called
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
@@ -24,6 +25,7 @@ from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
 EMPTY: dict[str, Any] = {}
+INITIALISATION = "size.initialisation"
 Share = Annotated[float, Above(0), AtMost(1)]
 Schedule = Annotated[Any, Meets(contracts.Schedule)]
 Optimizer = Annotated[Any, Meets(contracts.Optimizer)]
@@ -54,7 +56,8 @@ class FinetuneBudget:
     """How long a fine-tuning is; a batch holds as many examples as fill `num_tokens` input tokens.
 
     With `continue_optimizer` the second moments and step count of pre-training are kept, as the authors did.
-    `labelled_share` is the part of each task's training rows that is used, chosen by the seed.
+    `labelled_share` is the part of each task's training rows that is used, chosen by the seed; of these at
+    most `num_labelled`.
     """
 
     axis: ClassVar[str] = "budget"
@@ -65,6 +68,7 @@ class FinetuneBudget:
     optimizer: Optimizer
     schedule: Schedule
     labelled_share: Share = 1.0
+    num_labelled: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Runtime:
-    """The machine: never part of a run's identity."""
+    """The machine: never part of a run's identity, nor are loggers and callbacks of one's own beside ours."""
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
     num_devices: Count  # of each node; a stage that trains has a process for each
@@ -163,6 +167,8 @@ class Runtime:
     recompute: bool = False
     compile: Literal["off", "default", "max-autotune"] = "off"
     device_memory: Annotated[float, Above(0)] | None = None  # GiB
+    loggers: dict[Annotated[str, FileName()], Called] = field(default_factory=dict, hash=False)
+    callbacks: dict[Annotated[str, FileName()], Called] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("runs_dir", "results_dir"):
@@ -176,6 +182,7 @@ class Cell:
     config: dict[str, Any] = field(repr=False)
     labels: dict[str, str]
     architecture: Annotated[Any, Meets(contracts.Architecture)]
+    segments: Annotated[Any, Meets(contracts.Segments)]
     objective: Annotated[Any, Meets(contracts.Objective)]
     corpus: Annotated[Any, Meets(contracts.Corpus)]
     vocabulary: Annotated[Any, Meets(contracts.Vocabulary)]
@@ -188,6 +195,8 @@ class Cell:
     runtime: Runtime
     executor: Annotated[Any, Meets(contracts.Executor)]
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)]
+    notes: tuple[str, ...] = ()
+    """What a reader should know of it before it runs, a line each."""
 
     def with_seed(self, seed: int) -> "Cell":
         """The same cell under another seed."""
@@ -202,6 +211,7 @@ class Cells:
         self._values, self._canonical = ByObject(_value), ByObject(_canonical)
         self._one_of = ByObject(OneOfEqual())
         self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
+        self._in_study = ByObject(lambda node: {**node, "initialisation": "study"})
 
     def load(self, overrides: Sequence[str]) -> Cell:
         """Compose, resolve and validate one cell. Raises Refused, one line."""
@@ -213,9 +223,25 @@ class Cells:
         values = {key: self._values(key, plain[key]) for key in KEYS}
         plain = {key: self._one_of(node) for key, (_, node) in values.items()}
         built = {key: value for key, (value, _) in values.items()}
-        cell = Cell(config=plain, labels=self._labels(composed, plain), **built)
+        cell = self._started(Cell(config=plain, labels=self._labels(composed, plain), **built), composed)
         _check_combination(cell)
         return cell
+
+    def _started(self, cell: Cell, composed: Composed) -> Cell:
+        """With the study's initialisation where that of the size is none of the architecture's, and noted.
+
+        One that was asked for by name stays, for the architecture to refuse.
+        """
+        given, known = getattr(cell.size, "initialisation", None), _initialisations(cell.architecture)
+        if given is None or known is None or given in known or _asked(composed.words, INITIALISATION):
+            return cell
+        size, node = self._values("size", self._in_study(cell.config["size"]))
+        option, of_size = cell.labels["architecture"], cell.labels["size"]
+        note = (
+            f"architecture={option} starts as its authors' models: {INITIALISATION}={given} of size={of_size}"
+        )
+        config = {**cell.config, "size": self._one_of(node)}
+        return dataclasses.replace(cell, size=size, config=config, notes=(f"{note} is not among its own",))
 
     def _plain(self, composed: Composed) -> dict[str, Any]:
         """The config resolved, with exactly the keys of a cell."""
@@ -236,7 +262,7 @@ class Cells:
     def _labels(self, composed: Composed, plain: dict[str, Any]) -> dict[str, str]:
         """A readable label a group: its option, and what differs from it where a stage's name shows it."""
         labels = {group: self._label(choice, EMPTY, EMPTY) for group, choice in composed.choices.items()}
-        for group in ("objective", "architecture", "size", "finetune", "mixing"):
+        for group in ("objective", "architecture", "segments", "size", "finetune", "mixing"):
             if any(word.lstrip("+~").startswith(f"{group}.") for word in composed.words):
                 option = self.parts.options(composed.choices)
                 before = self.resolve.node(group, {**composed.raw, group: option.raw[group]})
@@ -275,17 +301,28 @@ def _canonical(key: str, node: Any) -> Any:
     return canonical(node, type_hints(Cell).get(key))
 
 
+def _initialisations(architecture: Any) -> tuple[str, ...] | None:
+    """Those that an architecture can start by; None where it does not say."""
+    return getattr(architecture, "initialisations", None)
+
+
+def _asked(words: Sequence[str], key: str) -> bool:
+    """Whether an override is of this very key."""
+    return key in [word.lstrip("+~").partition("=")[0] for word in words]
+
+
 def _check_combination(cell: Cell) -> None:
     """Refuse what no stage could run: each axis is valid, together they are not."""
     cell.architecture.num_parameters(cell.size, 128)  # refuses a size that the architecture cannot have
-    for part in (cell.architecture, cell.finetune):
+    for part in (cell.architecture, cell.segments, cell.finetune):
         getattr(part, "check", lambda cell: None)(cell)
     inputs_length = cell.budget.pretrain.inputs_length
     lengths = cell.objective.lengths(inputs_length)
     if min(lengths) < 4:
         raise Refused(
             f"objective with budget.pretrain.inputs_length={inputs_length}: "
-            f"leaves {lengths[1]} target tokens a row; at least 4 are needed"
+            f"leaves {lengths[1]} target tokens a row; at least 4 are needed: "
+            f"write a larger budget.pretrain.inputs_length"
         )
     kinds = [type(part.optimizer).__name__ for part in (cell.budget.pretrain, cell.budget.finetune)]
     if cell.budget.finetune.continue_optimizer and kinds[0] != kinds[1]:

@@ -200,11 +200,14 @@ class MixtureFeed:
         return self.batching(inputs, targets, self.inputs_length, self.targets_length)
 
 
-def labelled(records: Sequence[Record], share: float, seed: int) -> Sequence[Record]:
-    """A share of a task's rows, at least one, chosen by the seed; smaller shares are in larger ones."""
-    if share == 1.0:
+def labelled(records: Sequence[Record], share: float, seed: int, most: int | None = None) -> Sequence[Record]:
+    """A share of a task's rows, at least one and at most `most`, chosen by the seed.
+
+    Smaller shares are in larger ones.
+    """
+    count = min(max(1, round(share * len(records))), most or len(records))
+    if count == len(records):
         return records
-    count = max(1, round(share * len(records)))
     chosen = shuffled(np.arange(count), len(records), seed, "labelled")
     return [records[index] for index in sorted(chosen.tolist())]
 

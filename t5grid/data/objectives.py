@@ -188,6 +188,7 @@ class Objective:
 
     axis: ClassVar[str] = "objective"
     concatenate: ClassVar[bool] = True  # join documents before they are cut into pieces
+    prompt_form: ClassVar[str] = ""  # how a model that learnt so is asked to go on (`data.shots`): not at all
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         """Corrupt a batch; `vocab_size` counts the sentinels, not the padding of the embedding table."""
@@ -210,6 +211,7 @@ class PrefixLanguageModeling(Objective):
     """Continue a text: `A B C D E` -> `A B`, `C D E`."""
 
     concatenate: ClassVar[bool] = False
+    prompt_form: ClassVar[str] = "prefix"
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         return drop_tokens(tokens, ~prefix_mask(tokens, rng))
@@ -218,6 +220,8 @@ class PrefixLanguageModeling(Objective):
 @dataclass(frozen=True)
 class LanguageModeling(Objective):
     """Predict the whole text from nothing: `A B C` -> ``, `A B C`."""
+
+    prompt_form: ClassVar[str] = "continuation"
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         return np.zeros((len(tokens), 0), np.int32), tokens.astype(np.int32)
@@ -278,11 +282,15 @@ class ReplaceSpans(Objective):
     rate: Rate = 0.15
     targets_length_at_512: Count = 192
 
+    prompt_form: ClassVar[str] = "sentinel"
+
     def __post_init__(self) -> None:
         cap, mean = self.targets_length_at_512, self.mean_targets_length(511)
         if cap < mean:
+            enough = 64 * (int(mean) // 64 + 1)
             raise Refused(
-                f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}"
+                f"objective.targets_length_at_512={cap}: at rate {self.rate} targets average {mean:.0f}; "
+                f"write objective.targets_length_at_512={enough} too"
             )
 
     def mean_targets_length(self, tokens: int) -> float:
@@ -303,6 +311,8 @@ class DropTokens(ReplaceSpans):
 
     targets_length_at_512: Count = 104
 
+    prompt_form: ClassVar[str] = ""
+
     def mean_targets_length(self, tokens: int) -> float:
         return tokens * self.rate + 1
 
@@ -316,6 +326,8 @@ class RandomSpans(Objective):
 
     rate: Rate = 0.15
     mean_span_length: Annotated[float, AtLeast(1)] = 3.0
+
+    prompt_form: ClassVar[str] = "sentinel"
 
     def __post_init__(self) -> None:
         mean = self.mean_span_length

@@ -4,7 +4,7 @@ A text-to-text model reads and writes text. One with output layers reads `[CLS] 
 taught by targets in their places, and answers with numbers that only the kind of answer makes a text of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 from t5grid.data.batching import finish
 from t5grid.data.feeds import padded
 from t5grid.data.place_targets import FIRST_TASK, asked
+from t5grid.data.roundtrip import Unanswerable
 from t5grid.data.special_ids import EOS, class_id, delimiter_id
 from t5grid.data.vocabulary import BLANK, Vocabulary
+from t5grid.refused import Refused
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags
 from t5grid.tasks.task import Record
 
@@ -22,8 +24,14 @@ Pair = tuple[list[int], list[int]]
 Batch = dict[str, np.ndarray]
 STEPS = 1000
 """Steps that the range of a number is divided into."""
+SHOWN = 40
+"""Characters of a text in a complaint."""
 START, END = 1, 2
 """Answers in the places of a span; their sum where it is one piece."""
+
+
+class LongRow(Unanswerable):
+    """A row of a task that is longer than its column's room."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,26 @@ class LayerReading:
     answers: Mapping[str, Answer]
     at_end: bool = False
     """Whether a row is answered for at its end: `[start] first [delimiter] second [extract]`."""
+    cuts: bool = False
+    """Whether what is too long loses the end of the longer text, and is not refused."""
+
+    def refuse_longer(self, task: str, texts: Sequence[str]) -> None:
+        """Raise LongRow for the longest of some texts, if it does not fit; nothing is refused that is cut."""
+        parts = [] if self.cuts else [self._parts(task, text) for text in texts]
+        lengths = map(len, self.vocabulary.encode([text for of_row in parts for text in of_row]))
+        rows = [1 + sum(1 + next(lengths) for _ in of_row) for of_row in parts]
+        if max(rows, default=0) > self.length:
+            raise self._longer(task, parts[rows.index(max(rows))], max(rows))
+
+    def _longer(self, task: str, parts: Sequence[str], num_ids: int) -> "LongRow":
+        texts = f"{len(parts)} texts" if len(parts) > 1 else "text"
+        row = f"task {task} has a row whose {texts} and marks are {num_ids} ids, {_beginning(parts[0])}"
+        return LongRow(f"inputs_length={self.length}: {row}; give more, or write architecture.long_rows=cut")
 
     def pair(self, task: str, record: Record) -> Pair:
         """A record's ids, and beside them what is asked."""
         answer, parts = self.answers[task], self._parts(task, record["inputs"])
-        marked = self._marked(parts)
+        marked = self._marked(task, parts)
         targets = [-number for number in marked.ids]
         row = len(targets) - 1 if self.at_end else 0
         for place, value in _wanted(answer, record, parts, marked, row).items():
@@ -86,7 +109,7 @@ class LayerReading:
 
     def encode(self, task: str, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text with its marks."""
-        return [self._marked(self._parts(task, text)).ids for text in texts]
+        return [self._marked(task, self._parts(task, text)).ids for text in texts]
 
     def batch(self, task: str, ids: Sequence[Sequence[int]]) -> Batch:
         """What a model is given to answer some of them: the ids, and whose layer is asked."""
@@ -125,10 +148,12 @@ class LayerReading:
     def _parts(self, task: str, inputs: str) -> list[str]:
         return [part for part in self.answers[task].parts(inputs) if part]
 
-    def _marked(self, parts: Sequence[str]) -> Marked:
-        """`[CLS] first [SEP] second [SEP]`; what is too long loses the end of the longer text."""
+    def _marked(self, task: str, parts: Sequence[str]) -> Marked:
+        """`[CLS] first [SEP] second [SEP]`. Raises LongRow for what is too long, unless that is cut."""
         pieces = [[Piece(*piece) for piece in self.vocabulary.spelled(part)] for part in parts]
-        while sum(map(len, pieces)) + 1 + len(pieces) > self.length:
+        while (num_ids := sum(map(len, pieces)) + 1 + len(pieces)) > self.length:
+            if not self.cuts:
+                raise self._longer(task, parts, num_ids)
             max(pieces, key=len).pop()
         marked = Marked([class_id(self.vocabulary.size)], [None], [-1])
         for number, part in enumerate(pieces):
@@ -137,6 +162,10 @@ class LayerReading:
             marked.pieces.extend([*part, None])
             marked.part.extend([number] * (len(part) + 1))
         return marked
+
+
+def _beginning(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
 
 
 def _wanted(answer: Answer, record: Record, parts: Sequence[str], marked: Marked, row: int) -> dict[int, int]:
@@ -176,16 +205,30 @@ def _places(marked: Marked, part: int, begin: int, end: int) -> list[int]:
     ]
 
 
-def _tags(answer: Tags, tags: Sequence[str], parts: Sequence[str], marked: Marked) -> dict[int, int]:
-    """The tag of each word in the place of its first piece: 1 for none, then the labels."""
-    wanted, rest = {}, iter(tags)
-    for number, part in enumerate(parts):
-        at = 0
-        for word in part.split(" "):
-            if inside := _places(marked, number, at, at + len(word)):
-                wanted[inside[0]] = 1 + ("", *answer.labels).index(next(rest))
-            at += len(word) + 1
+def _tags(answer: Answer, tags: Sequence[str], parts: Sequence[str], marked: Marked) -> dict[int, int]:
+    """The tag of each word in the place of its first piece: 1 for none, then the labels.
+
+    Raises Refused where there are not as many tags as words.
+    """
+    assert isinstance(answer, Tags)
+    words = [(number, *span) for number, part in enumerate(parts) for span in _words_of(part)]
+    if len(words) != len(tags):
+        raise Refused(
+            f"{len(tags)} tags for {len(words)} words: {_beginning(parts[0])}; one a word is needed"
+        )
+    wanted = {}
+    for (number, begin, end), tag in zip(words, tags, strict=True):
+        if inside := _places(marked, number, begin, end):
+            wanted[inside[0]] = 1 + ("", *answer.labels).index(tag)
     return wanted
+
+
+def _words_of(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word begins and ends, as blanks part them."""
+    at = 0
+    for word in text.split(" "):
+        yield at, at + len(word)
+        at += len(word) + 1
 
 
 def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading | LayerReading:
@@ -193,4 +236,4 @@ def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading |
     answers = getattr(model, "answers", None)
     if not answers:
         return TextReading(vocabulary, length)
-    return LayerReading(vocabulary, length, answers, model.answers_at_end)
+    return LayerReading(vocabulary, length, answers, model.answers_at_end, model.cuts_rows)

@@ -17,7 +17,19 @@ from t5grid.tasks.task import Record
 
 UNKNOWN = "⁇"
 BLANKS_DO_NOT_COUNT = {
-    *("em", "f1", "exact_match", "word_f1", "bleu", "rouge1", "rouge2", "rougeLsum", "pearson", "spearman"),
+    *(
+        "em",
+        "f1",
+        "entity_f1",
+        "exact_match",
+        "word_f1",
+        "bleu",
+        "rouge1",
+        "rouge2",
+        "rougeLsum",
+        "pearson",
+        "spearman",
+    ),
 }
 """Metrics of words, numbers and classes; the texts of classes have no blanks to lose."""
 SHOWN = 60

@@ -1,4 +1,4 @@
-"""text -> token ids: a SentencePiece model with 100 sentinel ids above its pieces.
+"""text -> token ids: a SentencePiece model with 100 sentinel ids, or WordPiece.
 
 pad 0, EOS 1, unk 2, no BOS; sentinel k is id `vocab_size - 1 - k` (behaviour of the original code). Sentinels
 are ids, never text: a document that spells one is encoded as ordinary pieces.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from t5grid.config.rules import AtLeast, Count, Having
+from t5grid.data import word_pieces
 from t5grid.data.special_ids import EOS, PAD, UNK
 from t5grid.refused import Refused
 
@@ -30,13 +31,11 @@ class Vocabulary:
     """Encodes and decodes text; `size` counts pieces and sentinels."""
 
     def __init__(self, model: bytes, num_sentinels: int = NUM_SENTINELS) -> None:
-        from sentencepiece import SentencePieceProcessor
-
         self.model = model
-        self.num_sentinels = num_sentinels
-        self._processor = SentencePieceProcessor(model_proto=model)
+        self.num_sentinels = word_pieces.NUM_SENTINELS if word_pieces.is_word_pieces(model) else num_sentinels
+        self._processor = _processor(model)
         self.num_pieces: int = self._processor.get_piece_size()
-        self.size = self.num_pieces + num_sentinels
+        self.size = self.num_pieces + self.num_sentinels
         ids = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
         if ids != (PAD, EOS, UNK):
             raise Refused(f"pad, eos and unk must have the ids 0, 1, 2, as in T5's; this model has {ids}")
@@ -79,6 +78,8 @@ class Vocabulary:
 
         A piece that is not spelled as the text is, as one for unknown characters, has no length.
         """
+        if isinstance(self._processor, word_pieces.WordPieces):
+            return self._processor.spelled(text)
         places, cursor = [], 0
         for number in self.encode([text])[0]:
             letters = "" if number == UNK else self.piece(number).replace(BLANK, " ").strip()
@@ -111,6 +112,15 @@ class Vocabulary:
             if i < self.size:
                 words.append(f"<extra_id_{self.size - 1 - i}>")
         return " ".join(words)
+
+
+def _processor(model: bytes) -> Any:
+    """What turns text into pieces and back."""
+    if word_pieces.is_word_pieces(model):
+        return word_pieces.WordPieces(model)
+    from sentencepiece import SentencePieceProcessor
+
+    return SentencePieceProcessor(model_proto=model)
 
 
 @dataclass(frozen=True)
@@ -218,7 +228,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Given:
-    """An existing `.model` file, taken as it is."""
+    """An existing `.model` file, or a `tokenizer.json` of WordPiece, taken as it is."""
 
     path: str
 

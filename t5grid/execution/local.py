@@ -22,6 +22,7 @@ from t5grid.config.contracts import NO_CHECKS, Checks
 from t5grid.config.rules import AtLeast, Count
 from t5grid.config.schema import Runtime
 from t5grid.execution import waiting
+from t5grid.execution.devices import refuse_absent
 from t5grid.execution.lock import discard_dead
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.progress import Progress
@@ -66,13 +67,17 @@ class Local:
         """The same: it always stays until all is done."""
         return self
 
+    def check(self, runtime: Runtime) -> None:
+        """Raise Refused for a machine that this one is not."""
+        if runtime.num_nodes > 1:
+            raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
+        refuse_absent(runtime)
+
     def run(self, stages: list[Stage], store: Store, runtime: Runtime, checks: Checks = NO_CHECKS) -> Outcome:
         """Run every stage that is not done, parents first; a failed stage blocks its children only.
 
         What `checks` names goes before everything else, and its check is called when it is done.
         """
-        if runtime.num_nodes > 1:
-            raise Refused(f"runtime.num_nodes={runtime.num_nodes}: executor=local has one; executor=slurm")
         waiting.discard_dead(store)
         done = {identity for identity, state in store.states(stages).items() if state == "done"}
         outcome = Outcome(done_before=[stage for stage in stages if stage.identity in done])
@@ -82,6 +87,7 @@ class Local:
             checks[identity]()
         todo = {stage.identity: stage for stage in stages if stage.identity not in done}
         if todo:
+            self.check(runtime)
             store.ask_again(todo.values())
             memory = self.memory * GB if self.memory else free_memory()
             num_workers = self._num_workers(todo.values(), runtime.num_devices, memory)

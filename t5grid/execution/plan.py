@@ -19,9 +19,13 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-KINDS = ("vocabulary", "tokens", "pretrain", "multitask", "import", "finetune", "evaluate")
+SELDOM = ("multitask", "import", "adapt", "tied", "member", "prompt")
+"""Kinds without a line where there is none of them."""
+KINDS = ("vocabulary", "tokens", "pretrain", *SELDOM, "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")
 COSTS = ("parameters", "FLOPs", "tokens", "memory", "hours", "disk")
+HOW = ("largest", "sum", "sum", "largest", "sum", "sum")
+READING = "largest: of all stages of a kind, done ones too; sum: over those to run"
 
 
 class Costs:
@@ -81,10 +85,10 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     kinds: dict[str, list[Stage]] = {}
     for stage in stages:
         kinds.setdefault(stage.kind, []).append(stage)
-    out, saved = [_row("stage", COUNTS, COSTS)], []
+    out, saved = [_row("stage", COUNTS, COSTS), _row("", [""] * len(COUNTS), HOW)], []
     for kind in KINDS:
         distinct = kinds.get(kind, [])
-        if not distinct and kind in ("multitask", "import"):
+        if not distinct and kind in SELDOM:
             continue
         wanted = sum(asked[stage.identity] for stage in distinct)
         left = [stage for stage in distinct if stage.identity in todo]
@@ -94,7 +98,7 @@ def plan_lines(grids: Sequence[Grid], stages: Sequence[Stage], store: Store) -> 
     cell = grids[0].baseline
     names = ", ".join(grid.experiment.name for grid in grids)
     out.append(f"{names}: size {cell.labels['size']}, budget {cell.budget.name}, suite {cell.suite.name}")
-    return [*out, *filter(None, saved), *_sentences(costs)]
+    return [*out, READING, *filter(None, saved), *_sentences(costs)]
 
 
 def _asked_for(grid: Grid) -> Iterable[Stage]:

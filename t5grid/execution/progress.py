@@ -1,5 +1,6 @@
 """running sweep -> one line: stages done of all; step, loss, speed, time left."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -76,7 +77,7 @@ class Progress:
         bad = f", {num_failed} failed, {num_blocked} blocked" if num_failed else ""
         before = f" (+ {self.num_done_before} done before)" if self.num_done_before else ""
         stages = f"{self.num_done} of {self.num_stages} stages{before}{bad}"
-        return f"{stages}, {share:.0%}, {clock(spent)} so far{left}"
+        return f"{stages}, {percent(share)}, {clock(spent)} so far{left}"
 
     def _table(self, running: list[tuple[Stage, dict[str, Any]]]) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -84,6 +85,11 @@ class Progress:
             bar = "━" * round(20 * fraction(status))
             table.add_row(stage.identity, Text(f"{bar:╌<20}", style="cyan"), status_line(status))
         return table
+
+
+def percent(share: float) -> str:
+    """A share as `99%`: 100% is said of what is all done alone."""
+    return f"{math.floor(100 * share + 1e-9)}%"
 
 
 def fraction(status: dict[str, Any]) -> float:

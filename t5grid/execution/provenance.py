@@ -16,13 +16,22 @@ def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
     """Machine, versions and commit, for the record: never part of an identity."""
     packages = ("t5grid", "torch", "pytorch-lightning", "hydra-core", "numpy", "sentencepiece", "datasets")
     return {
-        "runtime": asdict(runtime),
+        "runtime": _told_of(runtime),
         "num_threads": num_threads,
         "machine": machine(),
         "python": platform.python_version(),
         "versions": {name: _installed(name) for name in packages},
         "commit": _commit(),
     }
+
+
+def _told_of(runtime: Runtime) -> dict[str, Any]:
+    """The machine, with the classes alone of loggers and callbacks: their arguments may be secrets."""
+    told = asdict(runtime)
+    for name in ("loggers", "callbacks"):
+        classes = [called["target"] for called in told.pop(name).values()]
+        told |= {name: classes} if classes else {}
+    return told
 
 
 def machine() -> str:

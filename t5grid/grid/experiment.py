@@ -32,14 +32,15 @@ class Experiment:
     """One experiment file; a repeated row name is refused.
 
         title: Corruption rate                    # head of the caption
-        reproduces: Table 6 of Raffel et al.      # text
-        cost: 4 pre-trainings, 4 x 7 fine-tunings # a sentence: what has to run
-        about: What varies and why.               # a sentence or two (optional)
-        command: t5grid sweep corruption_rate     # what regenerates the table
+        reproduces: Table 6 of Raffel et al.      # optional: text
+        cost: 4 pre-trainings, 4 x 7 fine-tunings # optional: what has to run
+        about: What varies and why.               # optional: a sentence or two
+        command: t5grid sweep corruption_rate     # optional: what regenerates the table, if not this
         first_column: Corruption rate             # header of the row titles
         common: [suite=programs]                  # optional: overrides of every row, the starred one too
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
         relative: true                            # optional: each score's gain over the starred row's, too
+        heat_map: true                            # optional: a figure of the gains over the starred row
         x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
         published: bert                           # optional: the paper that ours stands beside, if not t5
         rows:                                     # in printed order; the key is the row's name everywhere
@@ -58,15 +59,16 @@ class Experiment:
     """
 
     title: str
-    reproduces: str
-    cost: str
-    command: str
     first_column: str
     rows: dict[str, RowSpec]
+    reproduces: str = ""
+    cost: str = ""
+    command: str = ""
     about: str = ""
     common: list[str] = field(default_factory=list)
     relative: bool = False
     show: dict[str, str] = field(default_factory=dict)
+    heat_map: bool = False
     x_title: str = ""
     x_log: bool = False
     published: str = ""
@@ -112,14 +114,14 @@ def load_experiment(path: Path | str) -> Experiment:
     try:
         experiment = build(plain, "experiment", Experiment)
     except Refused as error:
-        raise Refused(f"{path}: {str(error).replace('experiment.', '', 1)}") from None
+        raise Refused(f"{path}: {str(error).replace('experiment.', '')}") from None
     if not isinstance(experiment, Experiment):
         raise Refused(f"{path}: a mapping with title, rows and more is needed")
     experiment.common = list(experiment.common)
     if problem := _problem(experiment):
         raise Refused(f"{path}: {problem}")
     _check_references(path, experiment)
-    return replace(experiment, name=path.stem)
+    return replace(experiment, name=path.stem, command=experiment.command or f"t5grid sweep {path.stem}")
 
 
 def _check_references(path: Path, experiment: Experiment) -> None:

@@ -41,10 +41,15 @@ class Grid:
         return "-".join([self.experiment.name, *scales, self.baseline.budget.name])
 
 
+def experiment_places() -> list[Path]:
+    """The folders that experiments are looked for in: the working directory's, then the package's."""
+    return [Path.cwd() / "experiments", data_folder("experiments")]
+
+
 def experiment_path(name: str) -> Path:
     """`experiments/NAME.yaml` of the working directory, else of the package. Raises Refused."""
     check_type(name, Annotated[str, FileName()], "experiment")
-    places = [Path.cwd() / "experiments", data_folder("experiments")]
+    places = experiment_places()
     for place in places:
         if (place / f"{name}.yaml").is_file():
             return place / f"{name}.yaml"

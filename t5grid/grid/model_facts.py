@@ -5,7 +5,9 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from t5grid.config.build import nearest
-from t5grid.config.schema import Cell
+from t5grid.config.schema import Cell, build
+from t5grid.grid.trained_form import architecture_node
+from t5grid.model.answers import as_tuned, no_answer
 from t5grid.model.costs import step
 from t5grid.refused import Refused
 
@@ -18,13 +20,20 @@ class ModelFacts:
     in an encoder-decoder of that depth. They count self-attention and feed-forward only; cross-attention,
     about a tenth of the parameters, the id table and the softmax are left out (paper, section 3.2.2).
     `parameters` is every number learned, `flops` the operations of a training step for each token of inputs
-    and targets, all matrix products counted.
+    and targets, all matrix products counted. `reading` is the operations of a fine-tuning step for one
+    example of the first column, in millions, as its texts are read: whole or in segments, of which
+    `segment_size` is the ids of text in one, `memory_size` the vectors handed on and `num_segments` how many
+    are read.
     """
 
     params: str
     cost: str
     parameters: str
     flops: str
+    reading: str
+    segment_size: str
+    memory_size: str
+    num_segments: str
 
 
 def check_names(names: Iterable[str], where: str) -> None:
@@ -54,7 +63,19 @@ def model_facts(cell: Cell) -> ModelFacts:
         cost=multiple(Fraction(architecture.block_steps(size, inputs, targets), baseline), "M"),
         parameters=f"{architecture.num_parameters(size, vocab_size)['total']:,}",
         flops=f"{flops:,.0f}",
+        reading=f"{reading(cell) / 1e6:,.0f}",
+        **cell.segments.measures(architecture),
     )
+
+
+def reading(cell: Cell) -> float:
+    """The operations of a fine-tuning step for one example of the first column."""
+    column = next(iter(cell.suite.chosen().values()))
+    if no_answer(cell.architecture, column.tasks):
+        return 0.0
+    architecture = as_tuned(build(architecture_node(cell), "architecture"), column.tasks)
+    lengths = (column.inputs_length, column.targets_length)
+    return step(architecture.products(cell.size, cell.vocabulary.size, 1, *lengths)).total
 
 
 def multiple(of: Fraction, unit: str) -> str:

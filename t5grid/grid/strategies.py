@@ -1,22 +1,23 @@
 """cell -> graph: how a cell unrolls into stages (paper, sections 3.1.2 and 3.5.3)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from t5grid.config.identity import essential
 from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
+from t5grid.grid.trained_form import architecture_node, trained_option
 from t5grid.model.answers import no_answer
 from t5grid.refused import Refused
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.multitask import MultitaskStage, parts_of
 from t5grid.stages.pretrain import PretrainStage
-from t5grid.stages.stage import Stage
+from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.text import TokensStage, VocabularyStage
 from t5grid.tasks.availability import refuse_missing
 
@@ -32,16 +33,14 @@ class PretrainFinetune:
     or that of a finished pre-training.
     """
 
+    in_segments: ClassVar[bool] = True
+
     pretrained: str | None = None
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column; parents lead back to the vocabulary."""
         vocabulary = vocabulary_stage(cell)
-        if self.pretrained is None:
-            pretrain = pretrain_stage(cell, vocabulary)
-        else:
-            pretrain = import_stage(cell, self.pretrained, vocabulary)
-            cell = replace(cell, labels={**cell.labels, "objective": pretrain.name})
+        pretrain = pretrained_stage(cell, vocabulary, self.pretrained)
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(cell, vocabulary, (pretrain,), schedule)
 
@@ -49,6 +48,8 @@ class PretrainFinetune:
 @dataclass(frozen=True)
 class NoPretraining:
     """Fine-tuning from random initialisation, under the learning-rate schedule of pre-training."""
+
+    in_segments: ClassVar[bool] = True
 
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column. A length of the schedule's own becomes fine-tuning's."""
@@ -79,8 +80,8 @@ class Multitask:
                 cell, vocabulary, group, self.unsupervised, num_steps, keep_all=True, name=name
             )
             for key in group:
-                label = f"{key}-{_name(cell, 'multitask')}"
-                stages[key] = _evaluate_stage(cell, key, vocabulary, trained, label)
+                label = f"{key}-{name_of(cell, 'multitask')}"
+                stages[key] = evaluate_stage(cell, key, vocabulary, trained, label)
         return stages
 
 
@@ -140,32 +141,53 @@ def _vocabulary_stage(
 
 def tokens_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """The corpus of a cell, encoded."""
-    return _tokens_stage(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
+    return tokens_of(cell.corpus, cell.config["corpus"], cell.labels["corpus"], vocabulary)
 
 
 @shared
-def _tokens_stage(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+def tokens_of(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
+    """A corpus, and the node it was built from, encoded."""
     return TokensStage(label, {"corpus": node}, {"corpus": corpus.fingerprint()}, (vocabulary,))
 
 
 def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
     """The learning rates of pre-training; a length of the schedule's own becomes `num_steps`."""
-    schedule = cell.config["budget"]["pretrain"]["schedule"]
+    return with_length(cell.config["budget"]["pretrain"]["schedule"], num_steps)
+
+
+def with_length(schedule: dict[str, Any], num_steps: int) -> dict[str, Any]:
+    """A schedule's node, with another length if it has one of its own."""
     return {**schedule, "num_steps": num_steps} if "num_steps" in schedule else dict(schedule)
+
+
+def pretrained_stage(cell: Cell, vocabulary: Stage, folder: str | None) -> Stage:
+    """The pre-training of a cell, or the import of the weights of a folder in its place."""
+    return import_stage(cell, folder, vocabulary) if folder else pretrain_stage(cell, vocabulary)
 
 
 def pretrain_stage(cell: Cell, vocabulary: Stage) -> Stage:
     """Pre-training of a cell on the tokens of its corpus. Raises Refused where its model cannot learn so."""
+    return unsupervised_stage(
+        cell, (tokens_stage(cell, vocabulary), vocabulary), cell.config["budget"]["pretrain"]
+    )
+
+
+def unsupervised_stage(cell: Cell, parents: tuple[Stage, ...], budget: Any, distinction: str = "") -> Stage:
+    """Training on unlabelled text: tokens, vocabulary and, if it goes on from one, a stage with weights.
+
+    Raises Refused where the cell's model cannot learn by its objective.
+    """
     _refuse_objective(cell)
-    tokens = tokens_stage(cell, vocabulary)
     config = {
-        **{group: cell.config[group] for group in ("architecture", "size", "objective")},
-        "budget": cell.config["budget"]["pretrain"],
+        "architecture": architecture_node(cell, pretraining=True),
+        **{group: cell.config[group] for group in ("size", "objective")},
+        "budget": budget,
         "seed": cell.seed,
     }
-    name = "-".join(cell.labels[group] for group in ("architecture", "objective", "size", "budget"))
+    labels = {**cell.labels, "architecture": trained_option(cell, pretraining=True)}
+    name = "-".join(labels[group] for group in ("architecture", "objective", "size", "budget"))
     content = _identified(config) | {"budget": _shared_essential(config["budget"], PretrainBudget)}
-    return PretrainStage(f"{name}-seed{cell.seed}", config, content, (tokens, vocabulary))
+    return PretrainStage(f"{name}{distinction}-seed{cell.seed}", config, content, parents)
 
 
 def _refuse_objective(cell: Cell) -> None:
@@ -227,30 +249,48 @@ def column_stages(
     pretrained: tuple[Stage, ...],
     schedule: Any,
     keys: Iterable[str] | None = None,
+    distinction: str = "",
 ) -> dict[str, Stage]:
-    """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing)."""
+    """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing).
+
+    The distinction stands in the stages' names, beside what their fine-tuning has of its own.
+    """
     refuse_missing(cell.suite.chosen())
-    model = {group: cell.config[group] for group in ("architecture", "size", "finetune")} | {
-        "seed": cell.seed
+    if not pretrained and getattr(cell.finetune, "needs_start", False):
+        named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
+        raise Refused(f"{named} has no pre-trained weights to take a part of")
+    model = {
+        "architecture": architecture_node(cell),
+        **{group: cell.config[group] for group in ("size", "finetune")},
+        "seed": cell.seed,
     }
     content = _identified(model)
     stages: dict[str, Stage] = {}
-    name, parents = _name(cell, _start(cell, pretrained), _distinction(cell)), (vocabulary, *pretrained)
+    name, parents = (
+        name_of(cell, _start(cell, pretrained), distinction + _distinction(cell)),
+        (vocabulary, *pretrained),
+    )
     for key in _answerable(cell, keys or cell.suite.chosen()):
         budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
         config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
         tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
-        stages[key] = _evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
+        stages[key] = evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
     return stages
 
 
 def _answerable(cell: Cell, keys: Iterable[str]) -> list[str]:
     """The columns that the cell's model can answer. Raises Refused where it can answer none."""
-    reasons = {key: no_answer(cell.architecture, cell.suite.columns[key].tasks) for key in keys}
+    reasons = {key: no_stage(cell, key) for key in keys}
     if all(reasons.values()):
         because = " and ".join(dict.fromkeys(filter(None, reasons.values())))
         raise Refused(f"suite.use: architecture={cell.labels['architecture']}: {because}; name other columns")
     return [key for key, reason in reasons.items() if not reason]
+
+
+def no_stage(cell: Cell, key: str) -> str | None:
+    """Why a cell has no score in a column, in a few words: its model or its strategy has none; else None."""
+    of_strategy = getattr(cell.strategy, "without", lambda key: None)
+    return no_answer(cell.architecture, cell.suite.columns[key].tasks) or of_strategy(key)
 
 
 def refuse_together(cell: Cell) -> None:
@@ -258,8 +298,8 @@ def refuse_together(cell: Cell) -> None:
     if hasattr(cell.architecture, "answering"):
         named = f"strategy={cell.labels['strategy']}: architecture={cell.labels['architecture']}"
         raise Refused(
-            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune "
-            "and no_pretraining"
+            f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
+            "pretrain_adapt_finetune and no_pretraining"
         )
 
 
@@ -288,23 +328,25 @@ def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> d
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     """What fine-tuning starts from, in a word."""
-    return {(): "scratch", ("multitask",): "multitask"}.get(
-        tuple(stage.kind for stage in pretrained), cell.labels["objective"]
-    )
+    if not pretrained:
+        return "scratch"
+    kinds = {stage.kind for stage in with_parents(pretrained)}
+    names = {"adapt": f"{cell.labels['objective']}_adapted", "import": "imported", "multitask": "multitask"}
+    return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 
-def _evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
+def evaluate_stage(cell: Cell, key: str, vocabulary: Stage, trained: Stage, name: str) -> Stage:
     """The evaluation of a column over the checkpoints of `trained`."""
-    identified, whole = _scoring(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
+    identified, whole = scoring_of(cell.config["budget"]["evaluate"], cell.suite.columns[key]), cell.config
     config = {
-        **{group: whole[group] for group in ("architecture", "size")},
+        **{"architecture": architecture_node(cell), "size": whole["size"]},
         **{"evaluate": identified["evaluate"], "seed": cell.seed, "column": whole["suite"]["columns"][key]},
     }
     return EvaluateStage(name, config, {**identified, "seed": cell.seed}, (trained, vocabulary))
 
 
 @shared
-def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
+def scoring_of(node: dict[str, Any], column: Column) -> dict[str, Any]:
     """What identifies the scoring of a column: beams only where its texts are long."""
     budget = essential(node, EvaluateBudget)
     if not column.long_texts:
@@ -312,17 +354,19 @@ def _scoring(node: dict[str, Any], column: Column) -> dict[str, Any]:
     return {"evaluate": budget, **_data(column)}
 
 
-def _name(cell: Cell, start: str, distinction: str = "") -> str:
+def name_of(cell: Cell, start: str, distinction: str = "") -> str:
     """What follows the key of a column in the names of its stages."""
-    parts = [start, *(cell.labels[group] for group in ("architecture", "size", "budget"))]
+    parts = [start, trained_option(cell), *(cell.labels[group] for group in ("size", "budget"))]
     return f"{'-'.join(parts)}{distinction}-seed{cell.seed}"
 
 
 def _distinction(cell: Cell) -> str:
     """What the name of a fine-tuning adds where it differs from the baseline's."""
-    share, method = cell.budget.finetune.labelled_share, cell.labels["finetune"]
+    budget, method = cell.budget.finetune, cell.labels["finetune"]
     parts = [method] if method != "all_parameters" else []
-    return "".join(f"-{part}" for part in [*parts, *([f"{share:.6g}_labelled"] if share != 1 else [])])
+    parts += [f"{budget.labelled_share:.6g}_labelled"] if budget.labelled_share != 1 else []
+    parts += [f"{budget.num_labelled}_rows"] if budget.num_labelled else []
+    return "".join(f"-{part}" for part in parts)
 
 
 @shared

@@ -4,28 +4,70 @@ In place of the heads of pre-training it has an output layer for each task: for 
 for spans a start and an end, for tags on each word. Torch is imported in `prepare` only.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from t5grid.model.answers import OUTPUT, layer_name, width_of
+from t5grid.model.answers import OUTPUT, STATES, LongRows, is_of_row, layer_name, width_of
+from t5grid.model.architectures import Architecture
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
 from t5grid.model.size import Size
-from t5grid.tasks.answer import Answer, Class, Number
+from t5grid.tasks.answer import Answer
 
 if TYPE_CHECKING:
     from t5grid.data.reading import LayerReading
+
+
+class ReadByLayers(Architecture):
+    """An architecture whose states output layers read; a subclass says the rest and `writes_no_text`."""
+
+    initialisations: ClassVar[tuple[str, ...]] = ("study",)
+    answers_at_end: ClassVar[bool] = False
+    """Whether it answers for a row at its end."""
+
+    long_rows: LongRows
+
+    def answering(self, answers: Mapping[str, Answer]) -> "AnsweringEncoder":
+        """This model as it is fine-tuned on tasks with such answers."""
+        return AnsweringEncoder(self, tuple(answers.items()))
+
+    def read(self, size: Size, vocab_size: int, rows: int, inputs: int) -> Iterator[Product]:
+        """The products up to what output layers read: `hidden` in every place, `pooled` for a row."""
+        raise NotImplementedError
+
+    def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> Any:
+        """A freshly initialised model (from torch's global generator); `dropout` None means the size's."""
+        raise NotImplementedError
+
+    def num_blocks(self, size: Size) -> int:
+        """Blocks with weights of their own: what the paper counts parameters by."""
+        raise NotImplementedError
+
+    def block_steps(self, size: Size, inputs: int, targets: int) -> int:
+        """Positions times the blocks each passes: what the paper counts operations by."""
+        raise NotImplementedError
+
+    def width(self, size: Size) -> int:
+        """The width of its states."""
+        return size.d_model
+
+    def row_width(self, size: Size) -> int:
+        """The width of what answers for a row."""
+        return self.width(size)
+
+    def num_states(self, size: Size) -> int:
+        """How many of its states a task model may weigh."""
+        return size.num_layers
 
 
 @dataclass(frozen=True)
 class AnsweringEncoder:
     """An encoder with output layers for some tasks: an architecture in its turn."""
 
-    encoder: Any
+    encoder: "ReadByLayers"
     answers: tuple[tuple[str, Answer], ...]
-    at_end: bool = False
-    """Whether it answers for a row at its end."""
 
     @property
     def batching(self) -> Any:
@@ -46,12 +88,22 @@ class AnsweringEncoder:
         from t5grid.model.output_layers import answer_with
 
         answer_with(model, dict(self.answers))
+        if hasattr(self.encoder, "prepare"):  # one that reads in segments
+            self.encoder.prepare(model)
+        model.cuts_rows = self.cuts_rows
 
     def reading(self, vocabulary: Any, length: int) -> "LayerReading":
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
-        return LayerReading(vocabulary, length, dict(self.answers), self.at_end)
+        return LayerReading(
+            vocabulary, length, dict(self.answers), self.encoder.answers_at_end, self.cuts_rows
+        )
+
+    @property
+    def cuts_rows(self) -> bool:
+        """Whether rows that are too long are cut, and not refused."""
+        return self.encoder.long_rows == "cut"
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn, by part, and their `total`."""
@@ -59,13 +111,15 @@ class AnsweringEncoder:
 
     def products(self, size: Size, vocab_size: int, rows: int, inputs: int, targets: int) -> list[Product]:
         """The matrix products of a forward pass: every row is of one of the tasks, as many of each."""
-        products = [*self.encoder.read(size, vocab_size, rows, inputs)]
+        encoder = self.encoder
+        shape = (encoder.num_states(size), rows * inputs, encoder.width(size))
+        products = [*encoder.read(size, vocab_size, rows, inputs), Product(STATES, ("hidden",), shape=shape)]
         each = EncoderLayers(size, max(1, rows // len(self.answers)))
         for task, answer in self.answers:
-            on_row = isinstance(answer, Class | Number)
-            reads, length = ("pooled", 1) if on_row else ("hidden", inputs)
+            of_row = ("pooled", 1, encoder.row_width(size))
+            reads, length, ins = of_row if is_of_row(answer) else ("hidden", inputs, encoder.width(size))
             name = f"{OUTPUT}{layer_name(task)}"
-            products += each.dense(name, reads, f"{task}.answer", length, size.d_model, width_of(answer))
+            products += each.dense(name, reads, f"{task}.answer", length, ins, width_of(answer))
         return products
 
     def num_blocks(self, size: Size) -> int:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from t5grid.tasks.answer import Answer, Class, Span, Tags, Text, answer_of
+from t5grid.tasks.answer import Answer, Class, Number, Span, Tags, Text, answer_of
 
 OUTPUT = "answering.layers."
 """What the names of output layers begin with."""
-
+STATES = "states"
+"""What is written where a task model could read: its product has the shape [states, places, width]."""
 
 Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "concat_last_four", "weighted_sum"]
 """Which of an encoder's states are features, as in BERT's Table 7."""
 LAST = 4
+LongRows = Literal["refused", "cut"]
+"""What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""
 
 
 def num_concatenated(choice: Choice, num_layers: int) -> int:
@@ -19,14 +22,23 @@ def num_concatenated(choice: Choice, num_layers: int) -> int:
     return min(LAST, num_layers) if choice == "concat_last_four" else 1
 
 
+RECURRENCE = "recurrence."
+"""What the names of parameters begin with that a model reads in segments by."""
+
+
 def is_output(name: str) -> bool:
-    """Whether a parameter is an output layer's: new in fine-tuning, whatever else a method trains."""
-    return name.startswith(OUTPUT)
+    """Whether a parameter is new in fine-tuning, whatever a method trains: an output layer's or memory."""
+    return name.startswith((OUTPUT, RECURRENCE))
 
 
 def layer_name(task: str) -> str:
     """The name of a task's layer: a module's, without dots."""
     return task.replace(".", "_")
+
+
+def is_of_row(answer: Answer) -> bool:
+    """Whether a kind of answer is one for the whole row, and not in its places."""
+    return isinstance(answer, Class | Number)
 
 
 def width_of(answer: Answer) -> int:

@@ -21,7 +21,7 @@ class Product:
 
     `flops` counts 2 a multiplication, once, and is 0 where a parameter enters by a sum or elementwise. `size`
     is the number of elements written, `shape` the parameter's. `attention`: of activations with activations,
-    not with weights.
+    not with weights. `detached`: what it writes is read only, and no gradient passes through it.
     """
 
     writes: str
@@ -31,6 +31,7 @@ class Product:
     size: int = 0
     attention: bool = False
     shape: tuple[int, ...] = ()
+    detached: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,21 @@ def step(products: Iterable[Product], trained: Callable[[str], bool] | None = No
     needing: set[str] = set()
     forward = backward = attention = 0
     for product in products:
-        factors = sum(name in needing for name in product.reads)
-        is_trained = product.parameter is not None and (trained is None or trained(product.parameter))
+        factors = 0 if product.detached else sum(name in needing for name in product.reads)
+        is_trained = _is_trained(product, trained)
         if factors or is_trained:
             needing.add(product.writes)
         forward += product.flops
         backward += product.flops * (factors + is_trained)
         attention += product.flops * (1 + factors) if product.attention else 0
     return Flops(forward, backward, attention)
+
+
+def _is_trained(product: Product, trained: Callable[[str], bool] | None) -> bool:
+    """Whether a product has a parameter that learns from it."""
+    if product.parameter is None or product.detached:
+        return False
+    return trained is None or trained(product.parameter)
 
 
 def parameters(products: Iterable[Product]) -> dict[str, tuple[int, ...]]:
@@ -96,8 +104,8 @@ def kept(products: Iterable[Product], trained: Callable[[str], bool], recompute:
     inside, handed_on, outside = Counter[str](), dict[str, int](), 0
     block = ""
     for product in products:
-        is_trained = product.parameter is not None and trained(product.parameter)
-        if is_trained or needing.intersection(product.reads):
+        reaches = not product.detached and needing.intersection(product.reads)
+        if reaches or _is_trained(product, trained):
             needing.add(product.writes)
         if product.parameter:
             block = "".join(BLOCK.findall(product.parameter)[:1])
@@ -176,16 +184,19 @@ class Layers:
         return Product(writes, (reads,), f"{parameter}.scale", 0, size, shape=(width,))
 
     def attention(
-        self, name: str, x: str, length: int, source: str, keys: int, bias: str | None
+        self, name: str, x: str, length: int, source: str, keys: int, bias: str | None, carried: int = 0
     ) -> Iterator[Product]:
-        """x += attention of x to `source`; `name` the parameters', `bias` a position table's, if any."""
+        """x += attention of x to `source`, and to `carried` keys that are there already.
+
+        `name` is the parameters', `bias` a position table's, if any.
+        """
         size, inner = self.size, self.size.num_heads * self.size.d_kv
         query, key, value, weights, attended = (
             f"{x}.{name}.{part}" for part in ("query", "key", "value", "weights", "attended")
         )
         normed = f"{x}.{name}.normed"
         source = normed if source == x else source
-        pairs = self.rows * length * keys
+        pairs = self.rows * length * (keys + carried)
         yield self.norm(f"{name}_norm", x, normed, length)
         yield self.linear(f"{name}.query.weight", normed, query, length, size.d_model, inner)
         yield self.linear(f"{name}.key.weight", source, key, keys, size.d_model, inner)
@@ -206,13 +217,23 @@ class Layers:
         yield self.linear(f"{name}.output.weight", hidden, x, length, size.d_ff, size.d_model)
 
     def stack(
-        self, name: str, num_layers: int, x: str, length: int, encoded: str | None = None, keys: int = 0
+        self,
+        name: str,
+        num_layers: int,
+        x: str,
+        length: int,
+        encoded: str | None = None,
+        keys: int = 0,
+        carried: int = 0,
     ) -> Iterator[Product]:
-        """Blocks of self-attention, attention to `encoded` of length `keys` if there, and feed-forward."""
+        """Blocks of self-attention, attention to `encoded` of length `keys` if there, and feed-forward.
+
+        Self-attention also sees `carried` keys of an earlier segment.
+        """
         bias = f"{name}.position_bias.table"
         for i in range(num_layers):
             block = f"{name}.blocks.{i}"
-            yield from self.attention(f"{block}.self_attention", x, length, x, length, bias)
+            yield from self.attention(f"{block}.self_attention", x, length, x, length, bias, carried)
             if encoded is not None:
                 yield from self.attention(f"{block}.cross_attention", x, length, encoded, keys, None)
             yield from self.feed_forward(f"{block}.feed_forward", x, length)

@@ -5,7 +5,7 @@ apart is a mask (paper, section 3.2.1).
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -81,6 +81,8 @@ class DecoderOnly(Transformer):
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "rows length width"]:
         ids = batch["decoder_inputs"]
+        if self.recurrence is not None:
+            return self.recurrence.hidden(self, ids, batch.get("targets_segments", torch.ones_like(ids)))
         if self.sees_prefix:
             visible = visible_after_prefix(batch["prefix"])
         else:
@@ -89,8 +91,13 @@ class DecoderOnly(Transformer):
             visible = visible & same_segment(batch["targets_segments"], batch["targets_segments"])
         return self.decoder(self.embedding(ids), additive(visible))
 
-    def start_decoding(self, batch: Batch, max_length: int) -> PromptState:
-        """Read `inputs` (rows of one example each, with their end marks); room for max_length targets."""
+    def start_decoding(self, batch: Batch, max_length: int) -> Any:
+        """Read `inputs` (rows of one example each, with their end marks); room for max_length targets.
+
+        A PromptState, or that of the recurrence.
+        """
+        if self.recurrence is not None:
+            return self.recurrence.start(batch["inputs"])
         prompt, lengths = left_padded(batch["inputs"])
         rows, width = prompt.shape
         room = width + max_length
@@ -105,11 +112,13 @@ class DecoderOnly(Transformer):
         hidden = self.decoder(x, own, memory=blocks)
         return PromptState(blocks, mask, self._logits(hidden))
 
-    def decode_step(self, tokens: Int[Tensor, "rows 1"], state: PromptState) -> Float[Tensor, "rows vocab"]:
+    def decode_step(self, tokens: Int[Tensor, "rows 1"], state: Any) -> Float[Tensor, "rows vocab"]:
         """Append an id to each row, in place; logits of the id after it.
 
         The first call answers from the prompt, whatever is given: a decoder is started by its inputs.
         """
+        if self.recurrence is not None:
+            return self._logits(self.recurrence.next(self, tokens, state))
         if state.first is not None:
             first, state.first = state.first, None
             return first

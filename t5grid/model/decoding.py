@@ -22,29 +22,50 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 @torch.inference_mode()
-def greedy(model: Any, batch: dict[str, Tensor], max_length: int) -> Int[Tensor, "rows length"]:
+def greedy(
+    model: Any,
+    batch: dict[str, Tensor],
+    max_length: int,
+    begun: Int[Tensor, "rows start"] | None = None,
+) -> Int[Tensor, "rows length"]:
     """The most probable id at each position, until every row has ended or has max_length ids.
 
     Rows that have ended are computed no longer once they are half of the rows. `length` is that of the
-    longest prediction. Call `model.eval()` first: dropout is not switched off here.
+    longest prediction. With `begun`, filled up with 0, rows begin with those ids, which are no part of the
+    predictions. Call `model.eval()` first: dropout is not switched off here.
     """
     num_rows = len(batch["inputs"])
-    state = model.start_decoding(batch, max_length)
+    given = batch["inputs"].new_zeros(num_rows, 0) if begun is None else begun
+    width = given.shape[1] + max_length
+    sizes = (given != 0).sum(dim=1)
+    state = model.start_decoding(batch, width)
     rows = torch.arange(num_rows, device=batch["inputs"].device)  # of the result, one for each computed row
     tokens = torch.zeros_like(rows)
-    predicted = tokens.new_zeros(num_rows, max_length)
+    predicted = tokens.new_zeros(num_rows, width)
     open_rows = torch.ones_like(rows, dtype=torch.bool)
-    for position in range(max_length):
+    for position in range(width):
         tokens = model.decode_step(tokens[:, None], state).argmax(dim=-1) * open_rows
+        if position < given.shape[1]:
+            tokens = torch.where(position < sizes[rows], given[rows, position], tokens)
         predicted[rows, position] = tokens
-        open_rows = open_rows & (tokens != EOS)
+        open_rows = open_rows & (tokens != EOS) & (position + 1 < sizes[rows] + max_length)
         num_open = int(open_rows.sum())
         if num_open == 0:
-            return predicted[:, : position + 1]
+            return _without(predicted[:, : position + 1], sizes)
         if 2 * num_open <= len(rows):
             kept = open_rows.nonzero()[:, 0]
             rows, tokens, open_rows, state = rows[kept], tokens[kept], open_rows[kept], state.select(kept)
-    return predicted
+    return _without(predicted, sizes)
+
+
+def _without(predicted: Int[Tensor, "rows width"], sizes: Int[Tensor, " rows"]) -> Tensor:
+    """What follows the first `sizes` ids of each row, filled up with 0, as wide as the longest."""
+    if not sizes.any():
+        return predicted
+    left = predicted.shape[1] - int(sizes.min())
+    places = sizes[:, None] + torch.arange(left, device=sizes.device)
+    inside = places < predicted.shape[1]
+    return predicted.gather(1, places.clamp(max=predicted.shape[1] - 1)) * inside
 
 
 def length_penalty(length: int, alpha: float) -> float:

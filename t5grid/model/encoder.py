@@ -90,10 +90,15 @@ class StatesModel(nn.Module):
     A subclass also has `states(batch)`, `pooled(x)`, `answer_places(inputs)` and `drop_heads()`.
     """
 
-    stack: EncoderStack
+    d_model: int
     width: int
+    """Of its states."""
+    num_states: int
+    """How many of its states a task model may weigh: the last ones of `states`."""
     answers_at_end: ClassVar[bool] = False
     """Whether it answers for a row at its end, having seen all, and not at its beginning."""
+    cuts_rows: bool = False
+    """Whether rows that are too long are cut, and not refused."""
     named_losses: tuple[str, ...] = ()
     """What the loss of pre-training is the sum of, as the metrics file calls it."""
 
@@ -104,27 +109,49 @@ class StatesModel(nn.Module):
         self.loss_parts: dict[str, Tensor] = {}
         """The parts of the last loss, for who logs them."""
 
-    def read_features(self, choice: Choice, units: int, num_layers: int) -> None:
-        """Answer by a small task model over fixed states, in which nothing is dropped any more."""
+    @property
+    def row_width(self) -> int:
+        """The width of what answers for a row."""
+        return self.width
+
+    def of_rows(
+        self, x: Float[Tensor, "rows length width"], inputs: Int[Tensor, "rows length"]
+    ) -> Float[Tensor, "rows length row_width"]:
+        """What answers for a row, in each place that could; the states by default."""
+        return x
+
+    def read_features(self, choice: Choice, units: int, num_layers: int, fixed: bool = True) -> None:
+        """Answer by a small task model over states, in which nothing is dropped if they are fixed."""
         from t5grid.model.features import Reader
 
-        for module in self.modules():
+        for module in self.modules() if fixed else ():
             if isinstance(module, Dropout):
                 module.p = 0.0
             elif isinstance(module, SelfAttention):
                 module.rate = 0.0
-        self.answering.read_by(Reader(choice, self.width, self.stack.num_layers, units, num_layers))
-
-    def recompute(self) -> None:
-        """From now on, keep the inputs of blocks in training and compute what is inside them again."""
-        self.stack.recomputes = True
+        self.answering.read_by(Reader(choice, self.width, self.num_states, units, num_layers))
 
     def beside(self, batch: Batch, states: Float[Tensor, "rows length width"]) -> Float[Tensor, ""] | float:
         """What is added to the loss of output layers; nothing by default."""
         return 0.0
 
 
-class EncoderModel(StatesModel):
+class BlocksModel(StatesModel):
+    """One whose states are those between the blocks of a stack."""
+
+    stack: EncoderStack
+
+    @property
+    def num_states(self) -> int:  # type: ignore[override]
+        """As many as it has layers."""
+        return self.stack.num_layers
+
+    def recompute(self) -> None:
+        """From now on, keep the inputs of blocks in training and compute what is inside them again."""
+        self.stack.recomputes = True
+
+
+class EncoderModel(BlocksModel):
     """An encoder with what it is pre-trained by: a head for hidden tokens and one for pairs of segments.
 
     Fine-tuning sets `answering` in their place (`model.answering`).
@@ -137,7 +164,8 @@ class EncoderModel(StatesModel):
         dropout = size.dropout if dropout is None else dropout
         super().__init__(dropout)
         width, narrow = size.d_model, form.embedding_width
-        self.vocab_size, self.width = vocab_size, width
+        self.vocab_size, self.d_model, self.width = vocab_size, width, width
+        self.recurrence: Any = None  # what reads long texts in segments (`model.recurrence`)
         self.embedding = Table(vocab_size, narrow)
         self.position_embedding = Table(form.num_positions, narrow)
         self.type_embedding = Table(self.segment_types, narrow)
@@ -163,18 +191,23 @@ class EncoderModel(StatesModel):
         """Where it answers for a row: at [CLS]."""
         return torch.zeros_like(inputs[:, :1])
 
-    def embedded(self, batch: Batch) -> Float[Tensor, "rows length width"]:
-        """Sum of the three tables' rows, normed."""
+    def embedded(
+        self, batch: Batch, words: Float[Tensor, "rows length narrow"] | None = None
+    ) -> Float[Tensor, "rows length width"]:
+        """Sum of the three tables' rows, normed; `words` may stand for those of the ids."""
         ids = batch["inputs"]
         types = batch["types"] if "types" in batch else types_of(ids)
         places = torch.arange(ids.shape[1], device=ids.device)
         positions = batch["positions"] if "positions" in batch else places.expand(ids.shape)
-        x = self.embedding(ids) + self.type_embedding(types) + self.position_embedding(positions)
+        x = self.embedding(ids) if words is None else words
+        x = x + self.type_embedding(types) + self.position_embedding(positions)
         x = self.dropout(self.embedding_norm(x))
         return x if self.widen is None else self.widen(x)
 
     def states(self, batch: Batch) -> list[Float[Tensor, "rows length width"]]:
         """What enters the first layer, and what leaves each."""
+        if self.recurrence is not None:
+            return self.recurrence.states(self, batch)
         x = self.embedded(batch)
         return [x, *self.encoder(x, visible(batch))]
 

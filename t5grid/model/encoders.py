@@ -3,19 +3,19 @@
 A feed-forward layer's function is GELU and the head's table the ids', whatever T5 has in the same size.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from t5grid.config.rules import Count
 from t5grid.data.place_targets import IN_PLACE
-from t5grid.model.answering import AnsweringEncoder
-from t5grid.model.architectures import Architecture, Batching
+from t5grid.model.answering import ReadByLayers
+from t5grid.model.answers import LongRows
+from t5grid.model.architectures import Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
 from t5grid.model.size import Size
 from t5grid.refused import Refused
-from t5grid.tasks.answer import Answer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,21 +26,17 @@ NUM_TYPES = 2
 
 
 @dataclass(frozen=True)
-class Bert(Architecture):
+class Bert(ReadByLayers):
     """An encoder alone (Devlin et al., 2018): learned positions, segments, norms last, GELU, a pooler.
 
     Rows are up to `num_positions` long. Dropout is drawn number by number, as there.
     """
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
-
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
 
     num_positions: Count = 512
-
-    def answering(self, answers: Mapping[str, Answer]) -> AnsweringEncoder:
-        """This encoder as it is fine-tuned on tasks with such answers."""
-        return AnsweringEncoder(self, tuple(answers.items()))
+    long_rows: LongRows = field(default="refused", compare=False)
 
     def check(self, cell: Any) -> None:
         """Raise Refused for rows that are longer than the positions there are."""
@@ -168,8 +164,10 @@ class Albert(Bert):
 def refuse_columns(cell: Any, num_positions: int) -> None:
     """Raise Refused for a column whose rows are longer than the positions there are."""
     for key, column in cell.suite.chosen().items():
-        if column.inputs_length > num_positions:
+        if cell.segments.at_once(column.inputs_length) > num_positions:
             named = f"suite.columns.{key}.inputs_length={column.inputs_length}"
+            if not cell.segments.reads_whole:
+                named = f"segments.size={cell.segments.at_once(column.inputs_length)}"
             raise Refused(f"{named}: more than architecture.num_positions={num_positions}")
 
 

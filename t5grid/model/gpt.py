@@ -3,8 +3,8 @@
 Radford et al. (2018), "Improving language understanding by generative pre-training".
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -13,31 +13,33 @@ import numpy as np
 from t5grid.config.rules import AtLeast, Count
 from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.data.stream import generator
-from t5grid.model.answering import AnsweringEncoder
-from t5grid.model.architectures import Architecture, Batching
+from t5grid.model.answering import ReadByLayers
+from t5grid.model.answers import LongRows
+from t5grid.model.architectures import Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
 from t5grid.model.encoders import refuse_columns, refuse_size
 from t5grid.model.size import Size
 from t5grid.refused import Refused
-from t5grid.tasks.answer import Answer
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True)
-class Gpt(Architecture):
+class Gpt(ReadByLayers):
     """A causal model of `num_positions` learned positions, norms last, GELU (tanh), tied logits.
 
     Fine-tuned as `[start] first [delimiter] second [extract]` with an output layer on the extract mark's
     state; the loss of language modelling on those rows is added `lm_weight` times.
     """
 
+    answers_at_end: ClassVar[bool] = True
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, GPT writes no text"
 
     num_positions: Count = 512
     lm_weight: Annotated[float, AtLeast(0)] = 0.5
+    long_rows: LongRows = field(default="refused", compare=False)
 
     @property
     def batching(self) -> Batching:
@@ -53,10 +55,6 @@ class Gpt(Architecture):
 
         form = Form(self.num_positions, size.d_model, gelu="tanh", epsilon=EPSILON)
         return GPTModel(size, vocab_size, form, self.lm_weight, dropout)
-
-    def answering(self, answers: Mapping[str, Answer]) -> AnsweringEncoder:
-        """This model as it is fine-tuned on tasks with such answers."""
-        return AnsweringEncoder(self, tuple(answers.items()), at_end=True)
 
     def check(self, cell: Any) -> None:
         """Raise Refused for rows that are longer than the positions there are."""

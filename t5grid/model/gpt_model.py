@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from t5grid.model.encoder import Batch, EncoderStack, Form, StatesModel, summed, to_the_left
+from t5grid.model.encoder import Batch, BlocksModel, EncoderStack, Form, summed, to_the_left
 from t5grid.model.encoder_blocks import Table
 from t5grid.model.size import Size
 from t5grid.model.transformer import causal
@@ -18,7 +18,7 @@ from t5grid.model.transformer import causal
 EPSILON = 1e-5
 
 
-class GPTModel(StatesModel):
+class GPTModel(BlocksModel):
     """Token and position tables, causal blocks, logits by the token table.
 
     In fine-tuning the loss of language modelling on the inputs is added, `lm_weight` times.
@@ -31,7 +31,8 @@ class GPTModel(StatesModel):
     ) -> None:
         dropout = size.dropout if dropout is None else dropout
         super().__init__(dropout)
-        self.vocab_size, self.width, self.lm_weight = vocab_size, size.d_model, lm_weight
+        self.vocab_size, self.lm_weight = vocab_size, lm_weight
+        self.d_model = self.width = size.d_model
         self.embedding = Table(vocab_size, size.d_model)
         self.position_embedding = Table(form.num_positions, size.d_model)
         self.decoder = EncoderStack(size, form, dropout)

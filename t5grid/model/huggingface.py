@@ -5,23 +5,32 @@ transposed. Everything is checked before a weight is read, each complaint one li
 refused, as reading one can run code.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
-from torch import Tensor, nn
+from torch import nn
 
 from t5grid.files import write_whole
+from t5grid.model.hub_folder import (
+    CONFIG,
+    FLOATS,
+    WEIGHTS,
+    Entry,
+    as_json,
+    count_of,
+    entries_of,
+    json_object,
+    read_tensor,
+    refuse_other_files,
+)
 from t5grid.model.size import FeedForward, Size, fits_table
 from t5grid.model.transformer import EncoderDecoderModel
 from t5grid.refused import Refused
 
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 VOCABULARY = "spiece.model"
 TOKENIZER = {
     "tokenizer_class": "T5Tokenizer",
@@ -30,9 +39,6 @@ TOKENIZER = {
     "eos_token": "</s>",
     "unk_token": "<unk>",
 }
-LONGEST_HEADER = 100_000_000  # bytes, as the format's own readers allow
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-FLOATS = ("F64", "F32", "F16", "BF16")
 
 SUBLAYERS = {
     "encoder": ("self_attention", "feed_forward"),
@@ -90,16 +96,6 @@ def _block_names(stack: str, block: int, feed_forward: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A tensor of a safetensors file: where it is, under which name, and what the header says of it."""
-
-    path: Path
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """A checked folder of theirs: the size it describes, where each tensor is, and its vocabulary if any."""
 
@@ -120,17 +116,17 @@ class Checkpoint:
         names = tensor_names(self.size)
         with torch.no_grad():
             for ours, parameter in model.named_parameters():
-                tensor = _tensor(self.entries, names[ours])
+                tensor = read_tensor(self.entries, names[ours])
                 parameter.copy_(tensor.t() if _is_transposed(ours) else tensor)
         return model
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Check a folder's config, names, shapes and vocabulary. Raises Refused, one line."""
-    _refuse_other_files(folder)
-    config = _object(folder / CONFIG)
+    refuse_other_files(folder)
+    config = json_object(folder / CONFIG)
     size, num_rows = _size(config, folder / CONFIG)
-    entries = _entries(folder)
+    entries = entries_of(folder)
     if _shares_unscaled(config) and "shared.weight" in entries:
         entries.setdefault("lm_head.weight", entries["shared.weight"])
     _check_tensors(folder, entries, size, num_rows)
@@ -164,26 +160,14 @@ def write_checkpoint(model: nn.Module, size: Size, vocabulary: bytes | None, fol
     rows = len(tensors["shared.weight"])
     if vocabulary:
         write_whole(folder / VOCABULARY, vocabulary)
-        write_whole(folder / "tokenizer_config.json", _json(TOKENIZER))
-    write_whole(folder / CONFIG, _json(_config(size, rows)))
-
-
-def _refuse_other_files(folder: Path) -> None:
-    if folder.suffix in PICKLED or (folder.is_dir() and _only_pickled(folder)):
-        raise Refused(f"{folder}: pickled checkpoints are refused, as they can run code; give safetensors")
-    if not folder.is_dir():
-        raise Refused(f"{folder}: a folder with {CONFIG} and {WEIGHTS} is needed")
-
-
-def _only_pickled(folder: Path) -> bool:
-    files = {path.suffix for path in folder.iterdir()}
-    return ".safetensors" not in files and bool(files & set(PICKLED))
+        write_whole(folder / "tokenizer_config.json", as_json(TOKENIZER))
+    write_whole(folder / CONFIG, as_json(_config(size, rows)))
 
 
 def _size(config: Mapping[str, Any], path: Path) -> tuple[Size, int]:
     """The measures in a config.json, and the rows of its id table."""
     if config.get("model_type") != "t5":
-        raise Refused(f"{path}: model_type={config.get('model_type')}: only t5 can be read")
+        raise Refused(f"{path}: model_type={config.get('model_type')}: only t5 and bert can be read")
     for key, needed in FIXED.items():
         if config.get(key, needed) != needed:
             raise Refused(f"{path}: {key}={config[key]}: {needed} is needed, as in every T5 of the study")
@@ -192,9 +176,9 @@ def _size(config: Mapping[str, Any], path: Path) -> tuple[Size, int]:
         raise Refused(f"{path}: feed_forward_proj={feed_forward}: relu or gated-gelu is needed")
     if type(dropout) not in (int, float) or not 0 <= dropout < 1:
         raise Refused(f"{path}: dropout_rate={dropout}: a number from 0 up and below 1 is needed")
-    measures: dict[str, Any] = {key: _count(config, key, path) for key in MEASURES}
+    measures: dict[str, Any] = {key: count_of(config, key, path) for key in MEASURES}
     decoder = config.get("num_decoder_layers")
-    decoder = None if decoder is None else _count(config, "num_decoder_layers", path)
+    decoder = None if decoder is None else count_of(config, "num_decoder_layers", path)
     size = Size(
         **measures,
         num_decoder_layers=None if decoder == measures["num_layers"] else decoder,
@@ -202,7 +186,7 @@ def _size(config: Mapping[str, Any], path: Path) -> tuple[Size, int]:
         tied=_is_tied(config, path),
         dropout=float(dropout),
     )
-    return size, _count(config, "vocab_size", path)
+    return size, count_of(config, "vocab_size", path)
 
 
 def _is_tied(config: Mapping[str, Any], path: Path) -> bool:
@@ -216,67 +200,6 @@ def _is_tied(config: Mapping[str, Any], path: Path) -> bool:
 def _shares_unscaled(config: Mapping[str, Any]) -> bool:
     """Whether transformers 5 takes the id table for a softmax that is absent, without the factor."""
     return config.get("scale_decoder_outputs") is False and config.get("tie_word_embeddings", True)
-
-
-def _count(config: Mapping[str, Any], key: str, path: Path) -> int:
-    value = config.get(key)
-    if type(value) is not int or value < 1:
-        raise Refused(f"{path}: {key}={value}: a whole number from 1 up is needed")
-    return value
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"{path}: not JSON ({' '.join(str(error).split())})") from None
-    if not isinstance(value, dict):
-        raise Refused(f"{path}: a JSON object is needed")
-    return value
-
-
-def _entries(folder: Path) -> dict[str, Entry]:
-    """Every tensor of the folder, by their name, from one file or from the shards of an index."""
-    if not (folder / INDEX).is_file():
-        return _header(folder / WEIGHTS)
-    shards = _object(folder / INDEX).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(file, str) for file in shards.values()):
-        raise Refused(f"{folder / INDEX}: weight_map: an object of tensor and file names is needed")
-    entries: dict[str, Entry] = {}
-    for file in sorted(set(shards.values())):
-        if Path(file).name != file:
-            raise Refused(f"{folder / INDEX}: {file}: a shard lies in the same folder")
-        entries |= _header(folder / file)
-    for name in sorted(shards.keys() - entries.keys()):
-        raise Refused(f"{folder / shards[name]}: tensor {name} is missing, though {INDEX} has it there")
-    return entries
-
-
-def _header(path: Path) -> dict[str, Entry]:
-    """The tensors of a safetensors file; a file cut short is refused with the first tensor that is cut."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            text, available = file.read(min(length, LONGEST_HEADER)), path.stat().st_size
-        header = json.loads(text)
-        header.pop("__metadata__", None)
-        entries = {
-            name: Entry(path, name, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()
-        }
-        ends = sorted((8 + length + entry["data_offsets"][1], name) for name, entry in header.items())
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise Refused(f"{path}: cut short, or not a safetensors file: its header cannot be read") from None
-    for end, name in ends:
-        if end > available:
-            shape = entries[name].shape
-            raise Refused(
-                f"{path}: cut short: tensor {name} {shape} ends at byte {end}, the file at {available}"
-            )
-    return entries
 
 
 def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_rows: int) -> None:
@@ -298,7 +221,7 @@ def _check_tensors(folder: Path, entries: Mapping[str, Entry], size: Size, num_r
                 f"{folder}: tensor {name} {shape} has no place in the T5 of {CONFIG}, which has none"
             )
         if shape != wanted["shared.weight"] or not torch.equal(
-            _tensor(entries, name), _tensor(entries, "shared.weight")
+            read_tensor(entries, name), read_tensor(entries, "shared.weight")
         ):
             raise Refused(f"{folder}: tensor {name} {shape} is not shared.weight, to which {CONFIG} ties it")
 
@@ -326,14 +249,6 @@ def _is_transposed(ours: str) -> bool:
     return ours.endswith("position_bias.table")
 
 
-def _tensor(entries: Mapping[str, Entry], name: str) -> Tensor:
-    try:
-        with safe_open(entries[name].path, "pt") as file:
-            return file.get_tensor(entries[name].name).float()
-    except SafetensorError as error:
-        raise Refused(f"{entries[name].path}: tensor {name}: {' '.join(str(error).split())}") from None
-
-
 def _vocab_size(model: bytes, path: Path | None = None) -> int:
     from t5grid.data.vocabulary import Vocabulary
 
@@ -356,7 +271,3 @@ def _config(size: Size, num_rows: int) -> dict[str, Any]:
         "dtype": "float32",
         **FIXED,
     }
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"

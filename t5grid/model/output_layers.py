@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from t5grid.data.place_targets import FIRST_TASK
 from t5grid.data.reading import END, START, STEPS
 from t5grid.data.special_ids import EOS, delimiter_id
-from t5grid.model.answers import layer_name, width_of
+from t5grid.model.answers import is_of_row, layer_name, width_of
 from t5grid.model.encoder import Batch, of_head, summed, taken
 from t5grid.model.encoder_blocks import Dense
 from t5grid.model.features import Reader
@@ -24,32 +24,40 @@ HIDDEN = -1e9
 def answer_with(model: Any, answers: Mapping[str, Answer]) -> None:
     """Output layers for some tasks in the place of the heads of pre-training."""
     model.drop_heads()
-    model.answers, model.answering = answers, OutputLayers(model.width, answers)
+    model.answers, model.answering = answers, OutputLayers(answers, model.width, model.row_width)
     model.train(model.training)
 
 
 class OutputLayers(nn.Module):
     """A layer a task, over the last hidden states or over what a small task model makes of fixed features."""
 
-    def __init__(self, width: int, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, answers: Mapping[str, Answer], width: int, row_width: int) -> None:
         super().__init__()
         self.answers = answers
         self.reader: Reader | None = None
-        self._add_layers(width)
+        self._add_layers(width, row_width)
 
-    def _add_layers(self, width: int) -> None:
-        layers = {layer_name(task): Dense(width, width_of(answer)) for task, answer in self.answers.items()}
-        self.layers = nn.ModuleDict(layers)
+    def _add_layers(self, width: int, row_width: int) -> None:
+        self.layers = nn.ModuleDict()
+        for task, answer in self.answers.items():
+            ins = row_width if is_of_row(answer) else width
+            self.layers[layer_name(task)] = Dense(ins, width_of(answer))
 
     def read_by(self, reader: Reader) -> None:
         """From now on, answer by what a task model makes of the states, with layers of that width."""
         self.reader = reader
-        self._add_layers(reader.width)
+        self._add_layers(reader.width, reader.width)
 
     def _read(
         self, states: list[Float[Tensor, "rows length width"]], batch: Batch
     ) -> Float[Tensor, "rows length width"]:
         return states[-1] if self.reader is None else self.reader(states, batch["inputs"] != 0)
+
+    def _of_rows(
+        self, model: Any, x: Float[Tensor, "rows length width"], batch: Batch
+    ) -> Float[Tensor, "rows length row_width"]:
+        """What may answer for a row, of what is read of it."""
+        return model.of_rows(x, batch["inputs"]) if self.reader is None else x
 
     def _pooled(self, model: Any, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """What answers for a row, of the states in the place for that."""
@@ -80,6 +88,7 @@ class OutputLayers(nn.Module):
         """The sum over what is asked of one task."""
         if isinstance(answer, Span):
             return _span_loss(layer(model.dropout(x)), batch, head, model.vocab_size)
+        x = self._of_rows(model, x, batch) if is_of_row(answer) else x
         states, wanted = of_head(taken(x, batch["places"]), batch, head)
         if isinstance(answer, Class):
             return summed(layer(self._pooled(model, states)), wanted - 1, ignored=-1)
@@ -92,15 +101,15 @@ class OutputLayers(nn.Module):
         """What the layer of `heads`, one for the whole batch, answers: from 1, or places of a span."""
         task, answer = list(self.answers.items())[int(batch["heads"][0, 0]) - FIRST_TASK]
         layer, x = self.layers[layer_name(task)], self._read(model.states(batch), batch)
-        at = taken(x, model.answer_places(batch["inputs"]))
         if isinstance(answer, Span):
             return _best_span(layer(x), _words(batch["inputs"], model.vocab_size))
+        if not is_of_row(answer):
+            return (layer(x).argmax(-1) + 1) * (batch["inputs"] != 0)
+        at = taken(self._of_rows(model, x, batch), model.answer_places(batch["inputs"]))
+        outputs = layer(self._pooled(model, at))
         if isinstance(answer, Class):
-            return layer(self._pooled(model, at)).argmax(-1) + 1
-        if isinstance(answer, Number):
-            share = layer(self._pooled(model, at))[..., 0].clamp(0, 1)
-            return (share * STEPS).round().long() + 1
-        return (layer(x).argmax(-1) + 1) * (batch["inputs"] != 0)
+            return outputs.argmax(-1) + 1
+        return (outputs[..., 0].clamp(0, 1) * STEPS).round().long() + 1
 
 
 def _words(inputs: Int[Tensor, "rows length"], vocab_size: int) -> Bool[Tensor, "rows length"]:

@@ -6,7 +6,7 @@ builds once a batch and adds to the position bias; a stack knows nothing of arch
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,9 +58,9 @@ def real(ids: Int[Tensor, "rows keys"]) -> Bool[Tensor, "rows 1 1 keys"]:
 
 @dataclass
 class BlockMemory:
-    """What one block keeps while decoding: its own keys and values, and those of the encoder's output."""
+    """What one block keeps while decoding: its own KeyValues, or what is like them, and the encoder's."""
 
-    own: KeyValues
+    own: Any
     encoded: tuple[Tensor, Tensor] | None
 
     def select(self, rows: Int[Tensor, " selected"]) -> Self:
@@ -229,6 +229,12 @@ class Transformer(TextToText):
 
     embedding: Embedding
     softmax: TiedSoftmax | OwnSoftmax
+    recurrence: Any
+    """What reads long texts in segments (`model.recurrence`), or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("recurrence", None)
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "rows targets width"]:
         """The states that logits are made of."""
@@ -274,36 +280,41 @@ class EncoderDecoderModel(Transformer):
             if isinstance(table, Embedding | OwnSoftmax):
                 table.weight = nn.Parameter(table.weight.detach()[:num_rows].clone())
 
-    def _read(
-        self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
+    def read(
+        self, x: Float[Tensor, "rows inputs width"], mask: Float[Tensor, "rows 1 #queries inputs"]
     ) -> Float[Tensor, "rows inputs width"]:
+        """Embedded inputs as the decoder sees them."""
         assert self.encoder is not None
-        return self.encoder(self.embedding(inputs), mask)
+        return self.encoder(x, mask)
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "rows targets width"]:
-        inputs, decoder_inputs = batch["inputs"], batch["decoder_inputs"]
+        decoder_inputs = batch["decoder_inputs"]
         own = causal(decoder_inputs.shape[1], decoder_inputs.device)
+        encoded, seen = self.encode(batch["inputs"], batch.get("inputs_segments"))
         if "inputs_segments" in batch:
-            inside, outside = batch["inputs_segments"], batch["targets_segments"]
-            inputs_mask = additive(same_segment(inside, inside))
-            cross_mask = additive(same_segment(outside, inside))
+            outside = batch["targets_segments"]
+            cross_mask = additive(same_segment(outside, seen))
             own = own & same_segment(outside, outside)
         else:
-            inputs_mask = cross_mask = additive(real(inputs))
-        encoded = self._read(inputs, inputs_mask)
+            cross_mask = additive(real(seen))
         return self.decoder(self.embedding(decoder_inputs), additive(own), encoded, cross_mask)
 
-    def encode(self, inputs: Int[Tensor, "rows inputs"]) -> Float[Tensor, "rows inputs width"]:
-        """The encoder's output for rows of one example each."""
-        return self._read(inputs, additive(real(inputs)))
+    def encode(
+        self, inputs: Int[Tensor, "rows inputs"], examples: Int[Tensor, "rows inputs"] | None = None
+    ) -> tuple[Float[Tensor, "rows encoded width"], Int[Tensor, "rows encoded"]]:
+        """The encoder's output, and numbers above 0 where there is something: `examples`, or else the ids."""
+        if self.recurrence is not None:
+            return self.recurrence.read(self, inputs, examples)
+        mask = additive(real(inputs) if examples is None else same_segment(examples, examples))
+        return self.read(self.embedding(inputs), mask), inputs if examples is None else examples
 
     def start_decoding(self, batch: Batch, max_length: int) -> DecodingState:
         """Encode `inputs` (rows of one example each) and make room for max_length target positions."""
         inputs = batch["inputs"]
-        encoded = self.encode(inputs)
+        encoded, seen = self.encode(inputs)
         keys_like = self.decoder.blocks[0].self_attention.key(encoded[:, :1]) if len(inputs) else encoded
         blocks = self.decoder.remember(len(inputs), max_length, keys_like, encoded)
-        return DecodingState(blocks, additive(real(inputs)))
+        return DecodingState(blocks, additive(real(seen)))
 
     def decode_step(
         self, tokens: Int[Tensor, "rows new"], state: DecodingState
@@ -327,7 +338,7 @@ class SharedEncoderDecoderModel(EncoderDecoderModel):
     def _encoder(self, size: Size, dropout: float) -> None:
         return None
 
-    def _read(
-        self, inputs: Int[Tensor, "rows inputs"], mask: Float[Tensor, "rows 1 #queries inputs"]
+    def read(
+        self, x: Float[Tensor, "rows inputs width"], mask: Float[Tensor, "rows 1 #queries inputs"]
     ) -> Float[Tensor, "rows inputs width"]:
-        return self.decoder(self.embedding(inputs), mask, bidirectional=True)
+        return self.decoder(x, mask, bidirectional=True)

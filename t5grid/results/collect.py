@@ -13,7 +13,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.grid.model_facts import shown_facts
 from t5grid.grid.published import mirrored
-from t5grid.model.answers import no_answer
+from t5grid.grid.strategies import no_stage
 from t5grid.results.floors import kept_bounds
 from t5grid.results.records import fault_of, record_of, undefined_in
 from t5grid.results.table import Hole, Provenance, Table, TableColumn, build_table
@@ -24,6 +24,7 @@ from t5grid.tasks.availability import caption
 METRICS = {
     **{"em": "exact match", "f1": "F1", "bleu": "BLEU", "matthews": "Matthews correlation"},
     **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeLsum": "ROUGE-L"},
+    "entity_f1": "F1",
 }
 """Names of metrics in records that are not the words for them."""
 
@@ -103,9 +104,8 @@ def _provenance(grid: Grid, store: Store, records: Path, rows_used: dict[str, An
 
 
 def unanswered(grid: Grid, row: str, column: str) -> str | None:
-    """Why the model of a row cannot answer a column at all; None where it can."""
-    cell, _ = grid.rows[row][0]
-    return no_answer(cell.architecture, cell.suite.columns[column].tasks)
+    """Why a row has no score in a column whatever is run; None where it has one."""
+    return no_stage(grid.rows[row][0][0], column)
 
 
 def _scores(done: Sequence[dict[str, Any]], holes: Sequence[str]) -> Sequence[float] | Hole:
@@ -128,7 +128,7 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
         notes.append(f"Scored on the first {limit} validation rows of each task.")
     made = set()
     for stage in grid.stages:
-        if stage.kind == "evaluate" and (record := record_of(stage, store, records)):
+        if stage.scores and (record := record_of(stage, store, records)):
             torch = record["versions"]["torch"]
             made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
     return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))

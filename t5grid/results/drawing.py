@@ -16,10 +16,12 @@ from typing import Any
 
 from t5grid.execution.local import num_cores
 from t5grid.files import write_whole
-from t5grid.results import beside, forest, plots
+from t5grid.results import beside, forest, heat_map, plots
 from t5grid.results import table as tables
 
-SVG, BOTH = ("svg",), ("svg", "png")
+DRAWING = (plots, tables, beside, forest, heat_map)
+"""Modules whose text decides what a figure looks like."""
+BOTH = ("svg", "png")
 FEWEST_SHARED = 8
 """Figures below which other processes do not pay: each has to import matplotlib first."""
 
@@ -48,7 +50,7 @@ class Figure:
 
 @cache
 def _drawn_by() -> list[str]:
-    sources = [Path(str(module.__file__)).read_bytes() for module in (plots, tables, beside, forest)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in DRAWING]
     return [version("matplotlib"), *(hashlib.blake2b(source).hexdigest() for source in sources)]
 
 

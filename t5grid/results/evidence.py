@@ -66,7 +66,8 @@ def verdict_of(above: int, below: int, needed: int, columns: int, at_floor: int 
 def joined(answers: Sequence[Answer], between: str) -> Answer:
     """Several tests, all of which a claim needs, as one.
 
-    A contradiction is mixed if another part holds, and decides whatever has not run.
+    A contradiction is mixed if another part holds, and decides whatever has not run. What several say in the
+    same words is said once.
     """
     if len(answers) == 1:
         return answers[0]
@@ -75,7 +76,7 @@ def joined(answers: Sequence[Answer], between: str) -> Answer:
     judged = verdict not in (NOT_RUN, UNJUDGED, NOISE, FLOOR)
     return Answer(
         verdict,
-        between.join(answer.numbers for answer in answers),
+        between.join(dict.fromkeys(answer.numbers for answer in answers)),
         f"{holds} of {len(answers)} comparisons hold" if judged else "",
         tuple(effect for answer in answers for effect in answer.effects),
     )

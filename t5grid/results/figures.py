@@ -15,11 +15,14 @@ from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
 from t5grid.results import plots
 from t5grid.results.drawing import BOTH, Drawings, Figure
+from t5grid.results.heat_map import heat_map
+from t5grid.results.plots import Training
 from t5grid.results.records import NOT_KEPT, Curve, curve_places, losses_in, record_of
 from t5grid.results.table import Provenance, Table
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import estimate
 
+PRETRAININGS = ("pretrain", "multitask", "tied")
 MOST_POINTS = 200
 """Points drawn of a curve; a longer one is thinned evenly, its last point kept."""
 
@@ -36,21 +39,36 @@ def curve_of(stage: Stage, store: Store, records: Path) -> Curve:
     return []
 
 
-def curves_of(grid: Grid, store: Store, records: Path) -> dict[str, Curve]:
+def curves_of(grid: Grid, store: Store, records: Path) -> list[Training]:
     """A curve for each different pre-training or multi-task training of the rows' first seeds.
 
-    It bears the row's title; where a row has several, also what tells their names apart.
+    It bears the title of the first row that stands on it; where a row has several, also what tells their
+    names apart. Those whose losses are of the same objective stand in one panel.
     """
-    curves: dict[str, Curve] = {}
-    seen = set()
-    for key, ((_, columns), *_) in grid.rows.items():
+    curves: dict[str, Training] = {}
+    for key, ((cell, columns), *_) in grid.rows.items():
         title = grid.experiment.rows[key].title
-        trainings = [s for s in with_parents(list(columns.values())) if s.kind in ("pretrain", "multitask")]
+        trainings = [s for s in with_parents(list(columns.values())) if s.kind in PRETRAININGS]
         for stage, distinction in zip(trainings, _own_parts([s.name for s in trainings]), strict=True):
-            if stage.identity not in seen and (curve := curve_of(stage, store, records)):
-                seen.add(stage.identity)
-                curves[f"{title}: {distinction.replace('_', ' ')}" if distinction else title] = curve
-    return curves
+            if stage.identity in curves:
+                curves[stage.identity].rows.append(key)
+            elif points := curve_of(stage, store, records):
+                name = f"{title}: {distinction.replace('_', ' ')}" if distinction else title
+                panel = _objective(stage, cell.labels["objective"])
+                curves[stage.identity] = Training(name, panel, [key], points)
+    return list(curves.values())
+
+
+def _objective(stage: Stage, label: str) -> str:
+    """What a training's loss is of, in words: losses of different ones cannot be compared."""
+    settings = stage.config.get("objective")
+    if not settings:
+        return "labelled tasks"
+    values = [
+        f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if not name.startswith("_")
+    ]
+    words = label.partition(",")[0].replace("_", " ") + (f" ({', '.join(values)})" if values else "")
+    return f"tasks and {words}" if stage.kind == "multitask" else words
 
 
 def _own_parts(names: Sequence[str]) -> list[str]:
@@ -67,7 +85,7 @@ def costs_of(grid: Grid, store: Store, records: Path) -> dict[str, tuple[float, 
     """
     costs, built = {}, ByObject(build)
     for key, ((cell, columns), *_) in grid.rows.items():
-        stages = [s for s in with_parents(list(columns.values())) if s.kind not in (*NOT_KEPT, "evaluate")]
+        stages = [s for s in with_parents(list(columns.values())) if s.kind not in NOT_KEPT and not s.scores]
         kept = [record_of(stage, store, records) or {} for stage in stages]
         if kept and all("seconds" in record for record in kept):
             flops = [
@@ -90,10 +108,12 @@ def figures_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[st
     possible: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         "dots": (plots.dot_plot, (scores,)),
         "ranks": (plots.rank_plot, (scores,)),
-        "curves": (plots.curve_plot, (table.title, curves_of(grid, store, records))),
+        "curves": (plots.curve_plot, (table.title, tuple(curves_of(grid, store, records)))),
         "axis": (plots.axis_plot, (scores, experiment.x_title, positions, experiment.x_log)),
         "cost": (plots.cost_plot, (scores, costs_of(grid, store, records))),
     }
+    if experiment.heat_map:
+        possible["gains"] = (heat_map, (scores,))
     return {ending: Figure(f"{grid.stem}-{ending}", *drawn) for ending, drawn in possible.items()}
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Annotated, Any
 
 from omegaconf import OmegaConf
@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from t5grid.config.build import build
 from t5grid.config.rules import AtLeast, Having
-from t5grid.grid.published import paper_folder, papers
+from t5grid.grid.published import STUDY, paper_folder, papers
 from t5grid.refused import Refused
 from t5grid.results.evidence import (
     AGREES,
@@ -37,7 +37,7 @@ from t5grid.results.evidence import (
     paper_evidence,
     verdict_of,
 )
-from t5grid.results.table import Table
+from t5grid.results.table import ROUNDING, Table
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,52 @@ class Close:
 
 
 @dataclass(frozen=True)
+class GainsMore:
+    """`row` gains more over `over` than `than` gains over `than_over`, by more than chance.
+
+    In at least `at_least` columns (default: more than half); a difference of two differences has the chance
+    of both.
+    """
+
+    row: str
+    over: str
+    than: str
+    than_over: str
+    columns: list[str] | None = None
+    at_least: Annotated[int, AtLeast(1)] | None = None
+
+    @property
+    def rows(self) -> list[str]:
+        """Keys of the rows compared."""
+        return [self.row, self.over, self.than, self.than_over]
+
+    def __call__(self, evidence: Evidence) -> Answer:
+        """The verdict, and by how much in the middle of the columns."""
+        columns = self.columns or list(evidence.columns)
+        if lacking := evidence.lacking(self.rows, columns):
+            return lacking
+        more = {column: self._more(evidence, column) for column in columns}
+        above = sum(gain > chance for gain, chance in more.values())
+        below = sum(gain < -chance for gain, chance in more.values())
+        needed = self.at_least or len(columns) // 2 + 1
+        verdict = verdict_of(above, below, needed, len(columns))
+        titles = [evidence.title(key) for key in self.rows]
+        points = median(gain for gain, _ in more.values())
+        numbers = (
+            f"{titles[0]} over {titles[1]} against {titles[2]} over {titles[3]}: more in {above} of "
+            f"{len(columns)} columns, less in {below}; median {points:+.2f} points"
+        )
+        return Answer(verdict, numbers, _rests_on(verdict, above, below, len(columns)))
+
+    def _more(self, evidence: Evidence, column: str) -> tuple[float, float]:
+        """What one gain is above the other, and what chance alone makes it, in points."""
+        pairs = ((self.row, self.over), (self.than, self.than_over))
+        first, second = (evidence.gaps(*pair, [column])[column] for pair in pairs)
+        chance = math.hypot(*(evidence.margin(*pair, column) for pair in pairs))
+        return first - second, evidence.deviations[column] * chance + ROUNDING
+
+
+@dataclass(frozen=True)
 class Best:
     """In at least `at_least` columns `row` beats some other row of the table more than chance, none it."""
 
@@ -212,6 +258,7 @@ class Claim:
     source: str
     experiment: str
     tests: list[Test]
+    paper: str = STUDY
 
 
 @dataclass(frozen=True)
@@ -237,7 +284,7 @@ def load_claims(path: Path | None = None) -> dict[str, Claim]:
         own = _read_claims(path) if path.is_file() else {}
         if repeated := [name for name in own if name in claims]:
             raise Refused(f"{path}: {repeated[0]}: another paper has a claim of this name")
-        claims |= own
+        claims |= {name: replace(claim, paper=paper) for name, claim in own.items()}
     return claims
 
 
@@ -265,7 +312,10 @@ def answer(claim: Claim, evidence: Evidence) -> Answer:
 
 
 def findings(claims: Mapping[str, Claim], tables: Mapping[str, Table]) -> list[Finding]:
-    """Every claim judged on the tables by experiment name. Raises Refused for an unknown row."""
+    """Every claim judged on the tables by experiment name. Raises Refused for an unknown row.
+
+    Those of papers beside the study are left out until their rows have run.
+    """
     judged = []
     for name, claim in claims.items():
         if claim.experiment in tables:
@@ -274,7 +324,8 @@ def findings(claims: Mapping[str, Claim], tables: Mapping[str, Table]) -> list[F
             ours, paper = answer(claim, evidence_of(table)), answer(claim, paper_evidence(table))
         else:
             ours = paper = Answer(NOT_RUN, f"no experiment {claim.experiment}")
-        judged.append(Finding(name, claim, ours, paper))
+        if claim.paper == STUDY or ours.verdict != NOT_RUN:
+            judged.append(Finding(name, claim, ours, paper))
     return judged
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from t5grid.results.evidence import UNJUDGED, VERDICTS
 from t5grid.results.findings import Finding
+from t5grid.results.negative_transfer import NegativeTransfer
 from t5grid.results.significance import LEVEL
 
 HEAD = ("| Claim | Paper | Ours | On the paper's numbers |", "| :--- | :--- | :--- | :--- |")
@@ -22,8 +23,18 @@ VERDICTS_MEAN = (
 )
 
 
-def to_markdown(judged: Sequence[Finding], scale: str) -> str:
-    """The findings as GitHub Markdown: counts, one line a claim, then the numbers behind each."""
+NEGATIVE = (
+    "Where a row without pre-training is above one that differs in pre-training or fine-tuning only, by more "
+    "than two standard deviations of the baseline's seeds, in columns where not both are at the floor. Two "
+    "deviations are less than what the claims' test asks of rows of few seeds."
+)
+
+
+def to_markdown(judged: Sequence[Finding], scale: str, negative: Sequence[NegativeTransfer] = ()) -> str:
+    """The findings as GitHub Markdown: counts, one line a claim, then the numbers behind each.
+
+    Last, where there is any, negative transfer.
+    """
     lines = [
         f"| {finding.claim.claim} | {finding.claim.source} | {_bold(finding)} | {finding.paper} |"
         for finding in judged
@@ -42,6 +53,8 @@ def to_markdown(judged: Sequence[Finding], scale: str) -> str:
             f"- ours, {finding.ours.verdict}: {finding.ours.numbers}\n"
             f"- paper, {finding.paper.verdict}: {finding.paper.numbers}"
         )
+    if negative:
+        parts += ["### Negative transfer", NEGATIVE, "\n".join(f"- {case}" for case in negative)]
     return "\n\n".join(parts) + "\n"
 
 

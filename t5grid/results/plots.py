@@ -6,13 +6,14 @@ Figures are functions of what tables are made of; the same numbers draw the same
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from textwrap import wrap
 from typing import Any
 
 from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.records import Curve
-from t5grid.results.table import WIDTH, Row, Table
+from t5grid.results.table import WIDTH, Row, Table, TableColumn
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
@@ -40,7 +41,15 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
 }
 
-"""(step, training loss in nats a target token), ascending."""
+
+@dataclass(frozen=True)
+class Training:
+    """One training's losses: its name, what they are of, keys of the rows that stand on it, the curve."""
+
+    name: str
+    objective: str
+    rows: list[str]
+    points: Curve
 
 
 @contextmanager
@@ -127,55 +136,106 @@ def _dot(panel: Any, row: Row, column: str, y: float) -> None:
 
 
 def rank_plot(table: Table) -> Any | None:
-    """A panel a mirrored column: our score over the paper's rank of the row; None below three ranked rows."""
-    panels_of = []
-    for column in table.columns:
-        points = ranked(table, column)
-        if len(points) >= FEWEST_RANKED:
-            panels_of.append((column, points))
+    """A panel a mirrored column: our score over the paper's rank of the row, each dot with the row's number.
+
+    None below three ranked rows.
+    """
+    panels_of = [(column, points) for column in table.columns if (points := _ranked(table, column))]
     if not panels_of:
         return None
     with drawing() as figure_class:
         figure, panels = _panels(figure_class, len(panels_of), 2.6, 2.1, share_y=False)
+        numbers = {row.key: k for k, row in enumerate(table.rows, 1)}
         for panel, (column, points) in zip(panels, panels_of, strict=True):
             places = ranks([-printed for printed, _, _ in points])
-            for rank, (_, mean, row) in zip(places, points, strict=True):
-                style = {"markersize": 10, "zorder": 3} if row.starred else {}
-                colour = COLOURS[0] if row.starred else "#333333"
-                panel.plot(rank, mean, "*" if row.starred else "o", color=colour, **style)
+            for k, (rank, (_, mean, row)) in enumerate(zip(places, points, strict=True)):
+                beside = 0.5 * (places[:k].count(rank) - (places.count(rank) - 1) / 2)
+                _numbered(panel, rank + beside, mean, row, numbers[row.key])
             if floor := _floor(table, column.key):
                 panel.axhline(floor, **FLOOR_LINE)
             agreement = f"{order(table, column).correlation:+.2f}".replace("-", "−")
-            panel.set_title(f"{column.title} ({column.mirrors}): ρ = {agreement}")
+            panel.set_title(f"{column.title} ({column.mirrors})\nρ = {agreement}", fontsize=9)
             panel.set_xlabel("rank in the paper (1 = best)")
             ticks = sorted(set(places))
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            panel.margins(0.08, 0.12)
+        _name_numbers(figure, [row for _, points in panels_of for _, _, row in points], numbers)
         says = "our score against the paper's rank" + (", dotted: a constant answer" if table.bounds else "")
         figure.suptitle(f"{table.title}: {says}", fontsize=11)
         return figure
 
 
-def curve_plot(title: str, curves: Mapping[str, Curve]) -> Any | None:
-    """Training loss over steps, a line a training (as the paper's Figure 6); None without curves.
+def _ranked(table: Table, column: TableColumn) -> list[tuple[float, float, Row]]:
+    """(the paper's score, ours, the row) of a column's rows; empty where there are too few to rank."""
+    points = ranked(table, column)
+    return points if len(points) >= FEWEST_RANKED else []
 
-    A single line is that of all rows and needs no name.
+
+def _numbered(panel: Any, rank: float, mean: float, row: Row, number: int) -> None:
+    """A dot with a number in it; the starred row's is filled."""
+    fill, ink = (COLOURS[0], "white") if row.starred else ("white", "#222222")
+    edge = COLOURS[0] if row.starred else "#777777"
+    panel.plot(rank, mean, "o", markersize=10, color=fill, markeredgecolor=edge, markeredgewidth=0.8)
+    panel.text(rank, mean, str(number), ha="center", va="center_baseline", fontsize=6.5, color=ink)
+
+
+def _name_numbers(figure: Any, rows: Sequence[Row], numbers: Mapping[str, int]) -> None:
+    """Say at the right which row each number is."""
+    from matplotlib.lines import Line2D
+
+    named = {numbers[row.key]: f"{numbers[row.key]}  {_label(row)}" for row in rows}
+    names = [named[number] for number in sorted(named)]
+    handles = [Line2D([], [], linestyle="") for _ in names]
+    style = {"frameon": False, "fontsize": 8, "handlelength": 0, "handletextpad": 0}
+    figure.legend(handles, names, loc="outside right upper", **style)
+
+
+def curve_plot(title: str, trainings: Sequence[Training]) -> Any | None:
+    """Training loss over steps, a line a training (as the paper's Figure 6), a panel an objective.
+
+    Losses of different objectives cannot be compared. None without curves; a single line is that of all rows
+    and needs no name.
     """
-    curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
-    if not curves:
+    panels_of: dict[str, list[Training]] = {}
+    for training in trainings:
+        if len(training.points) > 1:
+            panels_of.setdefault(training.objective, []).append(training)
+    if not panels_of:
         return None
+    if len(panels_of) == 1:
+        return _one_panel(title, next(iter(panels_of.values())))
     with drawing() as figure_class:
-        figure = figure_class(figsize=(5.5 + 0.07 * max(map(len, curves)), 3.8), layout="constrained")
+        figure, panels = _panels(figure_class, len(panels_of), 2.5, 1.9, share_y=False)
+        for panel, (objective, alike) in zip(panels, panels_of.items(), strict=True):
+            _draw_curves(panel, alike)
+            panel.set_title("\n".join(wrap(alike[0].name if len(alike) == 1 else objective, 34)), fontsize=9)
+            if len(alike) > 1:
+                panel.legend(frameon=False, fontsize=7)
+        figure.supxlabel("step", fontsize=9)
+        figure.supylabel("nats a target token", fontsize=9)
+        figure.suptitle(f"{title}: training loss, a panel an objective", fontsize=11)
+        return figure
+
+
+def _one_panel(title: str, trainings: Sequence[Training]) -> Any:
+    width = 5.5 + 0.07 * max(len(training.name) for training in trainings)
+    with drawing() as figure_class:
+        figure = figure_class(figsize=(width, 3.8), layout="constrained")
         panel = figure.subplots()
-        for k, (name, curve) in enumerate(curves.items()):
-            steps, losses = zip(*curve, strict=True)
-            dash = DASHES[k // len(COLOURS) % len(DASHES)]
-            panel.plot(steps, losses, dash, color=COLOURS[k % len(COLOURS)], linewidth=1.4, label=name)
+        _draw_curves(panel, trainings)
         panel.set_xlabel("step")
         panel.set_ylabel("nats a target token")
         panel.set_title("\n".join(wrap(f"{title}: training loss", 60)))
-        if len(curves) > 1:
+        if len(trainings) > 1:
             figure.legend(loc="outside right upper", frameon=False, fontsize=8)
         return figure
+
+
+def _draw_curves(panel: Any, trainings: Sequence[Training]) -> None:
+    for k, training in enumerate(trainings):
+        steps, losses = zip(*training.points, strict=True)
+        dash = DASHES[k // len(COLOURS) % len(DASHES)]
+        panel.plot(steps, losses, dash, color=COLOURS[k % len(COLOURS)], linewidth=1.4, label=training.name)
 
 
 def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str]], log: bool) -> Any | None:

@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.graph import Grid
 from t5grid.refused import Refused
-from t5grid.results import findings_text, report
+from t5grid.results import findings_text, live, report
 from t5grid.results.collect import table_of
 from t5grid.results.drawing import BOTH, Drawings
 from t5grid.results.figures import drawings_of, figures_of, write_figures
@@ -75,7 +76,7 @@ def publish_all(study: Study) -> list[str]:
         scores = per_task(study.scale, done, study.store, records)
         write_per_task(scores, folder, f"per_task-{study.stem}")
         judged = study.findings(tables)
-        text = findings_text.to_markdown(judged, study.scale)
+        text = findings_text.to_markdown(judged, study.scale, study.negative_transfer(tables, judged))
         write_whole(folder / f"findings-{study.stem}.md", text)
         write_figures([study.forest(judged)], drawings, study.results / "figures")
     return lines
@@ -85,19 +86,21 @@ def _is_shown(table: Table) -> bool:
     return 2 * sum(bool(row.seeds) for row in table.rows) > len(table.rows)
 
 
-def write_report(study: Study, path: Path) -> None:
+def write_report(studies: Sequence[Study], path: Path) -> None:
     """Write the page, whole; what it shows of other stages on this machine is as of now."""
-    study.keep_bounds()
-    write_whole(path, report.page(report.page_data(study)))
+    for study in studies:
+        study.keep_bounds()
+    write_whole(path, report.page([report.page_data(study) for study in studies]))
 
 
-def serve_report(study: Study, port: int, open_browser: bool) -> None:
+def serve_report(studies: Sequence[Study], port: int, open_browser: bool) -> None:
     """Serve the live page until interrupted. Raises Refused for a port that cannot be had."""
     if not 0 <= port <= HIGHEST_PORT:
         raise Refused(f"report: --port {port}: from 0 (any free port) to {HIGHEST_PORT}")
-    study.keep_bounds()
+    for study in studies:
+        study.keep_bounds()
     try:
-        server = report.server(study, port)
+        server = live.server(studies, port)
     except OSError as error:
         raise Refused(f"report: --port {port}: {error.strerror}; 0 takes any free port") from None
     url = f"http://127.0.0.1:{server.server_address[1]}/"

@@ -13,6 +13,9 @@ from t5grid.refused import Refused
 from t5grid.stages.record import is_undefined, read_record, record_fault
 from t5grid.stages.stage import Stage
 
+MEAN_LOSS = "mean_loss"
+"""The column of a metrics file that `t5grid.training.callbacks` writes under this name."""
+
 NOT_KEPT = ("vocabulary", "tokens")
 """Kinds of stages whose records no table or figure reads."""
 
@@ -50,7 +53,7 @@ def set_aside(stages: Iterable[Stage], store: Store, records: Path) -> Iterator[
         for path in (store.folder(stage) / "record.json", _kept(stage, records)):
             if fault := record_fault(path, stage.identity):
                 yield f"{path}: {fault}"
-        if stage.kind not in (*NOT_KEPT, "evaluate"):
+        if stage.kind not in NOT_KEPT and not stage.scores:
             yield from filter(None, map(_curve_fault, curve_places(stage, store, records)))
 
 
@@ -70,7 +73,8 @@ def _curve_fault(path: Path) -> str:
 def losses_in(path: Path) -> Curve | None:
     """(step, loss) of a metrics file; a last line that is not finished is left out. None if there is none.
 
-    So is a loss that is not a number, as of a training that diverged. Raises Refused naming the file.
+    The loss is the mean over the steps since the row before; of files that lack it, the step's own. One that
+    is not a number, as of a training that diverged, is left out. Raises Refused naming the file.
     """
     if not path.exists():
         return None
@@ -79,7 +83,7 @@ def losses_in(path: Path) -> Curve | None:
             raise Refused(f"{path}: not a file")
         text = path.read_text(encoding="utf-8")
         rows = csv.DictReader(text[: text.rfind("\n") + 1].split("\n"))
-        losses = [(int(row["step"]), float(row["loss"])) for row in rows]
+        losses = [(int(row["step"]), float(row.get(MEAN_LOSS) or row["loss"])) for row in rows]
     except Refused:
         raise
     except OSError as error:
@@ -97,7 +101,7 @@ def keep_records(grid: Grid, store: Store, records: Path) -> None:
             continue
         _keep(folder / "record.json", records / f"{stage.identity}.json")
         metrics = folder / "metrics.csv"
-        if stage.kind != "finetune" and metrics.is_file() and not _curve_fault(metrics):
+        if metrics.is_file() and not _curve_fault(metrics):
             _keep(metrics, records / f"{stage.identity}.csv")
 
 

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from t5grid.config.compose import data_folder, options, parse
+from t5grid.config.compose import options, parse
 from t5grid.config.schema import Cells
 from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.experiment import load_experiment
-from t5grid.grid.graph import Grid, expand, experiment_path
+from t5grid.grid.graph import Grid, expand, experiment_path, experiment_places
 from t5grid.refused import Refused
 from t5grid.results import findings
 from t5grid.results.collect import table_of
@@ -20,6 +20,7 @@ from t5grid.results.findings import Finding
 from t5grid.results.findings_text import to_markdown
 from t5grid.results.floors import keep_bounds, kept_bounds
 from t5grid.results.forest import compared_claims, forest_plot
+from t5grid.results.negative_transfer import NegativeTransfer, negative_transfer
 from t5grid.results.records import record_of
 from t5grid.results.table import Table
 
@@ -46,7 +47,7 @@ class Study:
 
     def has_records(self) -> bool:
         """Whether any evaluation of the study has a record."""
-        stages = (stage for grid in self.grids.values() for stage in grid.stages if stage.kind == "evaluate")
+        stages = (stage for grid in self.grids.values() for stage in grid.stages if stage.scores)
         return any(record_of(stage, self.store, self.results / "records") for stage in stages)
 
     def keep_bounds(self) -> None:
@@ -63,6 +64,14 @@ class Study:
     def findings(self, tables: Mapping[str, Table] | None = None) -> list[findings.Finding]:
         """The paper's claims on the experiments of this study, or on tables of theirs that are at hand."""
         return findings.findings(findings.load_claims(), self.tables() if tables is None else tables)
+
+    def negative_transfer(
+        self, tables: Mapping[str, Table], judged: Sequence[Finding]
+    ) -> list[NegativeTransfer]:
+        """Where pre-training hurts, in the experiments that the claims are about."""
+        claimed = {finding.claim.experiment for finding in judged}
+        named = {name: table for name, table in tables.items() if name in claimed}
+        return negative_transfer({name: self.grids[name].experiment for name in named}, named)
 
     def forest(self, judged: Sequence[Finding]) -> Figure:
         """The figure of the claims' effects; there is nothing to draw where none has run."""
@@ -83,8 +92,7 @@ class Study:
 
 def experiments() -> list[str]:
     """Names of all experiment files, the working directory's and the package's, in the order of the paper."""
-    places = [Path.cwd() / "experiments", data_folder("experiments")]
-    names = {path.stem for place in places for path in place.glob("*.yaml")}
+    names = {path.stem for place in experiment_places() for path in place.glob("*.yaml")}
     return sorted(names, key=lambda name: (_first_table(name), name))
 
 
@@ -100,27 +108,51 @@ def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     return Study({name: expand(name, overrides, loader) for name in names or experiments()})
 
 
-def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[Study, str]:
-    """The study of the overrides, or where nothing of it has run that of the budget that has records.
+def load_possible(overrides: Sequence[str]) -> Study:
+    """Every experiment that composes under the overrides. Raises Refused where none does."""
+    loader, grids = Cells(), dict[str, Grid]()
+    refused = Refused("no experiment")
+    for name in experiments():
+        try:
+            grids[name] = expand(name, overrides, loader)
+        except Refused as error:
+            refused = error
+    if not grids:
+        raise refused
+    return Study(grids)
 
-    Also a sentence that says so; empty if it is the one asked for. Raises Refused where several have some.
+
+def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[list[Study], str]:
+    """The studies of the overrides, one a budget (`budget=nano,lab`); with none, the default's.
+
+    Where nothing of that has run they are those of every budget that has records; the sentence says so, and
+    is empty if all are as asked for.
     """
+    asked = [word for word in overrides if parse(word, several=True).key_or_group == "budget"]
+    if asked:
+        others = [word for word in overrides if word is not asked[-1]]
+        return [load_study([*others, word], names) for word in _one_by_one(asked[-1])], ""
     study = load_study(overrides, names)
-    if study.has_records() or any(parse(word).key_or_group == "budget" for word in overrides):
-        return study, ""
-    asked = next(iter(study.grids.values())).baseline.budget.name
+    if study.has_records():
+        return [study], ""
+    default = next(iter(study.grids.values())).baseline.budget.name
     found = dict[str, Study]()
     for budget in options("budget"):
         with suppress(Refused):  # one that these experiments do not compose with
             other = load_study([*overrides, f"budget={budget}"], names)
             found |= {budget: other} if other.has_records() else {}
-    if len(found) > 1:
-        raise Refused(
-            f"nothing has run at budget {asked}; say which: {', '.join(f'budget={b}' for b in found)}"
-        )
-    for budget, other in found.items():
-        return other, f"nothing has run at budget {asked}; shown is budget={budget}, which has records"
-    return study, ""
+    if not found:
+        return [study], ""
+    shown = f"budget={','.join(found)}, which {'has' if len(found) == 1 else 'have'} records"
+    return list(found.values()), f"nothing has run at budget {default}; shown is {shown}"
+
+
+def _one_by_one(word: str) -> list[str]:
+    """`budget=nano,lab` -> `budget=nano` and `budget=lab`, as Hydra takes them apart."""
+    override = parse(word, several=True)
+    if not override.is_sweep_override():
+        return [word]
+    return [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
 
 
 def load_claimed(overrides: Sequence[str]) -> Study:
@@ -132,6 +164,8 @@ def load_claimed(overrides: Sequence[str]) -> Study:
 def write_findings(study: Study) -> str:
     """Judge the claims, write `findings-<scale>.md` beside the tables; its text."""
     study.keep_bounds()
-    text = to_markdown(study.findings(), study.scale)
+    tables = study.tables()
+    judged = study.findings(tables)
+    text = to_markdown(judged, study.scale, study.negative_transfer(tables, judged))
     write_whole(study.results / "tables" / f"findings-{study.stem}.md", text)
     return text

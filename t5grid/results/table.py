@@ -309,19 +309,29 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 def caption(table: Table) -> list[str]:
     """The sentences under the title, as plain text: what was run, how to read it, what to beware of."""
-    provenance, baseline = table.provenance, table.starred.seeds
+    reading, (scale, *provenance) = reading_lines(table), provenance_lines(table)
+    what = bool(table.provenance.warning) + bool(table.reproduces)
+    return [*reading[:what], scale, *reading[what:], *provenance, f"Command: {table.command}"]
+
+
+def reading_lines(table: Table) -> list[str]:
+    """What was run, how to read it, what to beware of."""
+    baseline = table.starred.seeds
     others = sorted({n for row in table.rows if not row.starred for n in row.seeds})
-    lines = [provenance.warning, f"Reproduces {table.reproduces}."]
-    lines += [f"Suite {provenance.suite}, size {provenance.size}, budget {provenance.budget}."]
+    lines = [table.provenance.warning, f"Reproduces {table.reproduces}." if table.reproduces else ""]
     lines += [f"★ is the baseline, the mean of {seeds_text(baseline)}; other rows: {seeds_text(others)}."]
     lines += [_bold_rule(table), _floor_rule(table)]
     if max(others, default=0) > 1:
         lines += ["After a score, ± is the standard deviation of that row's own seeds."]
-    lines += [_error_rule(table)]
-    lines += [str(discrimination(table)), *provenance.notes]
-    if provenance.data:
-        lines += ["Data: " + ", ".join(f"{name} {print_}" for name, print_ in provenance.data.items()) + "."]
-    return [*filter(None, lines), f"Command: {table.command}"]
+    return [*filter(None, [*lines, _error_rule(table), str(discrimination(table))])]
+
+
+def provenance_lines(table: Table) -> list[str]:
+    """Where the scores are from: options, the budget's notes, machines, the data's fingerprints."""
+    provenance = table.provenance
+    lines = [f"Suite {provenance.suite}, size {provenance.size}, budget {provenance.budget}."]
+    prints = ", ".join(f"{name} {print_}" for name, print_ in provenance.data.items())
+    return [*lines, *provenance.notes, *([f"Data: {prints}."] if prints else [])]
 
 
 def _error_rule(table: Table) -> str:

@@ -18,25 +18,56 @@ from t5grid.stages.text import VOCABULARY
 
 
 def import_checkpoint(source: Path, target: Path) -> list[str]:
-    """Write a Hugging Face T5 as a folder of ours. Raises Refused, and writes nothing.
+    """Write a Hugging Face T5 or BERT as a folder of ours. Raises Refused, and writes nothing.
 
     Returns the overrides of a cell that starts from it.
     """
     from t5grid.model.huggingface import read_checkpoint
+    from t5grid.model.huggingface_bert import is_bert
+
+    if is_bert(source):
+        return _import_bert(source, target)
+    checkpoint = read_checkpoint(source)
+    size, vocabulary = checkpoint.size, checkpoint.vocabulary
+    _write(target, checkpoint.model(), EncoderDecoder(), size, checkpoint.vocab_size, vocabulary)
+    return [f"strategy.pretrained={target}", *_size_overrides(size), *_given(target, vocabulary)]
+
+
+def _import_bert(source: Path, target: Path) -> list[str]:
+    from t5grid.model.huggingface_bert import read_bert
+
+    checkpoint = read_bert(source)
+    architecture, size, vocabulary = checkpoint.architecture, checkpoint.size, checkpoint.vocabulary
+    _write(target, checkpoint.model, architecture, size, checkpoint.model.vocab_size, vocabulary)
+    if checkpoint.fresh:
+        print(f"not in {source}, so fresh: {', '.join(checkpoint.fresh)}")
+    words = ["architecture=bert", f"architecture.num_positions={architecture.num_positions}"]
+    of_size = [word for word in _size_overrides(size) if not word.startswith("size.num_decoder_layers=")]
+    words += [f"strategy.pretrained={target}", "objective=masked_lm", *of_size]
+    return [*words, *_given(target, vocabulary)]
+
+
+def _given(target: Path, vocabulary: bytes | None) -> list[str]:
+    return ["vocabulary=given", f"vocabulary.path={target / VOCABULARY}"] if vocabulary else []
+
+
+def _write(
+    target: Path, model: Any, architecture: Any, size: Size, vocab_size: int, vocabulary: bytes | None
+) -> None:
+    """The folder of a trained model."""
     from t5grid.training import checkpoints
 
-    checkpoint = read_checkpoint(source)
-    model = checkpoint.model()
-    size = {"_target_": _target(Size), **asdict(checkpoint.size)}
-    config = {"architecture": {"_target_": _target(EncoderDecoder)}, "size": size}
-    told = {"kind": "import", "config": {**config, "vocab_size": checkpoint.vocab_size}, "parents": []}
+    config = {
+        "architecture": {"_target_": _target(type(architecture)), **asdict(architecture)},
+        "size": {"_target_": _target(Size), **asdict(size)},
+        "vocab_size": vocab_size,
+    }
+    told = {"kind": "import", "config": config, "parents": []}
     with folder_whole(target) as folder:
         write_whole(folder / FILE, OmegaConf.to_yaml(OmegaConf.create(told)))
-        if checkpoint.vocabulary:
-            write_whole(folder / VOCABULARY, checkpoint.vocabulary)
+        if vocabulary:
+            write_whole(folder / VOCABULARY, vocabulary)
         checkpoints.save(folder / "checkpoints", 0, model, None)
-    given = ["vocabulary=given", f"vocabulary.path={target / VOCABULARY}"] if checkpoint.vocabulary else []
-    return [f"strategy.pretrained={target}", *_size_overrides(checkpoint.size), *given]
 
 
 def _size_overrides(size: Size) -> list[str]:
@@ -52,25 +83,33 @@ def _size_overrides(size: Size) -> list[str]:
 def measures(size: Size) -> dict[str, Any]:
     """What decides the shapes of the weights, under the keys a user writes."""
     values = asdict(size) | {"num_decoder_layers": size.decoder_layers}
-    return {key: value for key, value in values.items() if not key.endswith("dropout")}
+    no_shapes = ("dropout", "pretrain_dropout", "initialisation")
+    return {key: value for key, value in values.items() if key not in no_shapes}
 
 
 def export_checkpoint(source: Path, target: Path, step: int | None = None) -> None:
-    """Write a trained model of ours as a Hugging Face T5. Raises Refused, and writes nothing."""
+    """Write a trained model of ours as a Hugging Face T5 or BERT. Raises Refused, and writes nothing."""
+    from t5grid.model.encoder import EncoderModel
     from t5grid.model.huggingface import write_checkpoint
+    from t5grid.model.huggingface_bert import write_bert
     from t5grid.model.transformer import EncoderDecoderModel
     from t5grid.training import checkpoints
 
     trained = trained_model(source)
+    if hasattr(build(trained.config["architecture"], "architecture"), "segments"):
+        raise Refused(f"{source}: a model that reads in segments; Hugging Face's T5 reads whole texts")
     vocabulary = trained.vocabulary.read_bytes() if trained.vocabulary else None
-    model, _ = build_model({"seed": 0, **trained.config}, _vocab_size(trained, vocabulary))
+    model, architecture = build_model({"seed": 0, **trained.config}, _vocab_size(trained, vocabulary))
     if isinstance(model, EncoderDecoderModel):
         model.keep_rows(trained.num_rows(step))
     checkpoints.load_model(trained.checkpoint(step), model)
     size = build(trained.config["size"], "size")
     try:
         with folder_whole(target) as folder:
-            write_checkpoint(model, size, vocabulary, folder)
+            if isinstance(model, EncoderModel):
+                write_bert(model, architecture, size, vocabulary, folder)
+            else:
+                write_checkpoint(model, size, vocabulary, folder)
     except Refused as error:
         raise Refused(f"{source}: {error}") from None
 

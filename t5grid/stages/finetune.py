@@ -1,17 +1,15 @@
 """pre-trained weights (or none) + training rows -> one checkpoint every few steps."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import Column, FinetuneBudget, build
-from t5grid.model.answers import as_tuned
-from t5grid.refused import Refused
+from t5grid.model.answers import as_tuned, is_output
 from t5grid.stages.model import model_of
-from t5grid.stages.stage import Context, Stage
-from t5grid.stages.training_stage import TrainingStage
+from t5grid.stages.stage import Context
+from t5grid.stages.training_stage import TrainingStage, last_checkpoint, refuse_lost
 from t5grid.stages.workload import Built, Workload, num_checkpoints
 
 if TYPE_CHECKING:
@@ -26,11 +24,6 @@ class FinetuneStage(TrainingStage):
     @cached_property
     def budget(self) -> FinetuneBudget:
         return build(self.config["budget"], "budget.finetune", FinetuneBudget)
-
-    @property
-    def start(self) -> Stage | None:
-        """The stage whose last weights training starts from; None is random initialisation."""
-        return next(iter(self.trained), None)
 
     @property
     def num_kept(self) -> None:
@@ -66,20 +59,26 @@ class FinetuneStage(TrainingStage):
         from t5grid.data.roundtrip import losses
         from t5grid.evaluation.scores import load_records
 
-        reading = getattr(architecture, "reading", None)
         column, seed = build(self.config["column"], "suite", Column), self.config["seed"]
+        makes_reading = getattr(architecture, "reading", None)
+        reading = makes_reading(vocabulary, column.inputs_length) if makes_reading else None
         records = load_records(column, "train", None)
+        if hasattr(reading, "refuse_longer"):
+            refuse_long_rows(reading, [records, load_records(column, "validation", None)])
         for line in losses(column.tasks, records, vocabulary):
             print(line, flush=True)
         return FinetuneFeed(
-            tasks={name: labelled(rows, self.budget.labelled_share, seed) for name, rows in records.items()},
+            tasks={
+                name: labelled(rows, self.budget.labelled_share, seed, self.budget.num_labelled)
+                for name, rows in records.items()
+            },
             vocabulary=vocabulary,
             batching=architecture.batching,
             num_tokens=self.budget.num_tokens,
             inputs_length=column.inputs_length,
             targets_length=column.targets_length if reading is None else column.inputs_length,
             seed=seed,
-            read=None if reading is None else reading(vocabulary, column.inputs_length).pair,
+            read=None if reading is None else reading.pair,
         )
 
     def as_trained(self, architecture: Any) -> Any:
@@ -101,28 +100,43 @@ class FinetuneStage(TrainingStage):
         return build(self.config["finetune"], "finetune")
 
     def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
-        """Load the weights to start from and add the method's own; what it never trains is left out."""
-        from t5grid.training import checkpoints
+        """Load the weights to start from and add the method's own; what it never trains is left out.
+
+        A model fine-tuned before has output layers in the place of the heads of pre-training, and so has this
+        one before they are loaded.
+        """
         from t5grid.training.finetuning import episodes_of, never_trained
         from t5grid.training.fit import initialise
 
-        if self.start and "num_rows" in self.start.config:
-            model.keep_rows(self.start.config["num_rows"])
+        self.keep_rows(model)
         num_steps = self.budget.num_steps
         names = [name for name, _ in model.named_parameters()]
         is_whole = not never_trained(names, self.method.episodes(names, num_steps))
-        if self.start and not (evaluating and is_whole):
-            checkpoints.load_model(last_checkpoint(context, self.start), model)
-        initialise(lambda: self._add(model), self.config["seed"], "fine-tuning")
+        loads, follows = not (evaluating and is_whole), isinstance(self.start, FinetuneStage)
+        if loads and not follows:
+            self._load(context, model)
+        initialise(lambda: self._add(context, model, loads and follows), self.config["seed"], "fine-tuning")
         names = [name for name, _ in model.named_parameters()]
         never = never_trained(names, episodes_of(self.method, names, num_steps))
         return never if self.start else frozenset()
 
-    def _add(self, model: Any) -> None:
+    def _load(self, context: Context, model: Any) -> None:
+        """The weights to start from, if there are any, but for those that start afresh."""
+        from t5grid.training import checkpoints
+        from t5grid.training.finetuning import fresh
+
+        if self.start:
+            anew = fresh(self.method, [name for name, _ in model.named_parameters()])
+            path = last_checkpoint(context, self.start)
+            checkpoints.load_model(path, model, anew, lambda name: name in anew or is_output(name))
+
+    def _add(self, context: Context, model: Any, loads: bool) -> None:
         """What is new in fine-tuning: output layers, where it answers by them, then the method's own."""
         architecture = self.as_trained(build(self.config["architecture"], "architecture"))
         if hasattr(architecture, "prepare"):
             architecture.prepare(model)
+        if loads:
+            self._load(context, model)
         self.method.prepare(model)
 
     def counts(self, model: Any, feed: Any) -> dict[str, Any]:
@@ -142,14 +156,11 @@ class FinetuneStage(TrainingStage):
         return {str(step): num_trained(model, trained) for step, trained in episodes.items()}
 
 
-def last_checkpoint(context: Context, stage: Stage) -> Path:
-    """The checkpoint of a stage that training starts from. Raises Refused if that is damaged."""
-    from t5grid.training import checkpoints
-
-    newest = checkpoints.newest(context.folder_of(stage) / "checkpoints")
-    if isinstance(stage, TrainingStage):
-        _refuse_lost(context, stage, stage.budget.num_steps, {checkpoints.step_of(newest)})
-    return newest
+def refuse_long_rows(reading: Any, splits: Sequence[Mapping[str, Sequence[Any]]]) -> None:
+    """Raise LongRow for a row, of some splits of a column's tasks, that has no room."""
+    for records in splits:
+        for name, rows in records.items():
+            reading.refuse_longer(name, [row["inputs"] for row in rows])
 
 
 def refuse_gaps(context: Context, stage: TrainingStage, steps: Collection[int]) -> None:
@@ -160,12 +171,4 @@ def refuse_gaps(context: Context, stage: TrainingStage, steps: Collection[int]) 
     if lost := [step for step in made if step not in steps]:  # of this one, or of another member
         sound = checkpoints.steps(context.folder_of(stage) / "checkpoints")
         for step in lost:
-            _refuse_lost(context, stage, step, sound)
-
-
-def _refuse_lost(context: Context, stage: Stage, step: int, sound: Collection[int]) -> None:
-    """A finished stage whose checkpoint was lost since must not pass for another one's scores."""
-    if step not in sound:
-        record = context.folder_of(stage) / "record.json"
-        again = f"delete {record}, and the same command makes it again"
-        raise Refused(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")
+            refuse_lost(context, stage, step, sound)

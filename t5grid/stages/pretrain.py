@@ -1,17 +1,18 @@
-"""tokens -> pre-trained weights: one objective over the unlabelled text."""
+"""tokens (and weights to go on from) -> pre-trained weights, by one objective."""
 
 from functools import cached_property
 from typing import Any
 
 from t5grid.config.schema import PretrainBudget, build
+from t5grid.data.stream import key_of
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context
-from t5grid.stages.training_stage import NUM_KEPT, TrainingStage
+from t5grid.stages.training_stage import NUM_KEPT, TrainingStage, last_checkpoint
 from t5grid.stages.workload import EVERYTHING, Built, Workload, batch_shape
 
 
 class PretrainStage(TrainingStage):
-    """tokens -> pre-trained weights."""
+    """tokens -> pre-trained weights, from those of a parent if it has a trained one."""
 
     kind = "pretrain"
 
@@ -45,8 +46,23 @@ class PretrainStage(TrainingStage):
             num_kept=NUM_KEPT,
         )
 
+    @property
+    def shuffling(self) -> int:
+        """The seed of order and noise: another one where training goes on, lest it reads the same again."""
+        seed: int = self.config["seed"]
+        return seed if self.start is None else key_of(seed, "continued")
+
+    def prepare(self, context: Context, model: Any, evaluating: bool = False) -> frozenset[str]:
+        """Load the weights it goes on from, if it does; its checkpoints are whole."""
+        from t5grid.training import checkpoints
+
+        self.keep_rows(model)
+        if self.start and not evaluating:
+            checkpoints.load_model(last_checkpoint(context, self.start), model)
+        return frozenset()
+
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Any:
-        """Pieces of the corpus under the objective."""
+        """Pieces of the corpus under the objective, in another order where training goes on."""
         from t5grid.data.feeds import PretrainFeed
         from t5grid.data.sentences import SentenceMarks
         from t5grid.data.tokens import Rows
@@ -65,7 +81,7 @@ class PretrainStage(TrainingStage):
             num_rows=budget.num_rows,
             inputs_length=budget.inputs_length,
             targets_length=targets_length,
-            seed=self.config["seed"],
+            seed=self.shuffling,
             marked=SentenceMarks.of(vocabulary) if getattr(objective, "marks_sentences", False) else None,
         )
 

@@ -68,6 +68,13 @@ def _are_scores(node: Any) -> bool:
     return isinstance(node, dict) and "step" in node and _of(_is_text, _is_score)(node)
 
 
+def _are_shots(node: Any) -> bool:
+    """Of the prompts of a task: examples asked for (null: as many as fit), fewest and most."""
+    if not isinstance(node, dict) or "asked" not in node:
+        return False
+    return _is_count(node["asked"]) and all(is_number(node.get(name)) for name in ("least", "most"))
+
+
 def _are_numbers(node: Any) -> bool:
     """A score on each resample of the rows; null where it has no value."""
     return isinstance(node, list) and all(value is None or is_number(value) for value in node)
@@ -79,19 +86,18 @@ def _has_torch(node: Any) -> bool:
 
 NUMBER: Check = (is_number, "a number is needed")
 TEXT: Check = (_is_text, "text is needed")
-NEEDED: dict[str, dict[str, Check]] = {
-    "evaluate": {
-        "score": (_is_score, "a number is needed"),
-        "step": NUMBER,
-        "tasks": (
-            _of(_is_text, _are_scores),
-            "the step and each metric of each task are needed",
-        ),
-        "machine": TEXT,
-        "python": TEXT,
-        "versions": (_has_torch, "the version of torch is needed"),
-    }
+SCORES: dict[str, Check] = {
+    "score": (_is_score, "a number is needed"),
+    "step": NUMBER,
+    "tasks": (
+        _of(_is_text, _are_scores),
+        "the step and each metric of each task are needed",
+    ),
+    "machine": TEXT,
+    "python": TEXT,
+    "versions": (_has_torch, "the version of torch is needed"),
 }
+NEEDED: dict[str, dict[str, Check]] = {"evaluate": SCORES, "prompt": SCORES}
 """Kind of stage -> what its record must say."""
 POSSIBLE: dict[str, Check] = {
     "validation_rows": (_of(_is_text, _is_count), "the number of rows of each task is needed"),
@@ -99,6 +105,10 @@ POSSIBLE: dict[str, Check] = {
     "seconds": NUMBER,
     "flops": NUMBER,
     "samples": (_of(_is_text, _are_examples), "examples with input, target and prediction are needed"),
+    "shots": (
+        _of(_is_text, _are_shots),
+        "how many examples the prompts of each task had (asked, least, most) is needed",
+    ),
     "data": (
         _of(_is_text, _of(_is_text, _is_sizes)),
         "rows, and of how many, of each task's splits are needed",

@@ -46,6 +46,8 @@ class Stage:
     version: ClassVar[int] = 1
     trains: ClassVar[bool] = False
     """Whether it takes every device the machine gives a stage, one process each; other kinds take one."""
+    scores: ClassVar[bool] = False
+    """Whether it is the end of a column: its record is what tables are made of."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^/\\\0]+", self.name):

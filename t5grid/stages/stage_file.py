@@ -27,11 +27,14 @@ from t5grid.config.identity import is_ours
 from t5grid.config.trust import check_allowed
 from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
+from t5grid.stages.adapt import AdaptStage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.pretrain import PretrainStage
+from t5grid.stages.prompt import PromptStage
+from t5grid.stages.side_by_side import MemberStage, SideBySideStage
 from t5grid.stages.stage import Stage
 from t5grid.stages.text import VOCABULARY, TokensStage, VocabularyStage
 
@@ -45,8 +48,12 @@ KINDS: tuple[type[Stage], ...] = (
     PretrainStage,
     MultitaskStage,
     ImportStage,
+    AdaptStage,
     FinetuneStage,
+    SideBySideStage,
+    MemberStage,
     EvaluateStage,
+    PromptStage,
 )
 
 

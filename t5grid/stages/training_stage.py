@@ -1,10 +1,12 @@
 """feed + plan -> weights: what every stage that trains does, whatever it trains on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t5grid.config.schema import FinetuneBudget, PretrainBudget, build
+from t5grid.refused import Refused
 from t5grid.stages.model import build_model, measured, num_parameters
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.text import load_vocabulary
@@ -25,6 +27,23 @@ class TrainingStage(Stage):
     def budget(self) -> PretrainBudget | FinetuneBudget:
         """Steps, batches, optimizer and schedule."""
         raise NotImplementedError
+
+    @property
+    def start(self) -> Stage | None:
+        """The stage whose last weights training starts from; None is random initialisation."""
+        return next(iter(self.trained), None)
+
+    def keep_rows(self, model: Any) -> None:
+        """Give a fresh model as many rows of the id table as the weights have that it starts from.
+
+        Imported ones, of this start or what that stands on, may have been trained with fewer.
+        """
+        stage = self.start
+        while stage is not None:
+            if "num_rows" in stage.config and hasattr(model, "keep_rows"):
+                model.keep_rows(stage.config["num_rows"])
+                return
+            stage = next(iter(stage.trained), None)
 
     def feed(self, context: Context, vocabulary: Any, architecture: Any) -> Callable[[int], Any]:
         """The batch of each step."""
@@ -84,3 +103,21 @@ class TrainingStage(Stage):
         folder = context.folder_of(self)
         result = fit(model, feed, plan, folder, context.runtime, context.report, self.identity)
         return {**result, **costs, **counts}
+
+
+def last_checkpoint(context: Context, stage: Stage) -> Path:
+    """The checkpoint of a stage that training starts from. Raises Refused if that is damaged."""
+    from t5grid.training import checkpoints
+
+    newest = checkpoints.newest(context.folder_of(stage) / "checkpoints")
+    if isinstance(stage, TrainingStage):
+        refuse_lost(context, stage, stage.budget.num_steps, {checkpoints.step_of(newest)})
+    return newest
+
+
+def refuse_lost(context: Context, stage: Stage, step: int, sound: Collection[int]) -> None:
+    """Raise Refused where a finished stage has lost a checkpoint since: no other may pass for it."""
+    if step not in sound:
+        record = context.folder_of(stage) / "record.json"
+        again = f"delete {record}, and the same command makes it again"
+        raise Refused(f"{stage.identity}: its checkpoint of step {step} is damaged or gone; {again}")

@@ -74,6 +74,15 @@ class Tags(Answer):
                 runs.append((tag, [word]))
         return "; ".join(f"{tag}: {' '.join(run)}" for tag, run in runs)
 
+    def entities(self, text: str) -> list[tuple[str, str]]:
+        """The tagged runs that a text says, each its tag and its words; of what is no tag, too.
+
+        >>> Tags(("person", "place")).entities("person: Anna; place: old  mill; Bo")
+        [('person', 'Anna'), ('place', 'old mill'), ('', 'Bo')]
+        """
+        parts = [part.rpartition(":") for part in text.split(";") if part.strip()]
+        return [(tag.strip(), " ".join(words.split())) for tag, _, words in parts]
+
 
 def answer_of(task: Any) -> Answer:
     """What a task says of its answers; free text where it says nothing."""

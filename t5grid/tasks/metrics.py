@@ -41,6 +41,15 @@ def f1_with_invalid(targets: Sequence[int], predictions: Sequence[int]) -> Score
     return {"f1": 100 * _f1(targets, _opposite_for_invalid(targets, predictions), positive=1)}
 
 
+def entity_f1(targets: Sequence[Sequence[Hashable]], predictions: Sequence[Sequence[Hashable]]) -> Scores:
+    """F1 of the entities of all rows together, each of them right once at most; 0 where there are none."""
+    _check(targets, predictions)
+    pairs = [(Counter(own), Counter(given)) for own, given in zip(targets, predictions, strict=True)]
+    right = sum((own & given).total() for own, given in pairs)
+    number = sum(own.total() + given.total() for own, given in pairs)
+    return {"entity_f1": 100 * 2 * right / number if number else 0.0}
+
+
 def matthews(targets: Sequence[int], predictions: Sequence[int]) -> Scores:
     """Matthews correlation; invalid predictions (-1) are a class of their own, constant ones score 0."""
     from sklearn.metrics import matthews_corrcoef

@@ -76,14 +76,19 @@ class SQuAD(HubTask):
         return {"train": ("train",), "validation": ("validation",)}
 
     def record(self, row: Row) -> Record:
-        """The record of one row, with all its `answers` spaced like the inputs."""
+        """The record of one row: all its `answers`, spaced like the inputs, and its `title` if it has one."""
         answers = [self.spaced(answer) for answer in row["answers"]["text"]]
         question = self.spaced(row["question"])
         if self.with_context:
             inputs = f"question: {question} context: {self.spaced(row['context'])}"
         else:
             inputs = f"squad trivia question: {question}"
-        return {"inputs": _single_blanks(inputs), "targets": answers[0], "answers": answers}
+        title = {"title": row["title"]} if row.get("title") else {}
+        return {"inputs": _single_blanks(inputs), "targets": answers[0], "answers": answers, **title}
+
+    def _marked(self, table: Any, split: str) -> Any:
+        titles = [name for name in ("title",) if name in table.schema.names]
+        return table.select([*self.texts, *self.others, *titles])
 
     def spaced(self, text: str) -> str:
         """The text with a blank on both sides of what the spacing names, and single blanks throughout.

@@ -19,14 +19,19 @@ from t5grid.training.learner import Learner
 from t5grid.training.sharding import own
 
 Report = Callable[[dict[str, Any]], None]
-READ = ("inputs", "targets")  # arrays of a batch whose ids count as tokens
+READ = ("inputs", "targets")  # arrays of a batch (of a model, where it has several) whose ids are tokens
 
 
 class OptimizerState(pl.Callback):
-    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run."""
+    """Starts the optimizer from the state of pre-training, and then from an earlier part of the run.
 
-    def __init__(self, pretrained: Path | None, resumed: Path | None) -> None:
-        self.pretrained, self.resumed = pretrained, resumed
+    Parameters that are `fresh` have none of pre-training.
+    """
+
+    def __init__(
+        self, pretrained: Path | None, resumed: Path | None, fresh: Collection[str] = frozenset()
+    ) -> None:
+        self.pretrained, self.resumed, self.fresh = pretrained, resumed, fresh
 
     def setup(self, trainer: pl.Trainer, learner: pl.LightningModule, stage: str) -> None:
         """Let the ranks share every gradient: those a method leaves out at first may be trained later."""
@@ -37,7 +42,7 @@ class OptimizerState(pl.Callback):
         assert isinstance(learner, Learner)
         optimizer = trainer.optimizers[0]
         if self.pretrained:
-            places = checkpoints.places_of(self.pretrained, learner.model)
+            places = checkpoints.places_of(self.pretrained, learner.model, self.fresh)
             checkpoints.load_optimizer(self.pretrained, optimizer, places)
         if self.resumed:
             checkpoints.load_optimizer(self.resumed, optimizer)
@@ -73,15 +78,20 @@ class Checkpoints(pl.Callback):
             checkpoints.keep_last(self.folder, self.keep)
 
 
+MEAN_LOSS = "mean_loss"
+"""The column of metrics.csv with the mean over the steps since the row before; files of old lack it."""
+
+
 class MetricsFile(pl.Callback):
     """Appends step, its loss and rate, and tokens so far to metrics.csv, at every checkpoint and in between.
 
-    After them the parts of the loss that are `named`. A resumed run drops the rows it will write again and
-    counts on from the row of its checkpoint. Of several ranks all count and the leader writes. Between rows
-    the tokens are counted on the device, which no step waits for.
+    After them the mean loss of the steps since the row before, and the parts of the step's loss that are
+    `named`. A resumed run drops the rows it will write again and counts on from the row of its checkpoint. Of
+    several ranks all count and the leader writes. Between rows tokens and losses are summed on the device,
+    which no step waits for.
     """
 
-    FIELDS = ("step", "loss", "learning_rate", "tokens")
+    FIELDS = ("step", "loss", "learning_rate", "tokens", MEAN_LOSS)
 
     def __init__(
         self,
@@ -99,6 +109,8 @@ class MetricsFile(pl.Callback):
         self.tokens = int(kept[-1]["tokens"]) if kept else 0
         """Tokens up to the last row."""
         self._since: Tensor | int = 0
+        self._losses: tuple[Tensor | float, int] = (0.0, 0)
+        """Sum and number of the losses since the last row."""
         if not leads:
             return
         out = io.StringIO()
@@ -111,12 +123,16 @@ class MetricsFile(pl.Callback):
         self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(learner, Learner)
-        self._since = self._since + sum((batch[key] != 0).sum() for key in READ if key in batch)
+        self._since = self._since + sum(
+            (batch[key] != 0).sum() for key in batch if key.rpartition(".")[2] in READ
+        )
+        self._losses = (self._losses[0] + learner.last_loss, self._losses[1] + 1)
         step = learner.step
         if step % self.every and step % self.checkpoint_every and step != self.num_steps:
             return
         self.tokens += int(trainer.strategy.reduce(self._since, reduce_op="sum"))
-        self._since = 0
+        mean = float(self._losses[0]) / self._losses[1]
+        self._since, self._losses = 0, (0.0, 0)
         parts = {name: float(_mean(trainer, learner.loss_parts[name])) for name in self.named}
         if not trainer.is_global_zero:
             return
@@ -124,10 +140,11 @@ class MetricsFile(pl.Callback):
         with open(self.path, "a", newline="") as file:
             check_fence(self.path)  # once it is open: a successor puts another file in its place
             csv.writer(file, lineterminator="\n").writerow(
-                [*row, self.tokens, *(f"{value:.6f}" for value in parts.values())]
+                [*row, self.tokens, *(f"{value:.6f}" for value in (mean, *parts.values()))]
             )
         for logger in trainer.loggers:
-            logger.log_metrics({"loss": float(learner.last_loss), "tokens": self.tokens, **parts}, step=step)
+            values = {"loss": float(learner.last_loss), MEAN_LOSS: mean, "tokens": self.tokens, **parts}
+            logger.log_metrics(values, step=step)
 
     def tokens_so_far(self, num_ranks: int) -> int:
         """Tokens up to now; since the last row the other ranks are taken to have read as many as this one."""

@@ -9,7 +9,7 @@ altered file is found on load and the one before it is used. Nothing is pickled.
 import hashlib
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,30 @@ def save(
     return path
 
 
+def take_out(path: Path, folder: Path, prefix: str) -> None:
+    """Write the weights of a part of a checkpoint's model as a checkpoint of that part alone."""
+    start = MODEL + prefix
+    tensors = {
+        MODEL + name.removeprefix(start): t for name, t in _tensors(path).items() if name.startswith(start)
+    }
+    data = serialise(tensors)
+    write_whole(folder / f"step-{step_of(path):08d}-{_digest(data)}.safetensors", data)
+
+
 def steps(folder: Path) -> dict[int, Path]:
     """Checkpoints by step, oldest first; files whose bytes do not match their digest are left out."""
     paths = {}
     for path in sorted(folder.glob("step-*.safetensors")):
-        name = NAME.fullmatch(path.stem)
         with suppress(FileNotFoundError):  # another rank may just have discarded it
-            if name and _digest(path.read_bytes()) == name[2]:
-                paths[int(name[1])] = path
+            if is_sound(path):
+                paths[step_of(path)] = path
     return paths
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file's bytes are those that its name has the digest of."""
+    name = NAME.fullmatch(path.stem)
+    return bool(name and _digest(path.read_bytes()) == name[2])
 
 
 def step_of(path: Path) -> int:
@@ -104,12 +119,18 @@ def keep_last(folder: Path, num_kept: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset()) -> None:
+def load_model(
+    path: Path,
+    model: nn.Module,
+    without: frozenset[str] = frozenset(),
+    passed_over: Callable[[str], bool] = lambda name: False,
+) -> None:
     """Copy a checkpoint's weights into `model`, all but those `without` which it was written.
 
-    Raises Refused naming the first tensor that differs.
+    Of the file nothing is read that is `passed_over`. Raises Refused naming the first tensor that differs.
     """
-    stored = {name[len(MODEL) :]: t for name, t in _tensors(path).items() if name.startswith(MODEL)}
+    tensors = {name[len(MODEL) :]: t for name, t in _tensors(path).items() if name.startswith(MODEL)}
+    stored = {name: tensor for name, tensor in tensors.items() if not passed_over(name)}
     wanted = {name: tensor for name, tensor in unique_state(model).items() if name not in without}
     for name in sorted(stored.keys() ^ wanted.keys()):
         raise Refused(f"{path.name}: tensor {name} is {'missing' if name in wanted else 'not in the model'}")
@@ -123,10 +144,12 @@ def load_model(path: Path, model: nn.Module, without: frozenset[str] = frozenset
             tensor.copy_(stored[name])
 
 
-def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequence[int] | None = None) -> None:
+def load_optimizer(
+    path: Path, optimizer: torch.optim.Optimizer, places: Mapping[int, int] | None = None
+) -> None:
     """Restore every tensor and count of the optimizer's state that the file holds.
 
-    Entry i belongs to parameter `places[i]`, by default to parameter i.
+    Entry i belongs to parameter `places[i]`, by default to parameter i; one without a place is passed over.
     """
     state = optimizer.state_dict()
     restored: dict[int, dict[str, Any]] = {}
@@ -134,7 +157,7 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, places: Sequenc
     for name, tensor in tensors.items():
         if name.startswith(OPTIMIZER):
             index, key = name[len(OPTIMIZER) :].split("/")
-            if places is not None and int(index) >= len(places):  # the model has these no more
+            if places is not None and int(index) not in places:
                 continue
             place = int(index) if places is None else places[int(index)]
             restored.setdefault(place, {})[key] = tensor
@@ -155,11 +178,15 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise Refused(f"{path}: cut short, or not a safetensors file ({error})") from None
 
 
-def places_of(path: Path, model: nn.Module) -> list[int]:
-    """Where the parameters of a whole checkpoint stand among those of a model that has more of them."""
+def places_of(path: Path, model: nn.Module, fresh: Collection[str] = ()) -> dict[int, int]:
+    """Where the parameters of a whole checkpoint stand among those of a model that has more of them.
+
+    None of those that are `fresh` in the model, and of those that it has no more.
+    """
     with safe_open(path, framework="pt") as file:
         stored = {name.removeprefix(MODEL) for name in file.keys() if name.startswith(MODEL)}  # noqa: SIM118
-    return [place for place, (name, _) in enumerate(model.named_parameters()) if name in stored]
+    named = [(place, name) for place, (name, _) in enumerate(model.named_parameters()) if name in stored]
+    return {index: place for index, (place, name) in enumerate(named) if name not in fresh}
 
 
 def unique_state(model: nn.Module) -> dict[str, Tensor]:

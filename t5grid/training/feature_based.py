@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.config.rules import Count
-from t5grid.model.answers import Choice, is_output, num_concatenated
+from t5grid.model.answers import STATES, Choice, is_output, num_concatenated
 from t5grid.model.costs import Product
 from t5grid.refused import Refused
 from t5grid.training.finetuning import Episodes, Method, Names, scaled
@@ -31,27 +31,26 @@ class FeatureBased(Method):
         return max(1, scaled(self.d, self.at_d_model, d_model) // 2)
 
     def prepare(self, model: Any) -> None:
-        model.read_features(self.features, self.units(model.width), self.num_layers)
+        model.read_features(self.features, self.units(model.d_model), self.num_layers)
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         return {0: frozenset(name for name in names if name.startswith(TASK_MODEL))}
 
     def products(self, products: list[Product], d_model: int) -> list[Product]:
         """The encoder's, the LSTM's, and those of the output layers, which are as wide as it is."""
-        positions = next(p.size for p in reversed(products) if p.writes == "hidden" and p.size) // d_model
-        num_states = sum(product.attention for product in products) // 2
-        units = self.units(d_model)
+        states = next(product.shape for product in products if product.writes == STATES)
         outputs = [product for product in products if is_output(product.parameter or "")]
         kept = [p for p in products if p not in outputs and p.writes != "logits"]
-        read = self._lstm(positions, d_model, num_states, units)
-        return [*kept, *read, *(_as_wide(product, d_model, 2 * units) for product in outputs)]
+        units = self.units(d_model)
+        return [*kept, *self._lstm(states, units), *(_as_wide(product, 2 * units) for product in outputs)]
 
-    def _lstm(self, positions: int, d_model: int, num_states: int, units: int) -> Iterator[Product]:
+    def _lstm(self, states: tuple[int, ...], units: int) -> Iterator[Product]:
+        num_states, positions, width = states
         if self.features == "weighted_sum":
             for name, number in (("weights", num_states), ("scale", 1)):
-                yield Product("features", ("hidden",), f"answering.reader.features.{name}", shape=(number,))
-        ins, reads = d_model * num_concatenated(self.features, num_states), "features"
-        yield Product("features", ("hidden",), size=positions * ins)
+                yield Product("features", (STATES,), f"answering.reader.features.{name}", shape=(number,))
+        ins, reads = width * num_concatenated(self.features, num_states), "features"
+        yield Product("features", (STATES,), size=positions * ins)
         for layer in range(self.num_layers):
             for direction in ("", "_reverse"):
                 for kind, width in (("ih", ins), ("hh", units)):
@@ -63,19 +62,40 @@ class FeatureBased(Method):
             ins, reads = 2 * units, f"read{layer}"
 
     def check(self, cell: Any) -> None:
-        if not hasattr(cell.architecture, "answering"):
-            option = cell.labels["architecture"]
+        if not cell.segments.reads_whole:
+            option = cell.labels["segments"]
             raise Refused(
-                f"finetune=feature_based: architecture={option} answers through no output layer; "
+                f"finetune=feature_based: reads states of whole texts, segments={option} leaves none"
+            )
+        if not hasattr(cell.architecture, "answering"):
+            method, option = cell.labels["finetune"], cell.labels["architecture"]
+            raise Refused(
+                f"finetune={method}: architecture={option} answers through no output layer; "
                 "its feature-based methods are frozen, frozen_head and frozen_last_layer"
             )
 
 
-def _as_wide(product: Product, before: int, width: int) -> Product:
+@dataclass(frozen=True)
+class WithBiLstm(FeatureBased):
+    """As `FeatureBased`, but nothing is fixed: a bidirectional LSTM on top of a model that is fine-tuned.
+
+    What BERT's Table 5 gives a left-to-right model, so that it sees the right side after all.
+    """
+
+    features: Choice = "last"
+    num_layers: Count = 1
+
+    def prepare(self, model: Any) -> None:
+        model.read_features(self.features, self.units(model.d_model), self.num_layers, fixed=False)
+
+    def episodes(self, names: Names, num_steps: int) -> Episodes:
+        return {0: frozenset(names)}
+
+
+def _as_wide(product: Product, width: int) -> Product:
     """An output layer's product with another width of what it reads."""
     if len(product.shape) < 2:
         return product
-    last = "".join(product.reads)
-    assert last in ("pooled", "hidden")
-    shape = (product.shape[0], width)
-    return replace(product, reads=("read",), flops=product.flops // before * width, shape=shape)
+    outs, before = product.shape
+    assert "".join(product.reads) in ("pooled", "hidden")
+    return replace(product, reads=("read",), flops=product.flops // before * width, shape=(outs, width))

@@ -18,11 +18,17 @@ from t5grid.refused import Refused
 Names = Sequence[str]
 Episodes = dict[int, frozenset[str]]
 NORM = re.compile(r"norm\.(scale|shift)$")
+FEED_FORWARD = ".feed_forward.output.weight"
+"""What the name of the last matrix of a feed-forward layer ends with."""
 BLOCK = re.compile(r"^(.*)\.blocks\.(\d+)\.")
 
 
 class Method:
-    """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses."""
+    """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses.
+
+    One with learning rates of its own also has `rates(names)`, the share of the schedule's rate that each
+    parameter is trained at, and `schedule(schedule, num_steps)`, what becomes of the budget's.
+    """
 
     axis: ClassVar[str] = "finetune"
 
@@ -78,15 +84,20 @@ class Adapters(Method):
         add_adapters(model, self.width, near_identity=self.initial == "near_identity")
 
     def products(self, products: list[Product], d_model: int) -> list[Product]:
-        return with_adapters(
-            products, ".feed_forward.output.weight", ".adapter", d_model, self.width(d_model)
-        )
+        return with_adapters(products, FEED_FORWARD, ".adapter", d_model, self.width(d_model))
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
         trained = {name for name in names if ".adapter." in name or is_output(name)}
         if self.train == "adapter_and_norms":
             trained |= {name for name in names if NORM.search(name)}
         return {0: frozenset(trained)}
+
+    def check(self, cell: Any) -> None:
+        products = cell.architecture.products(cell.size, cell.vocabulary.size, 1, 1, 1)
+        if not any((product.parameter or "").endswith(FEED_FORWARD) for product in products):
+            option = cell.labels["architecture"]
+            reason = "has no feed-forward layers for them to follow"
+            raise Refused(f"finetune={cell.labels['finetune']}: architecture={option} {reason}")
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,7 @@ class GradualUnfreezing(Method):
         return from_top * count // depths[match[1]]
 
     def check(self, cell: Any) -> None:
+        refuse_no_blocks(cell)
         steps, layers = cell.budget.finetune.num_steps, max(blocks_of(cell))
         if steps < layers:
             raise Refused(
@@ -159,6 +171,7 @@ class FrozenTopBlocks(Method):
         return match[1] in depths and int(match[2]) >= depths[match[1]] - self.num_blocks
 
     def check(self, cell: Any) -> None:
+        refuse_no_blocks(cell)
         stacks = [count for count in blocks_of(cell) if count]
         layers = stacks[-1] if self.stacks == "decoder" else min(stacks)
         if self.num_blocks > layers:
@@ -190,7 +203,7 @@ class FrozenWithHead(Method):
         return [*products[:at], *head, *products[at:]]
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if ".head." in name)}
+        return {0: frozenset(name for name in names if ".head." in name or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
@@ -216,7 +229,7 @@ class FrozenWithLastLayer(Method):
         return [product for product in products if product.writes != "logits"] + last
 
     def episodes(self, names: Names, num_steps: int) -> Episodes:
-        return {0: frozenset(name for name in names if name.startswith("softmax."))}
+        return {0: frozenset(name for name in names if name.startswith("softmax.") or is_output(name))}
 
     def check(self, cell: Any) -> None:
         refuse_output_layers(cell)
@@ -233,6 +246,15 @@ def episodes_of(method: Method, names: Names, num_steps: int) -> Episodes:
     return episodes
 
 
+def fresh(method: Any, names: Names) -> frozenset[str]:
+    """The parameters that start anew whatever fine-tuning starts from: output layers, and what a method says.
+
+    A method that takes only a part of a model's weights says which: `taken(names)`.
+    """
+    taken = method.taken(names) if hasattr(method, "taken") else names
+    return frozenset(name for name in names if is_output(name)).union(frozenset(names).difference(taken))
+
+
 def refuse_output_layers(cell: Any) -> None:
     """Raise Refused for a model that answers by output layers, where a method is about the softmax."""
     if hasattr(cell.architecture, "answering"):
@@ -240,6 +262,15 @@ def refuse_output_layers(cell: Any) -> None:
         raise Refused(
             f"finetune={cell.labels['finetune']}: architecture={option} has no softmax to answer by; "
             "finetune=feature_based trains a small model over its fixed states"
+        )
+
+
+def refuse_no_blocks(cell: Any) -> None:
+    """Raise Refused for a model that is no stack of blocks, where a method trains some of them."""
+    if not cell.architecture.num_blocks(cell.size):
+        option = cell.labels["architecture"]
+        raise Refused(
+            f"finetune={cell.labels['finetune']}: architecture={option} has no blocks to train some of"
         )
 
 

@@ -6,13 +6,14 @@ they take the steps one process would take, and the first of them writes the fil
 
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -35,8 +36,9 @@ from t5grid.training.callbacks import (
     read_metrics,
 )
 from t5grid.training.compiled import compiled_loss, is_compiled, on_gpu, prepare_device
-from t5grid.training.finetuning import AllParameters, Method, episodes_of
+from t5grid.training.finetuning import AllParameters, Method, episodes_of, fresh
 from t5grid.training.learner import Learner
+from t5grid.training.plugged import callbacks_of, loggers_of
 from t5grid.training.schedules import AdafactorSpec
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -85,10 +87,10 @@ def fit(
     first_step = checkpoints.step_of(resumed) if resumed else 0
     if runtime.recompute:
         _recompute(model)
-    learner = Learner(model, plan.optimizer, plan.schedule, plan.seed, first_step, runtime.micro_batch)
+    learner = _learner(model, plan, first_step, runtime)
     metrics = _metrics(model, plan, folder, first_step, rank)
     if first_step < plan.num_steps:
-        callbacks = _callbacks(model, plan, where, resumed, metrics)
+        callbacks = [*_callbacks(model, plan, where, resumed, metrics), *callbacks_of(runtime)]
         if rank.leads:
             callbacks.append(StatusReports(report, metrics, plan.num_steps))
         data = _data(feed, first_step, plan.num_steps, rank, runtime)
@@ -98,6 +100,8 @@ def fit(
                 trainer.fit(learner, datamodule=data)
             finally:
                 _finish(trainer)
+            if learner.step < plan.num_steps:
+                raise Refused(f"runtime.callbacks: ended training at step {learner.step} of {plan.num_steps}")
     if rank.leads and plan.keep is not None:  # one killed between its last checkpoint and this left more
         checkpoints.keep_last(where, plan.keep)
     written = read_metrics(metrics.path)
@@ -108,6 +112,15 @@ def fit(
         "loss": float(written[-1]["loss"]) if written else None,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _learner(model: nn.Module, plan: Plan, first_step: int, runtime: Runtime) -> Learner:
+    """The learner, with the learning rates of the method where it has its own."""
+    schedule, rates, method = plan.schedule, None, cast(Any, plan.method)
+    if hasattr(method, "rates"):
+        rates = method.rates([name for name, _ in model.named_parameters()])
+        schedule = method.schedule(plan.schedule, plan.num_steps)
+    return Learner(model, plan.optimizer, schedule, plan.seed, first_step, runtime.micro_batch, rates)
 
 
 def _metrics(model: nn.Module, plan: Plan, folder: Path, first_step: int, rank: Rank) -> MetricsFile:
@@ -161,7 +174,7 @@ def _callbacks(
     """What is done at steps, in this order."""
     names = [name for name, _ in model.named_parameters()]
     return [
-        OptimizerState(plan.optimizer_from, resumed),
+        OptimizerState(plan.optimizer_from, resumed, fresh(plan.method, names)),
         TrainableSet(episodes_of(plan.method, names, plan.num_steps)),
         metrics,
         Checkpoints(where, plan.checkpoint_every, plan.num_steps, plan.keep, plan.without),
@@ -214,9 +227,15 @@ def _strategy(plan: Plan, runtime: Runtime) -> Any:
 
 
 def _loggers(folder: Path, runtime: Runtime, run: str) -> Any:
-    """Weights & Biases where it is asked for: one run a stage, its id the stage's identity."""
-    if runtime.wandb == "off" or not rank_of(runtime).leads:
+    """The loggers that are asked for, of the leading rank; False without any."""
+    if not rank_of(runtime).leads:
         return False
+    weights_and_biases = [] if runtime.wandb == "off" else [_wandb(folder, runtime, run)]
+    return [*weights_and_biases, *loggers_of(runtime, folder, run)] or False
+
+
+def _wandb(folder: Path, runtime: Runtime, run: str) -> Any:
+    """Weights & Biases: one run a stage, its id the stage's identity."""
     from pytorch_lightning.loggers import WandbLogger
 
     return WandbLogger(
@@ -234,7 +253,5 @@ def _finish(trainer: pl.Trainer) -> None:
     """End the ranks' talk and the run in Weights & Biases, or the next stage would be written into it."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-    if trainer.loggers:
-        import wandb
-
+    if trainer.loggers and (wandb := sys.modules.get("wandb")):
         wandb.finish()

@@ -1,7 +1,8 @@
 """batch -> loss -> step: the one LightningModule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ Schedule = Callable[[int], float]
 class Learner(pl.LightningModule):
     """Model, loss, optimizer and schedule; `first_step` is where a resumed run goes on.
 
+    `rates` are shares of the schedule's rate by the name of a parameter; without them all have the whole one.
     A batch of more than `micro_batch` rows goes through the model in parts, whose gradients add up.
     """
 
@@ -30,9 +32,10 @@ class Learner(pl.LightningModule):
         seed: int,
         first_step: int = 0,
         micro_batch: int | None = None,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.rates = model, rates
         self.optimizer_spec, self.schedule = optimizer, schedule
         self.seed, self.first_step, self.micro_batch = seed, first_step, micro_batch
         self.last_loss = torch.tensor(float("nan"))
@@ -91,8 +94,16 @@ class Learner(pl.LightningModule):
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
     def configure_optimizers(self) -> Any:
-        """The optimizer owns every parameter; its rate follows the schedule step by step."""
-        optimizer = self.optimizer_spec.build(self.model.parameters(), lr=1.0)
+        """The optimizer owns every parameter; its rate follows the schedule step by step.
+
+        Parameters whose rates are shares of it are groups of those that follow each other at one share, so
+        that all stay in their order.
+        """
+        groups, rates = self.model.parameters(), self.rates
+        if rates is not None:
+            runs = groupby(self.model.named_parameters(), lambda named: rates[named[0]])
+            groups = [{"params": [parameter for _, parameter in run], "lr": share} for share, run in runs]
+        optimizer = self.optimizer_spec.build(groups, lr=1.0)
         rate = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule(self.first_step + step)
         )

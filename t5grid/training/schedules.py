@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from t5grid.config.rules import AtLeast, Below, Count, Probability
+from t5grid.config.rules import Above, AtLeast, Below, Count, Probability
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -79,6 +79,25 @@ class WarmupDecay(Schedule):
         num_last = self.decay_fraction * self.num_steps
         fall = min(1.0, max(0.0, self.num_steps - step) / num_last) if num_last else 1.0
         return self.peak * min(rise, fall)
+
+
+@dataclass(frozen=True)
+class SlantedTriangular(Schedule):
+    """A short linear way up to `peak` and a long one down to its `ratio`th (Howard and Ruder, 2018).
+
+    It rises over `rising` of the steps, one at least.
+    """
+
+    peak: Rate
+    num_steps: Count
+    rising: Annotated[float, Above(0), Below(1)] = 0.1
+    ratio: Annotated[float, AtLeast(1)] = 32.0
+
+    def __call__(self, step: int) -> float:
+        top = max(1, math.floor(self.rising * self.num_steps))
+        down = max(1, self.num_steps - top)
+        share = step / top if step < top else max(0.0, 1 - (step - top) / down)
+        return self.peak * (1 + share * (self.ratio - 1)) / self.ratio
 
 
 @dataclass(frozen=True)
