@@ -251,7 +251,7 @@ def test_a_gain_is_compared_with_another_gain_and_the_chance_of_both() -> None:
     assert "median +3.05 points" in more(evidence(a=(56, 53.1), **start)).numbers
 
 
-@pytest.mark.parametrize("name", EVERY_CLAIM.keys() - CLAIMS.keys())
+@pytest.mark.parametrize("name", [name for name, claim in EVERY_CLAIM.items() if claim.paper == "gpt3"])
 def test_a_claim_of_another_paper_is_left_out_until_its_rows_have_run(name: str) -> None:
     claim = EVERY_CLAIM[name]
     experiment = load_experiment(experiment_path(claim.experiment))
