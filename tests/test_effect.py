@@ -59,7 +59,7 @@ def test_a_run_refuses_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_multirun_refuses_what_has_no_effect_in_any_job(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [])
     assert main(["run", "-m", "strategy=no_pretraining", "objective=bert_style,mass_style"]) == 2
     assert "objective=bert_style: has no effect" in capsys.readouterr().err
     assert main(["run", "-m", "strategy=no_pretraining,pretrain_finetune", SCHEDULE]) == 0

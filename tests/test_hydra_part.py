@@ -137,7 +137,7 @@ def test_the_command_line_sets_hydras_part_but_no_callback_and_no_name_of_ours(
     assert "hydra.job.env_set.T5GRID_ALLOW: set it in your shell" in line
     line = complaint(capsys, "run", "-m", "hydra.launcher=${size}")
     assert "hydra.launcher: an interpolation; what is called must be written out" in line
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [])
     words = ["+hydra.job.env_set.OMP_NUM_THREADS='1'", "hydra.sweep.dir=/elsewhere", "hydra/job_logging=none"]
     assert main(["run", "-m", "seed=0,1", *words]) == 0
 
@@ -148,7 +148,7 @@ def test_a_user_may_trust_the_configs_with_hydras_part(
 ) -> None:
     option(folder, f"{OPTION}hydra: {{job: {{env_set: {{PATH: mine}}}}}}\n")
     option(folder, "_target_: evil.Launcher\n", "hydra/launcher/mine")
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [])
     assert main(["run", "-m", "objective=mine", "--allow", "hydra"]) == 0
     line = complaint(capsys, "run", "-m", "hydra/launcher=mine", "--allow", "hydra")
     assert "hydra.launcher._target_=evil.Launcher: not from hydra" in line

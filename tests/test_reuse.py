@@ -32,10 +32,12 @@ def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole:
     for row in experiment.rows.values():
         words = [*experiment.common, *paper, *row.overrides]
         assert made.compose(words) == composed(compose(words))
-    assert whole[0] == ["budget=paper"]  # which says the corpus and the vocabulary too
+    assert whole[0][0] == "budget=paper"  # which says the corpus and the vocabulary too
     if not own & {"corpus", "vocabulary"}:  # a file of its own for what the budget says: Hydra's to decide
         assert all(
-            word.startswith(("budget=", "corpus=", "vocabulary=")) for words in whole for word in words
+            word.startswith(("budget=", "corpus=", "vocabulary=", "strategy="))
+            for words in whole
+            for word in words
         )
 
 
