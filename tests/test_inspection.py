@@ -144,7 +144,8 @@ def test_the_corpus_is_shown_document_by_document() -> None:
 @pytest.mark.slow
 def test_without_an_axis_everything_is_shown() -> None:
     heads = [line.partition("=")[0] for line in show([], 1) if not line.startswith(" ")]
-    assert heads[:3] == ["objective", "corpus", "suite"]
+    columns = [f"{key} ({column.title})" for key, column in load_cell([]).suite.columns.items()]
+    assert heads == ["objective", "corpus", "suite", *columns, "mixing"] and len(columns) == 7
 
 
 def test_a_finished_vocabulary_is_used_instead_of_a_new_one(
