@@ -69,7 +69,7 @@ def test_pre_training_goes_on_with_the_texts_of_each_column_without_their_answer
     stages = with_parents(list(ends.values()))
     kinds = [stage.kind for stage in stages]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "vocabulary": 1, "tokens": 4, "pretrain": 1, "adapt": 3, "finetune": 3, "evaluate": 3
+        "vocabulary": 1, "tokens": 4, "pretrain": 4, "finetune": 3, "evaluate": 3
     }  # fmt: skip
     tuned = ends["questions"].trained[0]
     (adapted,) = tuned.trained
@@ -80,7 +80,7 @@ def test_pre_training_goes_on_with_the_texts_of_each_column_without_their_answer
     assert documents == [record["inputs"] for record in task.records("train")]
     other = load_cell(["budget=smoke", *ULMFIT, "suite.columns.questions.tasks.questions.seed=5"])
     identities = {stage.identity for stage in with_parents(list(other.strategy.stages(other).values()))}
-    assert len(identities - {stage.identity for stage in stages}) == 4  # tokens, adapt, finetune, evaluate
+    assert len(identities - {stage.identity for stage in stages}) == 4  # tokens, pretrain, finetune, evaluate
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def quick(budget: str) -> str:
     made.merge_with(OmegaConf.masked_copy(smoke, ["num_baseline_seeds", "evaluate"]))
     made.merge_with({"name": budget, "num_documents": 300})
     made.pretrain.merge_with({"num_steps": 2, "checkpoint_every": 2, "num_rows": 2, "inputs_length": 32})
-    made.finetune.merge_with({"num_steps": 2, "checkpoint_every": 2, "num_tokens": 128})
+    made.finetune.merge_with({"num_steps": 4, "checkpoint_every": 4, "num_tokens": 128})
     return OmegaConf.to_yaml(made)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from t5grid.cli import main
+from t5grid.commands.joining import Job
 from t5grid.config import hydra_api
 from t5grid.config.schema import Cells
 from t5grid.execution.local import Local
@@ -59,10 +60,10 @@ def test_a_run_refuses_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_multirun_refuses_what_has_no_effect_in_any_job(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [Job(("seed=0",), 3, Path())])
     assert main(["run", "-m", "strategy=no_pretraining", "objective=bert_style,mass_style"]) == 2
     assert "objective=bert_style: has no effect" in capsys.readouterr().err
-    assert main(["run", "-m", "strategy=no_pretraining,pretrain_finetune", SCHEDULE]) == 0
+    assert main(["run", "-m", "strategy=no_pretraining,pretrain_finetune", SCHEDULE]) == 3
     assert capsys.readouterr().err == f"t5grid: {LINE}\n"
 
 

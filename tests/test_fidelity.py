@@ -98,6 +98,11 @@ RUNS = {
 
 SILENT = {
     ("lineage", "*"): "the study has no such table",
+    ("arithmetic", "*"): "the study has no such table",
+    ("prompts", "*"): "the study has no such table",
+    ("long_inputs", "*"): "the study has no such table",
+    ("sharing", "*"): "the study has no such table",
+    ("task_transfer", "*"): "the study has no such table",
     ("bert", "*"): "a table of BERT's",
     ("bert_masking", "*"): "a table of BERT's",
     ("bert_features", "*"): "a table of BERT's",

@@ -49,7 +49,7 @@ def test_a_checkpoint_gives_their_encoder_states_logits_and_loss(goldens: Path, 
     read, arrays = found.model().eval(), np.load(source / "io.npz")
     seen = arrays["attention_mask"] > 0
     inputs, labels = torch.from_numpy(arrays["input_ids"] * seen), torch.from_numpy(arrays["labels"])
-    encoded = read.encode(inputs).detach().numpy()
+    encoded = read.encode(inputs)[0].detach().numpy()
     np.testing.assert_allclose(encoded[seen], arrays["encoder_last_hidden_state"][seen], atol=1e-4)
     logits = read({"inputs": inputs, "decoder_inputs": torch.from_numpy(arrays["decoder_input_ids"])})
     np.testing.assert_allclose(logits.detach().numpy(), arrays["logits"], atol=1e-4)

@@ -11,6 +11,7 @@ from test_multirun import CELL
 from test_sweep import records, run
 
 from t5grid.cli import main
+from t5grid.commands.joining import Job
 from t5grid.config import hydra_api, hydra_part, trust
 from t5grid.config.compose import data_folder
 from t5grid.config.schema import load_cell
@@ -137,9 +138,9 @@ def test_the_command_line_sets_hydras_part_but_no_callback_and_no_name_of_ours(
     assert "hydra.job.env_set.T5GRID_ALLOW: set it in your shell" in line
     line = complaint(capsys, "run", "-m", "hydra.launcher=${size}")
     assert "hydra.launcher: an interpolation; what is called must be written out" in line
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [Job(("seed=0",), 3, Path())])
     words = ["+hydra.job.env_set.OMP_NUM_THREADS='1'", "hydra.sweep.dir=/elsewhere", "hydra/job_logging=none"]
-    assert main(["run", "-m", "seed=0,1", *words]) == 0
+    assert main(["run", "-m", "seed=0,1", *words]) == 3
 
 
 @pytest.mark.slow
@@ -148,8 +149,8 @@ def test_a_user_may_trust_the_configs_with_hydras_part(
 ) -> None:
     option(folder, f"{OPTION}hydra: {{job: {{env_set: {{PATH: mine}}}}}}\n")
     option(folder, "_target_: evil.Launcher\n", "hydra/launcher/mine")
-    monkeypatch.setattr(hydra_api, "launch", lambda *_: [0])
-    assert main(["run", "-m", "objective=mine", "--allow", "hydra"]) == 0
+    monkeypatch.setattr(hydra_api, "launch", lambda *_: [Job(("seed=0",), 3, Path())])
+    assert main(["run", "-m", "objective=mine", "--allow", "hydra"]) == 3
     line = complaint(capsys, "run", "-m", "hydra/launcher=mine", "--allow", "hydra")
     assert "hydra.launcher._target_=evil.Launcher: not from hydra" in line
 

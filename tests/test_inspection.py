@@ -143,9 +143,9 @@ def test_the_corpus_is_shown_document_by_document() -> None:
 
 @pytest.mark.slow
 def test_without_an_axis_everything_is_shown() -> None:
-    words = [*SMALL[1:], "budget.num_documents=400", "size=tiny"]
-    heads = [line.partition("=")[0] for line in show(words, 1) if not line.startswith(" ")]
-    assert heads[:2] == ["objective", "corpus"] and heads[2] == "suite" and len(heads) == 4 + 7
+    heads = [line.partition("=")[0] for line in show([], 1) if not line.startswith(" ")]
+    columns = [f"{key} ({column.title})" for key, column in load_cell([]).suite.columns.items()]
+    assert heads == ["objective", "corpus", "suite", *columns, "mixing"] and len(columns) == 7
 
 
 def test_a_finished_vocabulary_is_used_instead_of_a_new_one(

@@ -32,11 +32,12 @@ def test_every_row_of_an_experiment_is_what_hydra_makes_of_it(path: Path, whole:
     for row in experiment.rows.values():
         words = [*experiment.common, *paper, *row.overrides]
         assert made.compose(words) == composed(compose(words))
-    assert whole[0] == ["budget=paper"]  # which says the corpus and the vocabulary too
+    # `budget` says the corpus and the vocabulary too, `prompted` its templates
+    assert whole[0] in (["budget=paper"], ["budget=paper", "strategy=prompted"])
     if not own & {"corpus", "vocabulary"}:  # a file of its own for what the budget says: Hydra's to decide
-        assert all(
-            word.startswith(("budget=", "corpus=", "vocabulary=")) for words in whole for word in words
-        )
+        hydras = [words for words in whole if not any(word.startswith("+") for word in words)]  # new keys
+        parts_of_budgets = ("budget=", "corpus=", "vocabulary=", "strategy=prompted")
+        assert all(word.startswith(parts_of_budgets) for words in hydras for word in words)
 
 
 @pytest.mark.parametrize("group", GROUPS)

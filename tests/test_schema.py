@@ -164,7 +164,7 @@ REFUSED = [
     ("seed=-1", "seed=-1: a whole number from 0 up"),
     ("seed=4294967296", "seed=4294967296: a whole number from 0 up, at most 4294967295"),
     ("~seed", "seed: a value is needed"),
-    ("+foo=1", "foo: no such key; there are architecture, objective"),
+    ("+foo=1", "foo: no such key; there are architecture, segments, objective"),
     (
         "mixing=odd",
         "mixing=odd: no such option; there are curriculum, equal, examples_proportional, temperature",
@@ -428,7 +428,9 @@ def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, fo
 @pytest.mark.parametrize(("name", "key", "row"), ROWS, ids=[f"{name}-{key}" for name, key, _ in ROWS])
 @pytest.mark.slow
 def test_every_row_of_every_experiment_is_a_valid_cell(name: str, key: str, row: Any, scale: str) -> None:
-    assert isinstance(load_cell([*COMMON[name], *scale.split(), *row.overrides]), Cell)
+    own = any(word.startswith("suite") for word in COMMON[name])  # a table of columns of its own
+    words = [word for word in scale.split() if not (own and word.startswith("suite"))]
+    assert isinstance(load_cell([*COMMON[name], *words, *row.overrides]), Cell)
 
 
 def test_the_root_config_is_the_starred_baseline() -> None:

@@ -101,7 +101,7 @@ def test_each_model_is_compared_with_every_other_in_turn() -> None:
 def test_tokens_of_all_models_are_counted_and_each_loss_is_kept(tmp_path: Path) -> None:
     trained(tmp_path, 1.0)
     head, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
-    assert head == "step,loss,learning_rate,tokens,a,b,apart"
+    assert head == "step,loss,learning_rate,tokens,mean_loss,a,b,apart"
     assert rows[-1].split(",")[3] == str(3 * 2 * (24 + 16))
 
 

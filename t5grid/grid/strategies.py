@@ -331,7 +331,7 @@ def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:
     if not pretrained:
         return "scratch"
     kinds = {stage.kind for stage in with_parents(pretrained)}
-    names = {"adapt": f"{cell.labels['objective']}_adapted", "import": "imported", "multitask": "multitask"}
+    names = {"import": "imported", "multitask": "multitask"}
     return next((name for kind, name in names.items() if kind in kinds), cell.labels["objective"])
 
 

@@ -49,6 +49,9 @@ class ReadByLayers(Architecture):
         """Positions times the blocks each passes: what the paper counts operations by."""
         raise NotImplementedError
 
+    def prepare(self, model: Any) -> None:
+        """Add to a pre-trained model what only fine-tuning has of it; nothing by default."""
+
     def width(self, size: Size) -> int:
         """The width of its states."""
         return size.d_model
@@ -88,8 +91,7 @@ class AnsweringEncoder:
         from t5grid.model.output_layers import answer_with
 
         answer_with(model, dict(self.answers))
-        if hasattr(self.encoder, "prepare"):  # one that reads in segments
-            self.encoder.prepare(model)
+        self.encoder.prepare(model)
         model.cuts_rows = self.cuts_rows
 
     def reading(self, vocabulary: Any, length: int) -> "LayerReading":

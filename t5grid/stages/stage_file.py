@@ -27,7 +27,6 @@ from t5grid.config.identity import is_ours
 from t5grid.config.trust import check_allowed
 from t5grid.files import is_regular, write_whole
 from t5grid.refused import Refused
-from t5grid.stages.adapt import AdaptStage
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage
@@ -48,7 +47,6 @@ KINDS: tuple[type[Stage], ...] = (
     PretrainStage,
     MultitaskStage,
     ImportStage,
-    AdaptStage,
     FinetuneStage,
     SideBySideStage,
     MemberStage,
