@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from t5grid.config.schema import Column
@@ -13,6 +14,7 @@ from t5grid.grid.graph import expand
 from t5grid.refused import Refused
 from t5grid.results import floors
 from t5grid.results.floors import keep_bounds, kept_bounds
+from t5grid.tasks import availability, hub
 from t5grid.tasks.metrics import accuracy, f1_with_invalid, pearson_spearman
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -110,6 +112,26 @@ def test_rows_that_cannot_be_had_leave_no_floor_and_none_are_fetched(tmp_path: P
     published = expand("baseline", ["budget=lab", "suite=t5", "suite.use=[glue]"]).baseline
     keep_bounds([published], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_this_process_had_from_the_hub_make_a_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pa.table(
+        {"sentence1": ["a", "b", "c"], "sentence2": ["d"] * 3, "label": [1, 1, 0], "idx": [0, 1, 2]}
+    )
+    monkeypatch.setattr(hub, "_from_hub", lambda *_: rows)
+    monkeypatch.setattr(hub, "READ", set())
+    cell = expand("baseline", ["budget=lab", "suite=t5", "suite.use=[glue]"]).baseline
+    glue = cell.suite.columns["glue"]
+    cell = replace(
+        cell, suite=replace(cell.suite, columns={"glue": replace(glue, tasks={"rte": glue.tasks["rte"]})})
+    )
+    keep_bounds([cell], tmp_path)
+    assert kept_bounds(cell, tmp_path) == {}
+    availability.fetch(cell.suite.columns)
+    keep_bounds([cell], tmp_path)
+    assert round(kept_bounds(cell, tmp_path)["glue"].floor, 4) == 66.6667
 
 
 def test_smoke_has_no_floor(tmp_path: Path) -> None:

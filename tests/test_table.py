@@ -400,7 +400,9 @@ def test_latex_compiles_with_pdflatex_and_fits_the_page(tmp_path: Path) -> None:
 
 def bounded(baseline: tuple[float, ...] = (69.0, 70.0, 71.0), facts: Provenance = FACTS) -> Table:
     """The table with a constant answer at 28 in its first column, which is scored on 300 rows."""
-    reading = TableColumn("reading", "Reading", "SQuAD", "exact match", 300, human=82.3)
+    reading = TableColumn(
+        "reading", "Reading", "SQuAD", "exact match", 300, human=82.3, human_source="its test set"
+    )
     bounds = {"reading": Bounds(28.0, 100.0, 300, {"reading": "no"})}
     return dataclasses.replace(table(baseline, facts), columns=(reading, COLUMN_PAIR[1]), bounds=bounds)
 
@@ -415,6 +417,7 @@ def test_floor_and_ceiling_are_rows_and_what_is_at_the_floor_is_never_bold() -> 
     assert "| ★ Replace | *30.00* | **30.00** |" in text and "| None | *30.00* |" in text
     lines = ["| Constant answer | 28.00 | – |", "| Perfect answer | 100.00 | – |", "| People | 82.30 | – |"]
     assert "\n".join([*lines, "| Baseline standard deviation | ± 1.000 |"]) in text
+    assert "\n\nPeople in Reading: its test set.\n" in text and "People in Writing" not in text
     assert "Constant answer: what the best of the most frequent training answers scores" in text
     assert r"None & \textit{30.00} &" in to_latex(made) and "\nPeople & 82.30 & --" in to_latex(made)
     assert '<td><i class="floor">30.00</i></td>' in to_html(made) and "<td>28.00</td>" in to_html(made)

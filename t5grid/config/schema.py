@@ -103,7 +103,8 @@ class Column:
     """One column of a table: its tasks and the lengths its pairs are trimmed to (EOS included).
 
     `mirrors` is the published column that it stands for, in several papers `{t5: GLUE, bert: MNLI-m (Acc)}`;
-    it changes nothing that is trained or scored, nor does `human`, what people score in it.
+    it changes nothing that is trained or scored, nor do `human`, what people score in it, and `human_source`,
+    who measured that and on what.
     Answers of a column of `long_texts` are searched for with as
     many beams as the budget says, others are greedy.
     `num_tokens` and `checkpoint_every` are the column's own in fine-tuning; None is the budget's.
@@ -115,6 +116,7 @@ class Column:
     tasks: Annotated[dict[str, Task], NotEmpty()]
     mirrors: str | dict[str, str] | None = None
     human: float | None = None
+    human_source: str | None = None
     long_texts: bool = False
     num_tokens: Count | None = None
     checkpoint_every: Count | None = None

@@ -33,7 +33,14 @@ def table_columns(grid: Grid) -> list[TableColumn]:
     """The columns of a grid's table."""
     chosen, of = grid.baseline.suite.chosen(), grid.experiment.published
     return [
-        TableColumn(key, column.title, mirrored(column.mirrors, of), metric_of(column), human=column.human)
+        TableColumn(
+            key,
+            column.title,
+            mirrored(column.mirrors, of),
+            metric_of(column),
+            human=column.human,
+            human_source=column.human_source,
+        )
         for key, column in chosen.items()
     ]
 

@@ -35,7 +35,8 @@ def kept_bounds(cell: Cell, results: Path) -> dict[str, Bounds]:
 def keep_bounds(cells: Iterable[Cell], results: Path) -> None:
     """Make the bounds of the columns that lack them, where their rows are at hand, and write them.
 
-    Rows are at hand if they are generated or lie in a folder; none are fetched for this.
+    Rows are at hand if they are generated, lie in a folder, or were read from the hub by this process, as
+    before a sweep; none are fetched for this.
     """
     for cell in cells:
         limit = cell.budget.evaluate.num_examples
@@ -71,8 +72,7 @@ def _digest(column: Column, limit: int | None) -> str:
 
 
 def _is_at_hand(task: Any) -> bool:
-    splits = getattr(task, "needed_splits", ())
-    return all(split.source.root is not None and not split.missing for split in splits)
+    return all(split.source.at_hand(split.name) for split in getattr(task, "needed_splits", ()))
 
 
 def _read(path: Path) -> Bounds | None:

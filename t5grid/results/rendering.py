@@ -123,12 +123,14 @@ def relative_lines(table: Table, style: Style) -> Lines:
 
 
 def _notes(table: Table, style: Style) -> list[str]:
-    """Reasons for the holes, then the rows' notes."""
+    """Reasons for the holes, then the rows' notes, then who says what people score."""
     reasons = [
         f"{style.mark.format(k)} {style.escape(' '.join(hole.split()))}"
         for k, hole in enumerate(table.holes, 1)
     ]
-    return reasons + [style.escape(f"{row.title}: {row.note}.") for row in table.rows if row.note]
+    notes = [f"{row.title}: {row.note}." for row in table.rows if row.note]
+    people = [f"{HUMAN} in {c.title}: {c.human_source}." for c in table.columns if c.human_source]
+    return reasons + [style.escape(text) for text in notes + people]
 
 
 def markdown_grid(lines: Lines, under: Sequence[list[str]] = ()) -> str:

@@ -26,7 +26,8 @@ ROUNDING = 1e-9  # 83.28 - 82.81 must equal 2 * 0.235
 class TableColumn:
     """A column of the suite: its key in the records, its title, the published column beside it (or None).
 
-    `metric` and `rows` are how, and on how many rows, it is scored; `human` is what people score in it.
+    `metric` and `rows` are how, and on how many rows, it is scored; `human` is what people score in it,
+    `human_source` who says so.
     """
 
     key: str
@@ -35,6 +36,7 @@ class TableColumn:
     metric: str = ""
     rows: int | None = None
     human: float | None = None
+    human_source: str | None = None
     own: bool = False
     """Whether the column is the paper's own: the same rows, so that points can be compared."""
 

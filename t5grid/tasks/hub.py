@@ -26,6 +26,8 @@ WAYS = (
     "run with network access to the Hugging Face hub (later, HF_HUB_OFFLINE=1 uses what that left in the"
     " cache), or set suite.root=DIR to a folder with a copy of the repository"
 )
+READ: set[tuple["Source", str]] = set()
+"""Splits that this process has had from the hub: they are on this machine now."""
 OFFLINE_SWITCHES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -62,7 +64,9 @@ class Source:
             Refused: one line, for a missing folder, configuration, split or network, or a bad file.
         """
         if self.root is None:
-            return _from_hub(self.repository, self.config, split, self.revision, self.where(split))
+            rows = _from_hub(self.repository, self.config, split, self.revision, self.where(split))
+            READ.add((self, split))
+            return rows
         try:
             return read_table(self.files(split))
         except Refused as error:
@@ -87,6 +91,10 @@ class Source:
             there = ", ".join(name for name in patterns if name != split) or "no other"
             raise Refused(f"{self.where(split)}: no such split in {folder}, it has {there}")
         return files
+
+    def at_hand(self, split: str) -> bool:
+        """Whether a split can be read without fetching it: from a copy, or because this process had it."""
+        return self.has(split) if self.root is not None else (self, split) in READ
 
     def has(self, split: str) -> bool:
         """Whether a local copy has a split."""
