@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from t5grid import __version__
-from t5grid.commands import FAILURE, completion, examining, exchange, grids, records, tables
+from t5grid.commands import FAILURE, completion, copying, examining, exchange, grids, records, tables
 from t5grid.config.compose import searching
 from t5grid.config.trust import trusting
 from t5grid.files import FULL, is_full, is_of_place
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"t5grid {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
-    for module in (grids, tables, examining, exchange, records, completion):
+    for module in (grids, tables, examining, exchange, copying, records, completion):
         module.add_commands(commands)
     for add in commands.choices.values():
         text = "trust the classes of a package of yours"

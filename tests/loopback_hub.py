@@ -82,7 +82,7 @@ class Hub(BaseHTTPRequestHandler):
         about = {
             "id": repository,
             "sha": self.commit,
-            "siblings": [{"rfilename": name} for name in sorted(names)],
+            "siblings": [{"rfilename": name, **_content(folder / name)} for name in sorted(names)],
             "private": False,
             "gated": False,
             "disabled": False,
@@ -92,6 +92,12 @@ class Hub(BaseHTTPRequestHandler):
             "lastModified": "2024-01-01T00:00:00.000Z",
         }
         return json.dumps(about).encode()
+
+
+def _content(path: Path) -> dict[str, object]:
+    """Size and git's identity of a file, which the hub gives where blobs are asked for."""
+    body = path.read_bytes()
+    return {"size": len(body), "blobId": hashlib.sha1(b"blob %d\0%s" % (len(body), body)).hexdigest()}
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def _from_hub(repository: str, config: str, split: str, revision: str | None, wh
     except ConnectionError as error:
         raise Refused(out_of_reach(where)) from error
     except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
-        raise Refused(f"{where}: {_one_line(error)}") from error
+        raise Refused(f"{where}: {one_line(error)}") from error
 
 
 def reachable() -> bool:
@@ -241,6 +241,7 @@ def _named(error: Refused, where: str) -> str:
     return str(error) if str(error).startswith("data set ") else f"{where}: {error}"
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What a library says of a fault, or of the fault behind it, without line breaks."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split()) or type(cause).__name__
