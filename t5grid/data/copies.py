@@ -1,4 +1,4 @@
-"""cells -> the hub's files that they read -> a folder of copies: fetched one by one, checked, resumable."""
+"""cells -> the hub's files that they read -> a folder of copies: checked, resumable."""
 
 import hashlib
 import sys
@@ -172,10 +172,11 @@ def _download(file: HubFile, folder: Path) -> None:
     from huggingface_hub import hf_hub_download
 
     place = folder / file.repository
-    with_commit = {"repo_type": "dataset", "revision": file.commit}
     (place / file.path).unlink(missing_ok=True)  # what is there is not what the hub has
     try:
-        hf_hub_download(file.repository, file.path, local_dir=place, **with_commit)
+        hf_hub_download(
+            file.repository, file.path, repo_type="dataset", revision=file.commit, local_dir=place
+        )
     except Exception as error:  # whatever the library meets on the way
         raise Refused(f"{file.repository} {file.path}: {hub.one_line(error)}") from error
     if not file.is_in(folder):
