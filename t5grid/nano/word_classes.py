@@ -1,4 +1,4 @@
-"""seed -> documents in which a word's company tells its class: sorts, praise, blame."""
+"""seed -> documents in which a word's company tells its class: sorts, praise, blame.
 
 A task that asks for the class of a word shows few words of the class in its rows; these documents, read in
 pre-training, show all of them in phrases that no other class has.
