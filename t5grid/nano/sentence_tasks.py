@@ -250,7 +250,8 @@ class Entailment(NanoTask):
         ((aside,),) = people(dice, (1,))
         name, thing = aside.subject, dice.pick(lexicon.THINGS)
         if label == 1:
-            premise, content = say(aside, dice), [aside]
+            premise = say(aside, dice)
+            content: list = [aside]
         else:
             word = dice.pick(MOODS[label])
             premise = _mood(name, word, thing, dice)
