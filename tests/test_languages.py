@@ -1,6 +1,5 @@
 """Sentence tasks in four languages: rows that translate each other; corpora read at rates of languages."""
 
-import json
 import re
 from collections import Counter
 from functools import cache
@@ -374,5 +373,7 @@ def test_a_sweep_scores_all_languages_after_english_rows_and_few_of_their_own(
     assert main(["sweep", "two", *SMALL]) == 0
     table = next((tmp_path / "results/tables").glob("*.md")).read_text()
     assert "| Norvin | Kelosh | Tamiri |" in table and "fine-tuned on first" in table
-    (record,) = (tmp_path / "results/records").glob("**/*.json")
-    assert json.loads(record.read_text())
+    shown = [word for word in SMALL if not word.startswith("executor")]
+    of_languages = ["suite=nano_languages", "corpus=multilingual", "vocabulary=multilingual"]
+    assert main(["inspect", "--translations", "--figure", "found.svg", *of_languages, *shown]) == 0
+    assert "Tamiri" in (tmp_path / "found.svg").read_text()
