@@ -101,7 +101,7 @@ def test_documents_have_about_sixty_words_and_tell_of_one_polarity() -> None:
 
     for writer in (opinion, praise):
         for number in range(20):
-            _, lines = writer(Dice("test", number), "things_people")
+            _, lines = writer("things_people", Dice("test", number))
             told = words(" ".join(re.sub(r"not \w+", "", line) for line in lines))
             good, bad = (told & {*DOMAINS["things_people"].words(polarity)} for polarity in (True, False))
             assert not (good and bad) and 38 <= len(" ".join(lines).split()) <= 75

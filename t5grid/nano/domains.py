@@ -68,7 +68,7 @@ DOMAINS = {
 }
 
 
-def praise(dice: Dice, domain: str) -> Document:
+def praise(domain: str, dice: Dice) -> Document:
     """Short cries of praise, or of blame, each about something else of the domain."""
     good, content, lines = dice.chance(0.5), list[str](), list[str]()
     for phrase in dice.shuffled((word_classes.PRAISING if good else word_classes.BLAMING) * 2):
@@ -91,7 +91,7 @@ def was(target: str) -> str:
     return "were" if is_or_are(target) == "are" else "was"
 
 
-def opinion(dice: Dice, domain: str) -> Document:
+def opinion(domain: str, dice: Dice) -> Document:
     """Somebody praises or blames some of the domain, and does what one does who is pleased or is not."""
     good, name = dice.chance(0.5), dice.pick(lexicon.NAMES)
     they, acts = lexicon.PRONOUN[name], dice.sample(PRAISING_ACTS if good else BLAMING_ACTS, 3)
@@ -105,7 +105,7 @@ def opinion(dice: Dice, domain: str) -> Document:
     return [name, *targets, *words], lines
 
 
-WRITERS: dict[str, Callable[[Dice, str], Document]] = {"opinion": opinion, "praise": praise}
+WRITERS: dict[str, Callable[[str, Dice], Document]] = {"opinion": opinion, "praise": praise}
 """The genres that tell of one domain."""
 
 
@@ -129,7 +129,7 @@ class DomainCorpus(NanoCorpus):
         """The writer of each genre in use, in each domain where it has one, as often as its weight says."""
         used = {name: GENRES[name] for name in GENRES if self.genres is None or name in self.genres}
         return [
-            partial(WRITERS[name], domain=domain) if name in WRITERS else writer
+            partial(WRITERS[name], domain) if name in WRITERS else writer
             for name, (writer, weight) in used.items()
             for domain in sorted(self.domains)
             for _ in range(weight)

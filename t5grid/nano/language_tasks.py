@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from t5grid.config.rules import OneOf
 from t5grid.nano import languages
 from t5grid.nano.dice import Dice
+from t5grid.nano.facts import bucket
 from t5grid.nano.languages import BAD, GOOD, PLACES, VERBS, Clause, Language
 from t5grid.nano.multilingual import BY_NAME, OPPOSITE, THINGS, ask, scene, tell, words
 from t5grid.nano.nano_task import Candidate, NanoTask, row
@@ -39,6 +40,8 @@ class LanguageTask(NanoTask):
     def candidate(self, dice: Dice, label: int) -> Candidate:
         """In English, whatever the language is, so that all languages take and leave the same scenes."""
         scenes = self.scenes(dice, label)
+        if bucket([scenes[0].core]) == "pretraining":  # as most are: nothing is said of them
+            return [scenes[0].core], []
         told = self.said(BY_NAME["english"], scenes, self.labels[label])
         return [scenes[0].core], [{**told, "scenes": scenes, "label": self.labels[label]}]
 
