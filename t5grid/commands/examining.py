@@ -24,6 +24,10 @@ def add_commands(commands: Any) -> None:
     add.add_argument("--word", help=text)
     text = "one with the word in it, several times; else those of its two senses"
     add.add_argument("--sentence", action="append", default=[], metavar="TEXT", help=text)
+    text = "how often a layer of a cell's pre-trained model has a sentence nearest to its translation"
+    add.add_argument("--translations", action="store_true", help=text)
+    text = "pairs with a tab between them, a line each, once a language; else those of the generated world"
+    add.add_argument("--pairs", action="append", type=Path, default=[], metavar="FILE", help=text)
     add.add_argument("--figure", type=Path, metavar="FILE", help="the same as a picture: .svg or .png")
     text = "what a trained cell attends to while it answers TEXT: name its COLUMN with overrides, or a STAGE"
     add.add_argument("--attention", metavar="TEXT", help=text)
@@ -77,10 +81,16 @@ def inspect(options: Any, rest: list[str]) -> int:
     from t5grid.files import write_whole
 
     check_repeats(options.overrides)
+    if options.word and options.translations:
+        raise Refused("inspect: --word and --translations are asked one at a time")
+    if options.pairs and not options.translations:
+        raise Refused("inspect: --pairs goes with --translations")
     if options.word:
         return _inspect_word(options)
-    if options.sentence or options.figure:
-        raise Refused("inspect: --sentence and --figure go with --word")
+    if options.sentence or (options.figure and not options.translations):
+        raise Refused("inspect: --sentence and --figure go with --word, --figure with --translations too")
+    if options.translations:
+        return _inspect_translations(options)
     if configs.is_asked(options):
         return configs.show(options, [("", options.overrides)])
     if options.num < 0:
@@ -97,6 +107,17 @@ def _inspect_word(options: Any) -> int:
     from t5grid.commands.senses import alike, draw
 
     found = alike(options.overrides, options.word, options.sentence)
+    print("\n".join(found.lines()))
+    if options.figure:
+        draw(found, options.figure)
+        print(f"written: {options.figure}")
+    return 0
+
+
+def _inspect_translations(options: Any) -> int:
+    from t5grid.commands.translations import draw, retrieval
+
+    found = retrieval(options.overrides, options.pairs)
     print("\n".join(found.lines()))
     if options.figure:
         draw(found, options.figure)

@@ -14,6 +14,7 @@ from t5grid.commands.picturing import in_colour, painted
 from t5grid.config.compose import GROUPS
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.corpora import every_document
+from t5grid.data.distance import distance
 from t5grid.data.sentences import SentenceMarks
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
@@ -21,12 +22,14 @@ from t5grid.data.words import Words, draws
 from t5grid.execution.store import Store
 from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import Multitask
+from t5grid.grid.transfer import CONTINUED
 from t5grid.refused import Refused
 from t5grid.stages.multitask import MultitaskStage
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import with_parents
 from t5grid.tasks.availability import standing, unreal
 from t5grid.tasks.task import has
+from t5grid.tasks.texts import TaskTexts
 
 SHOWN = {
     "objective": ("objective",),
@@ -44,6 +47,8 @@ UNNAMED = ("objective", "corpus", "suite", "mixing")
 """What is printed where no axis is named."""
 SETTINGS = ("budget", "runtime", "executor")
 """Groups that shape what is shown and are printed, as they are, where nothing else is named."""
+NUM_COMPARED = 2000
+"""Documents of each of two corpora by which their distance is told."""
 OF_A_SENTENCE = ("objective", "architecture")
 """What can be shown of any sentence."""
 
@@ -141,6 +146,9 @@ def strategy_lines(cell: Cell, num: int) -> Iterator[str]:
     for stage in stages:
         if stage.kind not in ("finetune", "evaluate"):
             yield f"  {stage.identity}"
+    if corpus := getattr(cell.strategy, "corpus", None):
+        texts = (itertools.islice(every_document(of), NUM_COMPARED) for of in (cell.corpus, corpus))
+        yield f"  {cell.labels['corpus']} and {cell.labels[CONTINUED]}: {distance(*texts)}"
 
 
 def vocabulary_lines(cell: Cell, num: int) -> Iterator[str]:
@@ -205,7 +213,7 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
     yield f"suite={cell.suite.name}"
     vocabulary = compared_with(cell)
     for key, column in cell.suite.chosen().items():
-        yield f"{key} ({column.title})"
+        yield f"{key} ({column.title}){_on_other_rows(cell, key)}"
         rows_of = standing({key: column}).get(key, {})
         for name, task in column.tasks.items():
             words = {"train": "training", "validation": "validation"}
@@ -227,6 +235,18 @@ def suite_lines(cell: Cell, num: int) -> Iterator[str]:
                 yield f"    lost     {line}"
     if vocabulary is None and standing(cell.suite.chosen()):
         yield "targets are not compared with the vocabulary, which is still to be trained: a run does so"
+
+
+def _on_other_rows(cell: Cell, key: str) -> str:
+    """What is said of a column that is fine-tuned on another's rows, and how far apart their texts are."""
+    source = cell.suite.source(key)
+    if source == key:
+        return ""
+    texts = (
+        every_document(TaskTexts({name: task for name, task in column.tasks.items() if has(task, "train")}))
+        for column in (cell.suite.columns[name] for name in (source, key))
+    )
+    return f", fine-tuned on {source}: {distance(*texts)}"
 
 
 def _size(task: Any, role: str, rows: Sequence[Any]) -> int:

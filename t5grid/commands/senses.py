@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t5grid.commands.pretrained_model import pretrained_model
 from t5grid.config.schema import Cell, load_cell
 from t5grid.data.special_ids import EOS, class_id
 from t5grid.data.vocabulary import BLANK, Vocabulary
-from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.nano import lexicon
 from t5grid.nano.corpus import frame
 from t5grid.nano.dice import Dice
 from t5grid.nano.facts import sentence
 from t5grid.refused import Refused
-from t5grid.stages.stage import Context, Stage, with_parents
 
 NUM_NEAREST = 8
 NUM_OF_SENSE = 2
@@ -66,32 +65,12 @@ def sentences_of(word: str) -> Iterator[str]:
 
 def _pretrained(cell: Cell) -> tuple[Any, Vocabulary]:
     """The model that a cell's fine-tunings start from."""
-    from t5grid.stages.model import build_model
-    from t5grid.stages.text import load_vocabulary
-    from t5grid.stages.training_stage import last_checkpoint
-    from t5grid.training import checkpoints
-
-    stage, store = _start(cell), Store(cell.runtime.runs_dir)
-    if (state := store.state(stage)) != "done":
-        raise Refused(f"{stage.identity}: {state} in {store.root}; t5grid run makes it")
-    context = Context(store.folder, cell.runtime, 1, lambda progress: None)
-    ends = cell.strategy.stages(cell).values()
-    vocabulary = load_vocabulary(context, next(iter(ends)).vocabulary)
-    model, _ = build_model({**cell.config, "seed": cell.seed}, vocabulary.size)
+    model, vocabulary = pretrained_model(cell, "--word")
     if not hasattr(model, "states"):
         raise Refused(
             f"inspect --word: architecture={cell.labels['architecture']}: no one stack of states is read"
         )
-    checkpoints.load_model(last_checkpoint(context, stage), model)
-    return model.eval(), vocabulary
-
-
-def _start(cell: Cell) -> Stage:
-    stages = with_parents(list(cell.strategy.stages(cell).values()))
-    start = next((stage for stage in stages if stage.kind in ("pretrain", "import")), None)
-    if start is None:
-        raise Refused(f"inspect --word: strategy={cell.labels['strategy']} has no pre-trained model")
-    return start
+    return model, vocabulary
 
 
 def _compared(model: Any, vocabulary: Vocabulary, name: str, word: str, texts: tuple[str, ...]) -> Alike:

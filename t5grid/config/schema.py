@@ -127,6 +127,8 @@ class Suite:
     """The columns of a table. `use` restricts them by key; null is all.
 
     `limit_scale` is the suite's size over the study's: what a mixing's limit K is multiplied by.
+    `trained_on` is the column whose rows each column is fine-tuned on in place of its own, to be scored on
+    its own all the same (transfer without rows of its language or domain); null is each on its own.
     """
 
     name: Annotated[str, FileName()]
@@ -135,17 +137,30 @@ class Suite:
     revision: str | None = None
     use: list[str] | None = None
     limit_scale: Annotated[float, Above(0)] = 1.0
+    trained_on: str | None = None
 
     def __post_init__(self) -> None:
         for key in self.use or ():
             if key not in self.columns:
                 raise Refused(f"suite.use: no column {key!r}{nearest(key, self.columns)}")
+        if self.trained_on is not None and self.trained_on not in self.columns:
+            where = f"suite.trained_on={self.trained_on}"
+            raise Refused(f"{where}: no such column{nearest(self.trained_on, self.columns)}")
         if not self.chosen():
             raise Refused(f"suite.use: no column is left{nearest('', self.columns)}")
 
     def chosen(self) -> dict[str, Column]:
         """The columns in use, in the order of the file."""
         return {key: column for key, column in self.columns.items() if self.use is None or key in self.use}
+
+    def source(self, key: str) -> str:
+        """The column whose rows `key` is fine-tuned on."""
+        return self.trained_on or key
+
+    def read(self) -> dict[str, Column]:
+        """The columns whose rows are read: those in use, and the one that they are fine-tuned on."""
+        chosen = self.chosen()
+        return chosen | {key: self.columns[key] for key in map(self.source, chosen)}
 
 
 @dataclass(frozen=True)

@@ -253,9 +253,11 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing).
 
+    Columns that the suite has fine-tuned on one and the same column share that fine-tuning.
     The distinction stands in the stages' names, beside what their fine-tuning has of its own.
     """
-    refuse_missing(cell.suite.chosen())
+    refuse_missing(cell.suite.read())
+    _refuse_source(cell)
     if not pretrained and getattr(cell.finetune, "needs_start", False):
         named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"
         raise Refused(f"{named} has no pre-trained weights to take a part of")
@@ -271,11 +273,24 @@ def column_stages(
         (vocabulary, *pretrained),
     )
     for key in _answerable(cell, keys or cell.suite.chosen()):
-        budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[key])
-        config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][key]}
-        tuned = FinetuneStage(f"{key}-{name}", config, content | identified, parents)
-        stages[key] = evaluate_stage(cell, key, vocabulary, tuned, tuned.name)
+        source = cell.suite.source(key)
+        budget, identified = _tuning(cell.config["budget"]["finetune"], schedule, cell.suite.columns[source])
+        config = {**model, "budget": budget, "column": cell.config["suite"]["columns"][source]}
+        tuned = FinetuneStage(f"{source}-{name}", config, content | identified, parents)
+        label = tuned.name if source == key else f"{key}-trained_on_{tuned.name}"
+        stages[key] = evaluate_stage(cell, key, vocabulary, tuned, label)
     return stages
+
+
+def _refuse_source(cell: Cell) -> None:
+    """Raise Refused for a column fine-tuned on whose output layers are none of a column's that is scored."""
+    if not (hasattr(cell.architecture, "answering") and cell.suite.trained_on):
+        return
+    layers = set(cell.suite.columns[cell.suite.trained_on].tasks)
+    for key, column in cell.suite.chosen().items():
+        if lacking := set(column.tasks) - layers:
+            named = f"suite.trained_on={cell.suite.trained_on}: architecture={cell.labels['architecture']}"
+            raise Refused(f"{named} has no output layer for {', '.join(sorted(lacking))} of column {key}")
 
 
 def _answerable(cell: Cell, keys: Iterable[str]) -> list[str]:
@@ -301,6 +316,9 @@ def refuse_together(cell: Cell) -> None:
             f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
             "pretrain_adapt_finetune and no_pretraining"
         )
+    if cell.suite.trained_on:
+        named = f"suite.trained_on={cell.suite.trained_on}: strategy={cell.labels['strategy']}"
+        raise Refused(f"{named} is trained on more than one column, or on none; null is needed")
 
 
 @shared

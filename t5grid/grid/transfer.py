@@ -1,6 +1,6 @@
 """cell -> stages with one more training before fine-tuning: on a column, or a corpus."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from t5grid.config import contracts
@@ -44,14 +44,18 @@ class IntermediateFinetune:
         """The evaluate stage of every other column. Raises Refused for a column that cannot come first."""
         self._check(cell)
         vocabulary = vocabulary_stage(cell)
-        pretrain = pretrained_stage(cell, vocabulary, self.pretrained)
+        pretrain, told = self._pretrain(cell, vocabulary)
         first = self._first(cell)
         schedule = first.config["budget"]["finetune"]["schedule"]
-        (evaluated,) = column_stages(first, vocabulary, (pretrain,), schedule, [self.column]).values()
+        (evaluated,) = column_stages(first, vocabulary, (pretrain,), schedule, [self.column], told).values()
         schedule = cell.config["budget"]["finetune"]["schedule"]
         return column_stages(
-            cell, vocabulary, evaluated.trained, schedule, distinction=f"-after_{self.column}"
+            cell, vocabulary, evaluated.trained, schedule, distinction=f"{told}-after_{self.column}"
         )
+
+    def _pretrain(self, cell: Cell, vocabulary: Stage) -> tuple[Stage, str]:
+        """What the first fine-tuning starts from, and what the names of the stages say of it."""
+        return pretrained_stage(cell, vocabulary, self.pretrained), ""
 
     def without(self, key: str) -> str | None:
         """Why a column has no score."""
@@ -66,7 +70,9 @@ class IntermediateFinetune:
 
     def _first(self, cell: Cell) -> Cell:
         """The cell as its first fine-tuning has it."""
-        budget = cell.config["budget"]["finetune"] | {"labelled_share": self.labelled_share}
+        whole = cell.config["budget"]["finetune"].items()
+        budget = {name: value for name, value in whole if name != "num_labelled"}
+        budget |= {"labelled_share": self.labelled_share}
         if self.num_steps:
             budget |= {
                 "num_steps": self.num_steps,
@@ -78,7 +84,7 @@ class IntermediateFinetune:
                 f"strategy.num_steps={self.num_steps}: fewer than budget.finetune.checkpoint_every={every}"
             )
         method = {"_target_": f"{AllParameters.__module__}.{AllParameters.__qualname__}"}
-        shared = replace(cell.budget.finetune, labelled_share=self.labelled_share)
+        shared = replace(cell.budget.finetune, labelled_share=self.labelled_share, num_labelled=None)
         return replace(
             cell,
             config=cell.config
@@ -86,7 +92,7 @@ class IntermediateFinetune:
             labels={**cell.labels, "finetune": "all_parameters"},
             budget=replace(cell.budget, finetune=shared),
             finetune=AllParameters(),
-            suite=replace(cell.suite, use=[self.column]),
+            suite=replace(cell.suite, use=[self.column], trained_on=None),
             strategy=PretrainFinetune(self.pretrained),
         )
 
@@ -107,12 +113,16 @@ class ContinuedPretraining:
     def stages(self, cell: Cell) -> dict[str, Stage]:
         """The evaluate stage of every column, all on one pre-training."""
         vocabulary = vocabulary_stage(cell)
+        pretrain, told = self.pretrain(cell, vocabulary)
+        schedule = cell.config["budget"]["finetune"]["schedule"]
+        return column_stages(cell, vocabulary, (pretrain,), schedule, distinction=told)
+
+    def pretrain(self, cell: Cell, vocabulary: Stage) -> tuple[Stage, str]:
+        """The pre-training that goes on, and what the names of the stages say of it."""
         start = pretrained_stage(cell, vocabulary, self.pretrained)
         label = cell.labels.get(CONTINUED, cell.labels["corpus"])
         parents = (self._tokens(cell, vocabulary, label), vocabulary, start)
-        pretrain = unsupervised_stage(cell, parents, self._budget(cell), f"-then_{label}")
-        schedule = cell.config["budget"]["finetune"]["schedule"]
-        return column_stages(cell, vocabulary, (pretrain,), schedule, distinction=f"-then_{label}")
+        return unsupervised_stage(cell, parents, self._budget(cell), f"-then_{label}"), f"-then_{label}"
 
     def _tokens(self, cell: Cell, vocabulary: Stage, label: str) -> Stage:
         if self.corpus is None:
@@ -126,3 +136,18 @@ class ContinuedPretraining:
             raise Refused(f"{where}: more than strategy.budget.num_steps={self.budget.num_steps}")
         budget = cell.config["strategy"]["budget"]
         return {**budget, "schedule": with_length(budget["schedule"], self.budget.num_steps)}
+
+
+@dataclass(frozen=True)
+class ContinuedIntermediate(IntermediateFinetune):
+    """Pre-training goes on as in `ContinuedPretraining`, then as in `IntermediateFinetune`.
+
+    So a model reads the unlabelled text of a domain or language before it is fine-tuned on a column of
+    another, and then on few rows of its own.
+    """
+
+    budget: PretrainBudget = field(kw_only=True)
+    corpus: Annotated[Any, Meets(contracts.Corpus)] | None = None
+
+    def _pretrain(self, cell: Cell, vocabulary: Stage) -> tuple[Stage, str]:
+        return ContinuedPretraining(self.budget, self.corpus, self.pretrained).pretrain(cell, vocabulary)

@@ -27,7 +27,10 @@ NOUNS = tuple(
 ADJECTIVES = lexicon.COLOURS[:12] + lexicon.STATES[:16]
 VERBS = lexicon.PLAIN_VERBS[:12] + lexicon.GAIN_VERBS[:4]
 PLACES = lexicon.PLACES[:24]
-LEMMAS = NOUNS + ADJECTIVES + tuple(lemma for lemma, _ in VERBS) + PLACES + ("near",)
+GOOD, BAD = lexicon.PRAISE[:16], lexicon.BLAME[:16]
+FURTHER = (*GOOD, *BAD, "who")
+"""Lemmas that no clause of `clause` has: what is thought of things, and the word that asks."""
+LEMMAS = NOUNS + ADJECTIVES + tuple(lemma for lemma, _ in VERBS) + PLACES + ("near",) + FURTHER
 
 
 class NounPhrase(NamedTuple):
