@@ -19,7 +19,7 @@ from t5grid.stages.multitask import MultitaskStage, parts_of
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.text import TokensStage, VocabularyStage
-from t5grid.tasks.availability import refuse_missing
+from t5grid.tasks.availability import refuse_missing, refuse_only_read
 
 shared = partial(ByObject, limit=NUM_SHARED)
 """Of a function of parts that cells have in common, each result once."""
@@ -220,6 +220,7 @@ def multitask_stage(
     refuse_together(cell)
     if cell.budget.pretrain.num_repeats:
         raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
+    refuse_only_read(cell.suite.chosen())
     refuse_missing(cell.suite.chosen())
     cell.mixing.phases(parts_of(columns))
     groups = ("architecture", "size", "mixing", *(["objective"] if unsupervised else []))
@@ -255,6 +256,7 @@ def column_stages(
 
     The distinction stands in the stages' names, beside what their fine-tuning has of its own.
     """
+    refuse_only_read(cell.suite.chosen())
     refuse_missing(cell.suite.chosen())
     if not pretrained and getattr(cell.finetune, "needs_start", False):
         named = f"finetune={cell.labels['finetune']}: strategy={cell.labels['strategy']}"

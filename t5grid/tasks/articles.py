@@ -1,4 +1,4 @@
-"""news articles as SemEval-2019 Task 4 has them -> Arrow table; their HTML -> plain text.
+"""news articles of SemEval-2019 Task 4 -> Arrow table; their HTML -> plain text.
 
 The hub's repository holds the organisers' own files: a zip of the articles and one of what was judged of them
 (Kiesel et al., 2019). They are read as they stand, since their loading script is none that a library of today

@@ -1,8 +1,8 @@
-"""article -> {inputs, targets}: hyperpartisan news detection (Kiesel et al., 2019; SemEval-2019 Task 4).
+"""article -> {inputs, targets}: hyperpartisan news detection (Kiesel et al., 2019).
 
-What Longformer and recurrent memory were measured by: 645 articles, each judged by several people. Titles
-are left out, as there, and HTML is read as plain text. The data have no split of their own: every tenth
-article is held out. Whoever wants the 516, 64 and 65 of Longformer's authors gives the files that their
+SemEval-2019 Task 4, by which Longformer and recurrent memory were measured: 645 articles that people judged.
+Titles are left out, as there, and HTML is read as plain text. The data have no split of their own: every
+tenth article is held out. Whoever wants the 516, 64 and 65 of Longformer's authors gives the files that their
 script writes.
 """
 
