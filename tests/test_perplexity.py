@@ -152,8 +152,7 @@ def test_a_carry_that_helps_by_construction_shows_where_it_helps(segments: Segme
     assert reading.alone is not None
     carried, alone = reading.whole.mean(axis=0), reading.alone.mean(axis=0)
     assert 1.8 < carried[0] < 2.6 and carried[6] < 0.8 and alone[6] > 1.6
-    others = [*range(1, 6), *range(7, 11)]
-    assert np.abs(carried[others] - alone[others]).max() < 0.2
+    assert carried[[*range(1, 6), *range(7, 11)]].max() < 0.2  # the rest is the same in every text
 
 
 # --- stages ---------------------------------------------------------------------------------------
