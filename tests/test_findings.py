@@ -18,6 +18,7 @@ from t5grid.results.evidence import (
     NOISE,
     NOT_RUN,
     PARTLY,
+    UNJUDGED,
     Answer,
     Evidence,
     evidence_of,
@@ -32,6 +33,7 @@ from t5grid.results.table import Provenance, TableColumn, build_table
 EVERY_CLAIM = load_claims()
 CLAIMS = load_claims(paper_folder() / "claims.yaml")
 OF_BERT = load_claims(paper_folder("bert") / "claims.yaml")
+OF_RMT = load_claims(paper_folder("rmt") / "claims.yaml")
 COLUMNS = load_paper().columns
 DEVIATIONS = {"GLUE": 1.0, "SQuAD": 0.5}
 
@@ -62,6 +64,32 @@ def test_the_claims_of_bert_agree_with_its_own_numbers_if_a_tenth_of_a_point_is_
     deviations = dict.fromkeys(paper.columns, 0.1)
     found = answer(claim, replace(paper, deviations=deviations))
     assert found.verdict in (AGREES, PARTLY), found.numbers
+
+
+def rmt_evidence(deviation: float | None) -> Evidence:
+    """The lecture's numbers, as if each had that deviation; it printed none."""
+    experiment = load_experiment(experiment_path("long_inputs"))
+    paper = paper_evidence(build_table(experiment, [], {}, Provenance("long", "nano", "nano")))
+    return paper if deviation is None else replace(paper, deviations=dict.fromkeys(paper.columns, deviation))
+
+
+@pytest.mark.parametrize("name", ["memory_beats_truncation", "more_segments_help_more"])
+def test_the_lectures_numbers_agree_if_a_twentieth_of_a_point_is_a_deviation(name: str) -> None:
+    assert answer(OF_RMT[name], rmt_evidence(None)).verdict == UNJUDGED
+    found = answer(OF_RMT[name], rmt_evidence(0.05))
+    assert found.verdict == AGREES, found.numbers
+    paper = rmt_evidence(0.05)
+    turned = {row: {c: 100 - score for c, score in of_row.items()} for row, of_row in paper.scores.items()}
+    assert answer(OF_RMT[name], replace(paper, scores=turned)).verdict == CONTRADICTS
+
+
+def test_of_rows_that_the_lecture_lacks_it_says_nothing() -> None:
+    known = rmt_evidence(0.05).scores
+    untold = [
+        name for name, claim in OF_RMT.items() if any(not set(t.rows) <= set(known) for t in claim.tests)
+    ]
+    assert untold == ["early_evidence_needs_memory"]
+    assert answer(OF_RMT[untold[0]], rmt_evidence(0.05)).verdict == NOT_RUN
 
 
 @pytest.mark.parametrize("name", CLAIMS)

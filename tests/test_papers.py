@@ -357,7 +357,7 @@ def test_a_paper_of_ones_own_is_read_from_the_working_directory(
     row = paper_row(PaperReference("results", "first", of="mine"))
     assert row.bold == {"F1"} and row.starred and paper_deviations("mine") == {"F1": 0.5}
     assert load_paper("mine").table_title("results") == "results"
-    assert list(load_claims())[-1] == "mine"
+    assert load_claims()["mine"].paper == "mine"
     (own / "claims.yaml").write_text("pretraining_helps: {claim: x, source: y, experiment: z, tests: []}\n")
     with pytest.raises(ValueError, match=r"claims\.yaml: pretraining_helps: another paper has a claim"):
         load_claims()

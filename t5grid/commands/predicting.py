@@ -15,6 +15,7 @@ from t5grid.grid.strategies import no_stage
 from t5grid.refused import Refused
 from t5grid.stages import stage_file
 from t5grid.stages.evaluate import EvaluateStage
+from t5grid.stages.perplexity import PerplexityStage
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Context, Stage
 from t5grid.tasks.task import has
@@ -91,6 +92,8 @@ def stage_of(place: str, cell: Cell) -> tuple[Stage, Store]:
     folder = _folder(place, Path(cell.runtime.runs_dir))
     store = Store(folder.parents[1] if "/" in place else cell.runtime.runs_dir)
     stage = evaluation_of(folder) if "/" in place else column_stage(cell, place)
+    if isinstance(stage, PerplexityStage):
+        raise Refused(f"{place}: text that was only read; nothing in it is answered")
     _check_done(stage, store)
     return stage, store
 

@@ -8,7 +8,7 @@ its rows alone, so two cells of a column are resampled alike and their differenc
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from statistics import stdev
+from statistics import fmean, stdev
 
 import numpy as np
 
@@ -44,6 +44,14 @@ def resampled_scores(
             scores[name] = task.score(drawn, [answers[name][row] for row, _ in rows])
         by_resample.append(average(column, scores))
     return [None if math.isnan(score) else round(score, 4) for score in by_resample]
+
+
+def resampled_means(name: str, values: Sequence[float]) -> list[float]:
+    """The mean of one value a row on each of `NUM_RESAMPLES` resamples; nothing of too few rows."""
+    if len(values) < FEWEST_ROWS:
+        return []
+    draws = _draws(name, [[place] for place in range(len(values))])
+    return [fmean(float(values[row]) for row, _ in draw) for draw in draws]
 
 
 def standard_error(resamples: Sequence[float | None]) -> float | None:

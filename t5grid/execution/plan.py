@@ -19,7 +19,7 @@ from t5grid.model.costs import total_of
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.workload import Estimate, Workload, estimate
 
-SELDOM = ("multitask", "import", "tied", "member", "prompt")
+SELDOM = ("multitask", "import", "tied", "member", "prompt", "perplexity")
 """Kinds without a line where there is none of them."""
 KINDS = ("vocabulary", "tokens", "pretrain", *SELDOM, "finetune", "evaluate")
 COUNTS = ("asked for", "distinct", "shared", "done", "to run")

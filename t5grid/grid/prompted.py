@@ -13,7 +13,7 @@ from t5grid.grid.strategies import name_of, pretrained_stage, refuse_together, s
 from t5grid.refused import Refused
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.stage import Stage
-from t5grid.tasks.availability import refuse_missing
+from t5grid.tasks.availability import refuse_missing, refuse_only_read
 from t5grid.tasks.task import has
 
 Form = Literal["continuation", "prefix", "sentinel"]
@@ -45,6 +45,7 @@ class Prompted:
     def stages(self, cell: Cell) -> dict[str, PromptStage]:
         """The stage that scores each column; parents lead back to the vocabulary."""
         refuse_together(cell)
+        refuse_only_read(cell.suite.chosen())
         refuse_missing(cell.suite.chosen())
         self._refuse_too_many(cell)
         settings = self._settings(cell)

@@ -19,7 +19,7 @@ from t5grid.stages.multitask import MultitaskStage, parts_of
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage, with_parents
 from t5grid.stages.text import TokensStage, VocabularyStage
-from t5grid.tasks.availability import refuse_missing
+from t5grid.tasks.availability import refuse_missing, refuse_only_read
 
 shared = partial(ByObject, limit=NUM_SHARED)
 """Of a function of parts that cells have in common, each result once."""
@@ -220,6 +220,7 @@ def multitask_stage(
     refuse_together(cell)
     if cell.budget.pretrain.num_repeats:
         raise Refused("budget.pretrain.num_repeats: only for a corpus that is trained on by itself")
+    refuse_only_read(cell.suite.chosen())
     refuse_missing(cell.suite.chosen())
     cell.mixing.phases(parts_of(columns))
     groups = ("architecture", "size", "mixing", *(["objective"] if unsupervised else []))
@@ -256,6 +257,7 @@ def column_stages(
     Columns that the suite has fine-tuned on one and the same column share that fine-tuning.
     The distinction stands in the stages' names, beside what their fine-tuning has of its own.
     """
+    refuse_only_read(cell.suite.read())
     refuse_missing(cell.suite.read())
     _refuse_source(cell)
     if not pretrained and getattr(cell.finetune, "needs_start", False):

@@ -8,6 +8,7 @@ from t5grid.execution.store import Store
 from t5grid.grid.graph import Grid
 from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.figures import costs_of, curves_of
+from t5grid.results.places import places_of
 from t5grid.results.table import Table, TableColumn
 
 
@@ -15,7 +16,7 @@ def charts_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[str
     """What the charts of a table's page need beside its scores, as plain types.
 
     ranks: column -> row -> its rank in the paper; curves: the trainings behind the rows; costs: row ->
-    (seconds, FLOPs); axis: the number that the rows vary, if they do.
+    (seconds, FLOPs); axis: the number that the rows vary, if they do; places: bits an id by place.
     """
     experiment = grid.experiment
     places = {key: (row.x, row.series) for key, row in experiment.rows.items() if row.x is not None}
@@ -25,6 +26,7 @@ def charts_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[str
         },
         "curves": [asdict(training) for training in curves_of(grid, store, records)],
         "costs": costs_of(grid, store, records),
+        "places": [asdict(curve) for curve in places_of(grid, store, records)],
         "axis": {"title": experiment.x_title, "log": experiment.x_log, "places": places} if places else None,
     }
 

@@ -25,6 +25,7 @@ METRICS = {
     **{"em": "exact match", "f1": "F1", "bleu": "BLEU", "matthews": "Matthews correlation"},
     **{"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeLsum": "ROUGE-L"},
     "entity_f1": "F1",
+    "probability": "geometric mean probability of an id, in %",
 }
 """Names of metrics in records that are not the words for them."""
 

@@ -16,6 +16,7 @@ from t5grid.refused import Refused
 from t5grid.results import plots
 from t5grid.results.drawing import BOTH, Drawings, Figure
 from t5grid.results.heat_map import heat_map
+from t5grid.results.places import places_of, places_plot
 from t5grid.results.plots import Training
 from t5grid.results.records import NOT_KEPT, Curve, curve_places, losses_in, record_of
 from t5grid.results.table import Provenance, Table
@@ -112,6 +113,8 @@ def figures_of(grid: Grid, table: Table, store: Store, records: Path) -> dict[st
         "axis": (plots.axis_plot, (scores, experiment.x_title, positions, experiment.x_log)),
         "cost": (plots.cost_plot, (scores, costs_of(grid, store, records))),
     }
+    if places := places_of(grid, store, records):
+        possible["places"] = (places_plot, (table.title, tuple(places)))
     if experiment.heat_map:
         possible["gains"] = (heat_map, (scores,))
     return {ending: Figure(f"{grid.stem}-{ending}", *drawn) for ending, drawn in possible.items()}

@@ -80,6 +80,18 @@ def _are_numbers(node: Any) -> bool:
     return isinstance(node, list) and all(value is None or is_number(value) for value in node)
 
 
+def _is_reading(node: Any) -> bool:
+    """Bits of a text's ids by their place, and with nothing carried from segment to segment."""
+    if not (isinstance(node, dict) and is_number(node.get("texts")) and _is_count(node.get("segment"))):
+        return False
+    whole, alone = node.get("bits", ()), node.get("alone")
+    return _are_bits(whole) and (alone is None or (_are_bits(alone) and len(alone) == len(whole)))
+
+
+def _are_bits(node: Any) -> bool:
+    return isinstance(node, list) and bool(node) and all(map(is_number, node))
+
+
 def _has_torch(node: Any) -> bool:
     return isinstance(node, dict) and _is_text(node.get("torch"))
 
@@ -97,7 +109,7 @@ SCORES: dict[str, Check] = {
     "python": TEXT,
     "versions": (_has_torch, "the version of torch is needed"),
 }
-NEEDED: dict[str, dict[str, Check]] = {"evaluate": SCORES, "prompt": SCORES}
+NEEDED: dict[str, dict[str, Check]] = {"evaluate": SCORES, "prompt": SCORES, "perplexity": SCORES}
 """Kind of stage -> what its record must say."""
 POSSIBLE: dict[str, Check] = {
     "validation_rows": (_of(_is_text, _is_count), "the number of rows of each task is needed"),
@@ -108,6 +120,10 @@ POSSIBLE: dict[str, Check] = {
     "shots": (
         _of(_is_text, _are_shots),
         "how many examples the prompts of each task had (asked, least, most) is needed",
+    ),
+    "perplexity": (
+        _of(_is_text, _is_reading),
+        "texts, segment, and bits by place (alone: with nothing carried, or null) of each task are needed",
     ),
     "data": (
         _of(_is_text, _of(_is_text, _is_sizes)),

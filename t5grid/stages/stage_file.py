@@ -31,6 +31,7 @@ from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.finetune import FinetuneStage
 from t5grid.stages.imported import ImportStage
 from t5grid.stages.multitask import MultitaskStage
+from t5grid.stages.perplexity import PerplexityStage
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.prompt import PromptStage
 from t5grid.stages.side_by_side import MemberStage, SideBySideStage
@@ -52,6 +53,7 @@ KINDS: tuple[type[Stage], ...] = (
     MemberStage,
     EvaluateStage,
     PromptStage,
+    PerplexityStage,
 )
 
 

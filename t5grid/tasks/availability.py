@@ -33,6 +33,14 @@ def refuse_missing(columns: Mapping[str, Any]) -> None:
         raise Refused(f"{error}{f' (and it lacks {more})' if more else ''}") from None
 
 
+def refuse_only_read(columns: Mapping[str, Any]) -> None:
+    """Raises Refused for a column of text that no strategy trains on or asks for, save one that reads."""
+    for key, column in columns.items():
+        if any(getattr(task, "only_read", False) for task in column.tasks.values()):
+            told = f"suite.columns.{key}: its text is only read, by strategy=perplexity"
+            raise Refused(f"{told}; name that, or other columns in suite.use")
+
+
 def left_out(columns: Mapping[str, Any]) -> list[str]:
     """The splits that a local copy lacks and that are gone without."""
     return list(dict.fromkeys(str(split) for split in _splits(columns) if split.missing and split.spare))

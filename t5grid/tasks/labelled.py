@@ -131,6 +131,8 @@ class HubTask:
     """Records made of each real split, where they are not one a row."""
     spare: ClassVar[tuple[str, ...]] = ()
     """Splits that a local copy may lack."""
+    places: ClassVar[tuple[str, ...]] = PLACE
+    """Fields that say where rows are read, not which they are."""
     version: ClassVar[int] = 1
     """Raised by hand when the same rows make other records."""
 
@@ -236,7 +238,8 @@ class HubTask:
 
     @cached_property
     def _fingerprint(self) -> str:
-        fields = {field.name: field.default for field in dataclasses.fields(self) if field.name not in PLACE}
+        decisive = [field for field in dataclasses.fields(self) if field.name not in self.places]
+        fields = {field.name: field.default for field in decisive}
         changed = {name: getattr(self, name) for name in fields if getattr(self, name) != fields[name]}
         content = [
             [split.role, None if split.name in self._left_out else self.source.content(split.name)]

@@ -4,6 +4,7 @@ const KINDS = {
   ranks: ["ranks beside the paper", () => "Our score over the row's rank in the paper (1 is its best); were the order the same, the dots would fall from left to right. ρ is Spearman's rank correlation. Dotted: a constant answer."],
   axis: ["along the axis", (table) => `Scores over the number that the rows vary (${table.charts.axis.title}), with one standard deviation of their seeds. Dashed: the starred row; dotted: a constant answer.`],
   loss: ["training loss", () => "Nats a target token; a point is the mean over the steps since the one before (trainings of older versions wrote the loss of one batch there). Losses of different objectives cannot be compared, so each has a panel of its own. Smoothing draws a moving mean over the faint curve."],
+  places: ["bits by place in the segment", () => "Bits an id of held-out text over its place in the segment, the mean over the segments after a text's first, for a row's first seed. Dashed: the same model with every segment by itself, nothing carried to it. A row that reads texts whole is shown at the same places; where no row has segments, places are those in the text."],
   steps: ["validation score by step", () => "The score of every checkpoint of the fine-tuning on the validation rows, for a row's first seed; the best of them is the one in the table. Dotted: a constant answer."],
   tuning: ["fine-tuning loss", () => "The loss of the fine-tuning behind every score, for a row's first seed."],
   cost: ["cost", () => "The mean over the columns against what the row's training cost, for rows that are whole: seconds on the machine that ran it, and FLOPs."],
@@ -17,7 +18,7 @@ function kindsOf(table) {
   const known = {
     scores: table.rows.some((row) => table.columns.some((column) => row.cells[column.key].mean !== null)),
     ranks: Object.keys(table.charts.ranks).length, axis: table.charts.axis !== null,
-    loss: table.charts.curves.some((curve) => curve.points.length > 1), steps: runs.some((run) => run?.steps?.length > 1),
+    loss: table.charts.curves.some((curve) => curve.points.length > 1), places: table.charts.places.length, steps: runs.some((run) => run?.steps?.length > 1),
     tuning: runs.some((run) => tuningOf(run).length > 1), cost: costPoints(table, table.rows).length > 1,
   };
   return Object.keys(KINDS).filter((kind) => known[kind]);
@@ -61,6 +62,12 @@ const PANELS = {
       title: curves.length > 1 ? objective : curves[0].name, says: `Training loss: ${curves.map((curve) => curve.name).join(", ")}`, wide: all.length === 1,
       series: curves.flatMap((curve) => curveSeries(curve.name, rowIndex(table, curve.rows[0]), curve.points, state.smooth)), x: { title: "step" } }));
   },
+  places: (table, rows) => table.columns.map((column) => {
+    const shown = new Set(rows.map((row) => row.key)), curves = table.charts.places.filter((curve) => curve.column === column.key && shown.has(curve.row));
+    const series = curves.map(({ name, row, alone, points }) => ({ name, index: rowIndex(table, row) + (alone ? 8 : 0), line: true, bare: true,
+      points: points.map(([place, bits]) => ({ x: place, y: bits, text: `${name}\nplace ${place}: ${bits.toFixed(3)} bits` })) }));
+    return series.length ? panel({ title: column.title, says: `${column.title}: bits an id by place in the segment`, series, wide: table.columns.length === 1, x: { title: "place in the segment" }, y: { title: "bits an id" } }) : null;
+  }),
   steps: (table, rows) => byColumn(table, rows, (row, column) => firstRun(row, column)?.steps ?? [], "validation score by step", 2, true),
   tuning: (table, rows, state) => byColumn(table, rows, (row, column) => tuningOf(firstRun(row, column)), "fine-tuning loss by step", 3, false, state.smooth),
   cost: (table, rows) => [["seconds", 0], ["FLOPs", 1]].map(([what, at]) => {
