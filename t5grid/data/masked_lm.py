@@ -145,7 +145,7 @@ class MaskedLMSentenceOrder(MaskedLM):
 
 
 def next_or_other(tokens: Tokens, rng: np.random.Generator) -> tuple[Segment, Segment, Column]:
-    """Each piece up to one of its sentences' ends, what follows there or in another piece, and which it is."""
+    """Each piece up to some sentence's end, what follows there or in another piece, and which of the two."""
     here, cut, lengths = _numbered(tokens), _cut(tokens, rng), _lengths(tokens)
     parted = cut < lengths
     source = _exchanged(here, parted, rng)

@@ -1,8 +1,8 @@
 """pieces -> (inputs, targets in an order): what XLNet learns by (Yang et al., 2019).
 
-Inputs are `A [SEP] [CLS]` or `A [SEP] B [SEP] [CLS]`, with nothing hidden in them; targets stand beside them with
-the rank of each id in the order that the row is told in (`place_targets`). A negative id of a piece ends a
-sentence (`sentences`).
+Inputs are `A [SEP] [CLS]` or `A [SEP] B [SEP] [CLS]`, with nothing hidden in them; targets stand beside them
+with the rank of each id in the order that the row is told in (`place_targets`). A negative id of a piece ends
+a sentence (`sentences`).
 """
 
 from dataclasses import dataclass
@@ -28,12 +28,13 @@ LAST = 3.0
 class PermutationLM(Objective):
     """Tell the last tokens of a row's random order, each from those before it: one in `one_in`, rounded.
 
-    `A B C D E F` in the order `C F A E B D` -> D from all others. The tokens that are not told come first; among them no
-    order is asked, so they have rank 0 and are seen by all (the authors' code). The told ones follow in any
-    order from rank 1 on, and the marks somewhere among them. What is told are spans of 1 to `longest_span`
-    tokens, of length L with a chance that falls as 1 / L, one in each stretch of `one_in` * L (section 3.1;
-    chances are those of the authors' code), made up to the number that is told by single tokens; with a
-    `longest_span` of 1 the whole order is any order. Two segments are BERT's, and nothing is asked of them.
+    `A B C D E F` in the order `C F A E B D` -> D, from all others. The tokens that are not told come first;
+    among them no order is asked, so they have rank 0 and are seen by all (the authors' code). The told ones
+    follow in any order from rank 1 on, and the marks somewhere among them.
+
+    Told are spans of 1 to `longest_span` tokens, one of L in each stretch of `one_in` * L (section 3.1),
+    where the chance of L falls as 1 / L (the authors' code), made up to the number told by single tokens. With
+    a `longest_span` of 1 it is any tokens. Segments are BERT's two, and nothing is asked of them.
     """
 
     form: ClassVar[str] = IN_ORDER
@@ -46,7 +47,9 @@ class PermutationLM(Objective):
     def lengths(self, inputs_length: int) -> tuple[int, int]:
         """Tokens a piece, which leaves room for [CLS] and each [SEP]; how many of it are told."""
         if inputs_length <= NUM_MARKS + 1:
-            raise Refused(f"inputs_length={inputs_length}: at least {NUM_MARKS + 2} (two tokens and the marks)")
+            raise Refused(
+                f"inputs_length={inputs_length}: at least {NUM_MARKS + 2} (two tokens and the marks)"
+            )
         raw = inputs_length - NUM_MARKS
         told = max(1, round(raw / self.one_in))
         if told + NUM_MARKS >= MOST_RANKS:

@@ -4,8 +4,8 @@ Beside each id of the inputs stands `head << 20 | answer` where something is ask
 where nothing is. A head is an output layer: 0 gives the token that was hidden, 1 says how two segments
 belong together, the following ones are those of the tasks. Answers count from 1; tokens are their own.
 
-Where a row is told in an order, the rank of each id in it stands there instead of a head: `rank << 20 | token`
-where a token is to be told, and `-1 - rank` where none is.
+Where a row is told in an order, the rank of each id in it stands there instead of a head:
+`rank << 20 | token` where a token is to be told, and `-1 - rank` where none is.
 """
 
 import numpy as np

@@ -65,17 +65,16 @@ def pair_of(objective: Any, words: Words, seed: int, draw: int) -> tuple[Tokens,
 
 def draws(objective: Any, words: Words, seed: int, num: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
     """Inputs and targets as texts, `num` draws of the noise: what is asked in place alone, where it is."""
-    form = getattr(objective, "form", "")
-    in_place = form in BESIDE
+    in_place = getattr(objective, "form", "") in BESIDE
     for draw in range(num):
         inputs, targets = pair_of(objective, words, seed, draw)
-        asked = _tokens_asked(targets[0], form == IN_ORDER) if in_place else targets[0]
+        asked = tokens_asked(objective, targets[0])
         yield words.texts(inputs[0], in_place), words.texts(asked, in_place)
 
 
-def _tokens_asked(targets: Int[np.ndarray, " length"], in_order: bool) -> Int[np.ndarray, " asked"]:
-    """The tokens that are to be told, of targets in their places: from the left, or in their order."""
-    asked = targets[targets > 0]
-    if in_order:
+def tokens_asked(objective: Any, targets: Int[np.ndarray, " length"]) -> Int[np.ndarray, " asked"]:
+    """The tokens of an objective's targets; of those in their places the ones told, in their order if any."""
+    form, asked = getattr(objective, "form", ""), targets[targets > 0]
+    if form == IN_ORDER:
         return answers_of(np.sort(asked))
-    return answers_of(asked)[heads_of(asked) == TOKEN]
+    return answers_of(asked)[heads_of(asked) == TOKEN] if form in BESIDE else asked

@@ -76,9 +76,7 @@ class Xlnet(ReadByLayers):
         for layer in range(size.num_layers):
             streams = lengths if layer < last else {QUERY: targets}
             products += layers.two_streams(f"encoder.blocks.{layer}", inputs, streams)
-        products.append(
-            layers.linear("embedding.weight", QUERY, "logits", targets, size.d_model, vocab_size)
-        )
+        products.append(layers.linear("embedding.weight", QUERY, "logits", targets, size.d_model, vocab_size))
         return [*products, Product("logits", (), "token_bias", shape=(vocab_size,))]
 
     def read(self, size: Size, vocab_size: int, rows: int, inputs: int) -> Iterator[Product]:

@@ -1,7 +1,8 @@
 """two streams of hidden states -> the same: XLNet's attention by relative positions.
 
-The content stream holds what stands in a place and what it saw; the query stream, of the places to be told, what
-it saw alone. Both go through the same parameters. Positions enter as in Transformer-XL (Dai et al., 2019).
+The content stream holds what stands in a place and what it saw; the query stream, of the places to be told,
+what it saw alone. Both go through the same parameters. Positions are relative, as in Transformer-XL (Dai et
+al., 2019).
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Keys(NamedTuple):
 
 @dataclass(frozen=True)
 class Sight:
-    """What the queries of a stream see, whether it is of their own part, and, if not all places, where they are.
+    """What the queries of a stream see, what is of their own part, and where they are, if not in every place.
 
     `name` is the stream's, `queries` the array of a batch whose places look.
     """
@@ -44,7 +45,7 @@ class Sight:
 
 
 class RelativeAttention(nn.Module):
-    """Multi-head attention whose scores add up what is met, how far away it is, and whether in the same part."""
+    """Multi-head attention by what is met, how far away it is, and whether it is of the same part."""
 
     def __init__(self, width: int, num_heads: int, d_kv: int, dropout: float) -> None:
         super().__init__()
@@ -144,9 +145,7 @@ class TwoStreamBlock(nn.Module):
         self.register_module("adapter", None)  # a fine-tuning method may set one
         self.dropout = Dropout(dropout)
 
-    def forward(
-        self, x: States, far: Tensor, streams: Sequence[tuple[States, Sight]]
-    ) -> tuple[States, ...]:
+    def forward(self, x: States, far: Tensor, streams: Sequence[tuple[States, Sight]]) -> tuple[States, ...]:
         """What becomes of some streams' states, the content stream's being `x`."""
         keys = self.self_attention.keys(x, far)
         return tuple(self._after(states, keys, sight) for states, sight in streams)

@@ -21,7 +21,7 @@ from t5grid.model.xlnet_blocks import Sight, TwoStreamStack, distances, start
 class XlnetModel(BlocksModel):
     """Id table, two-stream blocks, logits of the query stream by the id table.
 
-    Fine-tuning reads the content stream alone, and answers for a row by a new layer over its [CLS], the last id.
+    Fine-tuning reads the content stream alone, and answers for a row by a new layer over [CLS], its last id.
     """
 
     answers_at_end: ClassVar[bool] = True
