@@ -33,8 +33,8 @@ class PermutationLM(Objective):
     follow in any order from rank 1 on, and the marks somewhere among them.
 
     Told are spans of 1 to `longest_span` tokens, one of L in each stretch of `one_in` * L (section 3.1),
-    where the chance of L falls as 1 / L (the authors' code), made up to the number told by single tokens. With
-    a `longest_span` of 1 it is any tokens. Segments are BERT's two, and nothing is asked of them.
+    where the chance of L falls as 1 / L (the authors' code), made up to the number told by single tokens.
+    With a `longest_span` of 1 it is any tokens. Segments are BERT's two, and nothing is asked of them.
     """
 
     form: ClassVar[str] = IN_ORDER

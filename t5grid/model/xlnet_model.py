@@ -1,5 +1,6 @@
-"""rows of ids -> hidden states, losses: XLNet (Yang et al., 2019), without memory of earlier rows.
+"""rows of ids -> hidden states, losses: XLNet.
 
+Yang et al. (2019), without memory of earlier rows.
 In pre-training a batch is what `data.encoder_batching.OrderedBatching` makes, in fine-tuning what
 `EncoderBatching` does: without an `order` every id sees all of its example.
 """
