@@ -27,13 +27,13 @@ def test_a_word_of_two_senses_has_two_sentences_of_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "is_one"), [("cbow", True), ("elmo", False), ("bert", False), ("gpt", False)]
+    ("option", "is_one"), [("cbow", True), ("elmo", False), ("bert", False), ("gpt", False), ("xlnet", False)]
 )
 def test_a_word_has_one_vector_in_a_window_and_a_state_for_each_sentence_elsewhere(
     option: str, is_one: bool
 ) -> None:
     torch.manual_seed(0)
-    objective = "masked_lm" if option == "bert" else "language_model"
+    objective = {"bert": "masked_lm", "xlnet": "permutation_lm"}.get(option, "language_model")
     architecture = load_cell([f"architecture={option}", f"objective={objective}"]).architecture
     model = architecture.build(SIZE, LETTERS.size).eval()
     found = _compared(model, LETTERS, option, "crane", SENTENCES)

@@ -1,6 +1,7 @@
 """XLNet: what it learns by, who sees whom, what it costs, and that it is transformers' on equal weights."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from t5grid.model.costs import step
 from t5grid.model.huggingface_encoders import copy_weights, xlnet_tensors
 from t5grid.model.size import Size
 from t5grid.model.xlnet import Xlnet
-from t5grid.model.xlnet_blocks import shifted
+from t5grid.model.xlnet_blocks import distances, shifted
+from t5grid.model.xlnet_model import content_sight
 from t5grid.refused import Refused
 from t5grid.stages.workload import shape_of
 from t5grid.tasks.answer import Class
@@ -211,6 +213,14 @@ def test_before_it_is_fine_tuned_it_answers_what_masks_hide() -> None:
     assert model.answer({"inputs": inputs}, 8).tolist() == [[*likeliest[0].tolist(), EOS], [EOS, 0, 0]]
 
 
+def test_the_weights_that_are_shown_are_those_of_the_layer() -> None:
+    model, rows = small(), batch()
+    x, layer = model.embedding(rows["inputs"]), model.encoder.blocks[0].self_attention
+    keys, sight = layer.keys(x, distances(x.shape[1], x)), content_sight(rows)
+    mixed = (layer.weights(x, keys, sight) @ keys.value).transpose(1, 2).flatten(2)
+    assert torch.allclose(layer.output(mixed), layer(x, keys, sight), atol=1e-5)
+
+
 @pytest.mark.slow
 def test_recomputed_blocks_have_the_same_gradients() -> None:
     rows, gradients = batch(), []
@@ -344,3 +354,20 @@ def test_xlnet_base_has_the_parameters_of_the_published_one(transformers: Any) -
     number = sum(parameter.numel() for parameter in theirs.parameters())
     assert sum(parameter.numel() for parameter in ours.parameters()) == number == 116_750_336
     assert Xlnet().num_parameters(load_cell(["size=xlnet_base"]).size, 32_000)["total"] == number
+
+
+@pytest.mark.slow
+def test_it_goes_the_whole_way_by_three_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At budget smoke: pre-trained, fine-tuned for classes and spans, scored, asked again by `predict`."""
+    from t5grid.commands.multirun import run_cell
+    from t5grid.commands.predicting import answers
+
+    monkeypatch.chdir(tmp_path)
+    words = ["architecture=xlnet", "objective=permutation_lm", "architecture.long_rows=cut", "budget=smoke"]
+    words += ["budget.num_documents=300", "vocabulary.num_pieces=300", "executor.num_workers=1"]
+    words += ["suite.use=[sentences,questions]", "suite.columns.questions.tasks.questions.num_train=200"]
+    for method in ("all_parameters", "feature_based", "frozen"):
+        assert run_cell(load_cell([*words, f"finetune={method}"])) == 0
+    line = "question: who is it context: Anna is a baker."
+    (text,) = answers(["questions", *words], [line])
+    assert text and text.split()[0] in line

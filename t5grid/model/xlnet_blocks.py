@@ -66,16 +66,25 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: States, keys: Keys, sight: Sight) -> States:
         """Of one stream's states."""
+        asking, bias = self._asked(x, keys, sight)
+        rate = self.dropout.rate if self.training else 0.0
+        attended = F.scaled_dot_product_attention(asking, keys.content, keys.value, bias, rate)
+        return self.output(attended.transpose(1, 2).flatten(2))
+
+    def weights(self, x: States, keys: Keys, sight: Sight) -> Float[Tensor, "rows heads queries keys"]:
+        """What each place attends to."""
+        asking, bias = self._asked(x, keys, sight)
+        return (asking @ keys.content.transpose(2, 3) * asking.shape[-1] ** -0.5 + bias).softmax(dim=-1)
+
+    def _asked(self, x: States, keys: Keys, sight: Sight) -> tuple[Tensor, Tensor]:
+        """Queries of what is met, and what their scores are added to."""
         query = self._heads(self.query(x))
         far = _against(query + self.distance_bias[:, None], keys.distance)
         far = shifted(far) if sight.places is None else _at(far, sight.places)
         part = _against(query + self.part_bias[:, None], self.parts.transpose(0, 1)).transpose(0, 1)
         beside = far.transpose(0, 1) + torch.where(sight.same, part[..., :1], part[..., 1:])
         bias = (beside * query.shape[-1] ** -0.5).masked_fill(~sight.visible, MASKED)
-        rate = self.dropout.rate if self.training else 0.0
-        asking = query + self.content_bias[:, None]
-        attended = F.scaled_dot_product_attention(asking, keys.content, keys.value, bias, rate)
-        return self.output(attended.transpose(1, 2).flatten(2))
+        return query + self.content_bias[:, None], bias
 
     def _heads(self, x: Float[Tensor, "rows places inner"]) -> Float[Tensor, "rows heads places d_kv"]:
         return x.unflatten(-1, self.parts.shape[1:]).transpose(1, 2)
