@@ -337,7 +337,7 @@ def test_a_row_is_summarised_as_by_transformers(transformers: Any) -> None:
     for part in ("weight", "bias"):
         tensors[f"summary.{part}"] = state[f"sequence_summary.summary.{part}"]
         tensors[f"answering.layers.sense.{part}"] = state[f"logits_proj.{part}"]
-    kept = [name for name in tensors if name not in ("query_start", "token_bias")]
+    kept = [name for name in tensors if name not in ("telling.start", "telling.bias")]
     copy_weights(tensors, {name: name for name in kept}, ours)
     ids = batch()["inputs"][:3]
     marks = (ids == EOS).long()

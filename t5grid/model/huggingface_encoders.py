@@ -1,4 +1,4 @@
-"""Hugging Face's names of a model's tensors -> ours: BERT, ALBERT, GPT and XLNet.
+"""Hugging Face's names of a model's tensors -> ours: all encoders', and GPT's.
 
 The matrices are stored alike, [outputs, inputs]; only the names differ.
 """
@@ -125,8 +125,8 @@ def xlnet_tensors(state: Mapping[str, Tensor], num_layers: int) -> dict[str, Ten
     """The tensors of an XLNetLMHeadModel under our names: its attention's matrices have a side a head."""
     tensors = {
         "embedding.weight": state["transformer.word_embedding.weight"],
-        "query_start": state["transformer.mask_emb"][0],
-        "token_bias": state["lm_loss.bias"],
+        "telling.start": state["transformer.mask_emb"][0],
+        "telling.bias": state["lm_loss.bias"],
     }
     for layer in range(num_layers):
         theirs, ours = f"transformer.layer.{layer}.", f"encoder.blocks.{layer}."

@@ -56,7 +56,7 @@ class Xlnet(ReadByLayers):
         model.summarise()
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
-        """Numbers to learn: `embedding`, `query_start`, `encoder`, `token_bias`, `total`.
+        """Numbers to learn: `embedding`, `encoder`, `telling` (what tells a row), `total`.
 
         Raises Refused for a size that is not an encoder's.
         """
@@ -72,12 +72,12 @@ class Xlnet(ReadByLayers):
         lengths = {CONTENT: inputs, QUERY: targets}
         products = list(layers.tables(CONTENT, inputs, {"embedding": vocab_size}, size.d_model))
         start = rows * targets * size.d_model
-        products.append(Product(QUERY, (), "query_start", 0, start, shape=(1, size.d_model)))
+        products.append(Product(QUERY, (), "telling.start", 0, start, shape=(1, size.d_model)))
         for layer in range(size.num_layers):
             streams = lengths if layer < last else {QUERY: targets}
             products += layers.two_streams(f"encoder.blocks.{layer}", inputs, streams)
         products.append(layers.linear("embedding.weight", QUERY, "logits", targets, size.d_model, vocab_size))
-        return [*products, Product("logits", (), "token_bias", shape=(vocab_size,))]
+        return [*products, Product("logits", (), "telling.bias", shape=(vocab_size,))]
 
     def read(self, size: Size, vocab_size: int, rows: int, inputs: int) -> Iterator[Product]:
         """The products up to the last hidden states of the content stream, and the summary of a row."""

@@ -19,6 +19,15 @@ from t5grid.model.size import Size
 from t5grid.model.xlnet_blocks import Sight, TwoStreamStack, distances, start
 
 
+class Telling(nn.Module):
+    """What only telling a row has: the state that the query stream starts in, and a bias a token."""
+
+    def __init__(self, width: int, vocab_size: int) -> None:
+        super().__init__()
+        self.start = nn.Parameter(torch.zeros(1, width))
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+
 class XlnetModel(BlocksModel):
     """Id table, two-stream blocks, logits of the query stream by the id table.
 
@@ -33,9 +42,8 @@ class XlnetModel(BlocksModel):
         super().__init__(dropout)
         self.vocab_size, self.d_model, self.width = vocab_size, size.d_model, size.d_model
         self.embedding = Table(vocab_size, size.d_model)
-        self.query_start: nn.Parameter | None = nn.Parameter(torch.zeros(1, size.d_model))
         self.encoder = TwoStreamStack(size, dropout)
-        self.token_bias: nn.Parameter | None = nn.Parameter(torch.zeros(vocab_size))
+        self.telling: Telling | None = Telling(size.d_model, vocab_size)
         self.summary: Dense | None = None
         start(self)
 
@@ -46,7 +54,7 @@ class XlnetModel(BlocksModel):
 
     def drop_heads(self) -> None:
         """Forget the query stream's beginning and end."""
-        self.query_start = self.token_bias = None
+        self.telling = None
 
     def summarise(self) -> None:
         """Get the layer that answers for a row, from torch's global generator."""
@@ -71,9 +79,9 @@ class XlnetModel(BlocksModel):
 
     def told(self, batch: Batch) -> list[Float[Tensor, "rows asked width"]]:
         """The query stream at `places`, in the same way; the content of the last layer is not computed."""
-        assert self.query_start is not None
+        assert self.telling is not None
         x, far = self._entering(batch)
-        told = [self.dropout(self.query_start.expand(*batch["places"].shape, -1))]
+        told = [self.dropout(self.telling.start.expand(*batch["places"].shape, -1))]
         content, query = content_sight(batch), query_sight(batch)
         for layer in range(self.encoder.num_layers - 1):
             x, after = self.encoder.layer(layer, x, far, (x, content), (told[-1], query))
@@ -87,7 +95,8 @@ class XlnetModel(BlocksModel):
 
     def logits(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows vocab"]:
         """Of the ids in the places of a query stream."""
-        return nn.functional.linear(x, self.embedding.weight, self.token_bias)
+        assert self.telling is not None
+        return nn.functional.linear(x, self.embedding.weight, self.telling.bias)
 
     def forward(self, batch: Batch) -> Float[Tensor, "rows asked vocab"]:
         """Logits of the tokens at `places`."""
