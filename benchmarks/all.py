@@ -52,6 +52,7 @@ BENCHMARKS: dict[str, Reader] = {
     "finetuning.py": columns(r"\| ([a-z_, 0-9=]+?) \| [0-9.]+ \| ([0-9.]+) \|"),
     "formatting.py": columns(r"(\S+)\s+[0-9]+.*?([0-9.]+)\s+\S+$"),
     "huggingface.py tiny:2048": columns(r"(.+?)\s+[0-9.]+ s\s+[0-9.]+ s\s+([0-9.]+)$"),
+    "bert.py": columns(r"(.+?)\s+[0-9.]+ s\s+[0-9.]+ s\s+([0-9.]+)$"),
     "segments.py": columns(r"(kept: .+?)\s{2,}[0-9. ]+\s([0-9.]+)$"),
     "step.py": columns(r"()[0-9.]+ ms a step there, .*ratio ([0-9.]+)$"),
 }

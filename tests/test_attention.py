@@ -20,6 +20,7 @@ from t5grid.model.encoders import Albert, Bert
 from t5grid.model.ensemble import as_one
 from t5grid.model.layers import Attention
 from t5grid.model.size import Size
+from t5grid.model.xlnet import Xlnet
 from t5grid.refused import Refused
 from t5grid.results.attention import (
     MOST_TEXTS,
@@ -82,7 +83,7 @@ def test_a_single_stack_reads_and_writes_one_sequence(
     assert made.queries["decoder"] == made.keys["decoder"] and len(made.queries["decoder"]) > read
 
 
-@pytest.mark.parametrize("architecture", [Bert(), Albert()])
+@pytest.mark.parametrize("architecture", [Bert(), Albert(), Xlnet()])
 def test_an_encoder_attends_to_what_it_reads_alone(architecture: Any, vocabulary: Vocabulary) -> None:
     answering = AnsweringEncoder(architecture, (("t", Class(("a", "b"))),))
     model = model_of(answering, vocabulary)

@@ -16,7 +16,8 @@ from t5grid.config.schema import load_cell
 from t5grid.data.batching import one_row_each
 from t5grid.data.datamodule import micro_batches
 from t5grid.data.masked_lm import MaskedLM, MaskedLMWithoutNSP
-from t5grid.data.place_targets import FIRST_TASK, IN_PLACE, asked
+from t5grid.data.permutation_lm import PermutationLM
+from t5grid.data.place_targets import BESIDE, FIRST_TASK, IN_PLACE, asked
 from t5grid.data.reading import END, START, STEPS
 from t5grid.data.special_ids import EOS, class_id, mask_id
 from t5grid.grid.graph import expand
@@ -41,7 +42,10 @@ ANSWERS: dict[str, Answer] = {
 EVERY = {
     option: value for option, value in axis_values("architecture").items() if hasattr(value, "answering")
 }
-ENCODERS = {option: value for option, value in EVERY.items() if IN_PLACE in getattr(value, "learns_from", ())}
+FORMS = {option: getattr(value, "learns_from", ()) for option, value in EVERY.items()}
+MARKED = [EVERY[option] for option, forms in FORMS.items() if set(forms) & set(BESIDE)]
+"""Those whose targets stand beside their inputs."""
+ENCODERS = {option: value for option, value in EVERY.items() if IN_PLACE in FORMS[option]}
 RECURRENT = [EVERY["elmo"], EVERY["ulmfit"]]
 ON_RUNNING_TEXT = [*RECURRENT, EVERY["cbow"]]
 """They read an example a row, and have no feed-forward layers; the last has no blocks."""
@@ -78,8 +82,9 @@ def pretraining_batch(
     tokens = rng.integers(3, VOCAB - 2, (num_pieces, 21)).astype(np.int32)
     tokens[:, 4::6] *= -1
     pair = (np.zeros((num_pieces, 0), np.int32), np.abs(tokens))  # language modelling
-    if architecture in ENCODERS.values():
-        pair = (objective or MaskedLM())(tokens, rng, VOCAB)
+    if architecture in MARKED:
+        usual = MaskedLM() if architecture in ENCODERS.values() else PermutationLM()
+        pair = (objective or usual)(tokens, rng, VOCAB)
     return tensors(architecture.batching(*pair, 60, 60, **how))
 
 
@@ -126,7 +131,7 @@ def test_an_example_sees_nothing_of_others_in_its_row(architecture: Any) -> None
     for states in found:
         assert any(states.shape == other.shape and torch.allclose(states, other, atol=1e-5) for other in rest)
     whole = [model.loss(batch) * batch["targets"].numel() for batch in (packed, alone)]
-    if architecture in ENCODERS.values():  # means over what is asked, not over all positions
+    if architecture in MARKED:  # means over what is asked, not over all positions
         whole = [model.loss(batch) for batch in (packed, alone)]
     assert torch.allclose(*whole, rtol=1e-5)
 

@@ -10,7 +10,7 @@ import numpy as np
 from t5grid.commands.picturing import mask_lines, masks_svg, schedule_lines
 from t5grid.config.build import build
 from t5grid.config.schema import Cell
-from t5grid.data.place_targets import IN_PLACE, TOKEN
+from t5grid.data.place_targets import BESIDE, TOKEN
 from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.data.words import START, Words, pair_of
 from t5grid.data.worked_example import SENTENCE
@@ -57,7 +57,7 @@ def _anatomy(cell: Cell, sentence: str) -> tuple[dict[str, list[str]], Drawn]:
     inputs, targets = _telling(cell, words)
     length = 2 * len(words.words) + 4
     batch = cell.architecture.batching(inputs, targets, length, length)
-    in_place = getattr(cell.objective, "form", "") == IN_PLACE
+    in_place = getattr(cell.objective, "form", "") in BESIDE
     told = {"targets": batch["targets"] * (batch["heads"] == TOKEN)} if in_place else {}
     rows = {name: _texts(words, name, row, in_place) for name, row in layout(batch | told).items()}
     masks = masks_of(cell.architecture, cell.size, words.size, batch)

@@ -18,7 +18,7 @@ from t5grid.data.distance import distance
 from t5grid.data.sentences import SentenceMarks
 from t5grid.data.stream import generator
 from t5grid.data.vocabulary import Vocabulary
-from t5grid.data.words import Words, draws
+from t5grid.data.words import Words, draws, tokens_asked
 from t5grid.execution.store import Store
 from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import Multitask
@@ -205,7 +205,7 @@ def objective_lines(cell: Cell, num: int) -> Iterator[str]:
         inputs, targets = cell.objective(given, generator(cell.seed, "inspect", i), vocabulary.size)
         yield f"  text     {vocabulary.show(ids[0])}"
         yield f"  inputs   {vocabulary.show(inputs[0][inputs[0] > 0])}"
-        yield f"  targets  {vocabulary.show(targets[0][targets[0] > 0])}"
+        yield f"  targets  {vocabulary.show(tokens_asked(cell.objective, targets[0]))}"
 
 
 def suite_lines(cell: Cell, num: int) -> Iterator[str]:

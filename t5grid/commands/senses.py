@@ -101,8 +101,12 @@ def _state(model: Any, vocabulary: Vocabulary, word: str, text: str) -> Any:
     pieces, place = vocabulary.spelled(text), _place(word, text)
     assert place is not None
     begin, end = place
-    inside = [at + 1 for at, piece in enumerate(pieces) if piece[1] < end and piece[2] > begin]
-    ids = [class_id(vocabulary.size), *(number for number, *_ in pieces), EOS]
+    inside = [at for at, piece in enumerate(pieces) if piece[1] < end and piece[2] > begin]
+    ids, mark = [*(number for number, *_ in pieces), EOS], class_id(vocabulary.size)
+    if model.class_last:
+        ids.append(mark)
+    else:
+        ids, inside = [mark, *ids], [at + 1 for at in inside]
     return model.states({"inputs": torch.tensor([ids])})[-1][0, inside].mean(dim=0)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from t5grid.data.batching import Batch, Ids, Packing, first_fit_decreasing, lay_out, row_lengths
 from t5grid.data.objectives import compact
-from t5grid.data.place_targets import TOKEN, answers_of, heads_of
+from t5grid.data.place_targets import TOKEN, answers_of, asked, heads_of, ranks_of
 from t5grid.data.special_ids import EOS
 
 
@@ -34,10 +34,23 @@ class EncoderBatching:
         """Inputs come with their marks; what is longer than `inputs_length` is cut and ends in [SEP]."""
         inputs, targets = _cut_to(inputs, _as_wide(targets, inputs), inputs_length)
         rows = packing(row_lengths(inputs)[:, None], (inputs_length,))
-        columns = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
-        beside = {"positions": columns, "types": types_of(inputs), "asked": targets}
+        beside = self._beside(inputs, targets)
         batch = lay_out("inputs", inputs, rows, None if trim else inputs_length, beside)
         return batch | _targets(batch.pop("asked"), int(np.count_nonzero(batch["inputs"])) - len(inputs))
+
+    def _beside(self, inputs: Ids, targets: Ids) -> dict[str, Ids]:
+        """What is laid out as the inputs are: `asked` are the targets by head."""
+        columns = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape)
+        return {"positions": columns, "types": types_of(inputs), "asked": targets}
+
+
+@dataclass(frozen=True)
+class OrderedBatching(EncoderBatching):
+    """The same of targets in an order, with `order` [rows, width]: the rank of each id in it."""
+
+    def _beside(self, inputs: Ids, targets: Ids) -> dict[str, Ids]:
+        tokens = np.where(targets > 0, asked(TOKEN, answers_of(targets)), -1)
+        return super()._beside(inputs, tokens) | {"order": ranks_of(targets)}
 
 
 def types_of(inputs: Ids) -> Ids:
@@ -60,16 +73,16 @@ def _cut_to(inputs: Ids, targets: Ids, length: int) -> tuple[Ids, Ids]:
     return inputs, targets
 
 
-def _targets(asked: Int[np.ndarray, "rows width"], num_following: int) -> Batch:
+def _targets(wanted: Int[np.ndarray, "rows width"], num_following: int) -> Batch:
     """What is asked of each row, moved to the left."""
-    is_asked = asked > 0
-    columns = np.broadcast_to(np.arange(asked.shape[1]), asked.shape)
-    heads = heads_of(asked)
+    is_asked = wanted > 0
+    columns = np.broadcast_to(np.arange(wanted.shape[1]), wanted.shape)
+    heads = heads_of(wanted)
     batch = {
-        "targets": compact(answers_of(asked), is_asked),
+        "targets": compact(answers_of(wanted), is_asked),
         "places": compact(columns, is_asked),
         "heads": compact(heads, is_asked),
     }
     num_tokens = np.count_nonzero(is_asked & (heads == TOKEN))
     counts = (batch["targets"].size, num_tokens, np.count_nonzero(is_asked) - num_tokens, num_following)
-    return batch | {"counts": np.tile(np.array(counts, np.int32), (len(asked), 1))}
+    return batch | {"counts": np.tile(np.array(counts, np.int32), (len(wanted), 1))}

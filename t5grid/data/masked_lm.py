@@ -75,7 +75,7 @@ class MaskedLMWithoutNSP(Objective):
 
     def __call__(self, tokens: Tokens, rng: np.random.Generator, vocab_size: int) -> Pair:
         first, second, answers = self.segments(tokens, rng)
-        rows = _arranged(np.abs(tokens), first, second, vocab_size)
+        rows = arranged(np.abs(tokens), first, second, vocab_size)
         chosen = self._chosen(rows > EOS, rows == class_id(vocab_size), rng)
         targets = np.where(chosen, rows, -rows)
         targets[:, :1] = np.where(answers > 0, asked(PAIR, answers), targets[:, :1])
@@ -127,13 +127,7 @@ class MaskedLM(MaskedLMWithoutNSP):
     num_marks: ClassVar[int] = 3
 
     def segments(self, tokens: Tokens, rng: np.random.Generator) -> tuple[Segment, Segment, Column]:
-        here, cut, lengths = _numbered(tokens), _cut(tokens, rng), _lengths(tokens)
-        parted = cut < lengths
-        source = _exchanged(here, parted, rng)
-        room = tokens.shape[1] - cut
-        second = Segment(source, cut[source[:, 0]], np.minimum((lengths - cut)[source[:, 0]], room))
-        answers = np.where(parted, np.where(source == here, TOGETHER, APART), 0)
-        return Segment(here, np.zeros_like(cut), cut), second, answers
+        return next_or_other(tokens, rng)
 
 
 @dataclass(frozen=True)
@@ -148,6 +142,17 @@ class MaskedLMSentenceOrder(MaskedLM):
         first = Segment(here, np.where(turned, cut, none), np.where(turned, rest, cut))
         second = Segment(here, np.where(turned, none, cut), np.where(turned, cut, rest))
         return first, second, np.where(parted, np.where(turned, APART, TOGETHER), 0)
+
+
+def next_or_other(tokens: Tokens, rng: np.random.Generator) -> tuple[Segment, Segment, Column]:
+    """Each piece up to some sentence's end, what follows there or in another piece, and which of the two."""
+    here, cut, lengths = _numbered(tokens), _cut(tokens, rng), _lengths(tokens)
+    parted = cut < lengths
+    source = _exchanged(here, parted, rng)
+    room = tokens.shape[1] - cut
+    second = Segment(source, cut[source[:, 0]], np.minimum((lengths - cut)[source[:, 0]], room))
+    answers = np.where(parted, np.where(source == here, TOGETHER, APART), 0)
+    return Segment(here, np.zeros_like(cut), cut), second, answers
 
 
 def _numbered(tokens: Tokens) -> Column:
@@ -178,7 +183,7 @@ def _exchanged(here: Column, parted: Bool[np.ndarray, "batch 1"], rng: np.random
     return source
 
 
-def _arranged(tokens: Tokens, first: Segment, second: Segment, vocab_size: int) -> Tokens:
+def arranged(tokens: Tokens, first: Segment, second: Segment, vocab_size: int) -> Tokens:
     """Rows `[CLS] first [SEP]`, with `second [SEP]` after it where there is one."""
     both = second.length > 0
     total = first.length + second.length + 2 + both

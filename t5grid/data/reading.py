@@ -71,6 +71,10 @@ class Marked:
     pieces: list[Piece | None]
     part: list[int]
 
+    def turned(self) -> "Marked":
+        """The same with its first place last."""
+        return Marked(*([*values[1:], values[0]] for values in (self.ids, self.pieces, self.part)))
+
 
 @dataclass(frozen=True)
 class LayerReading:
@@ -83,6 +87,8 @@ class LayerReading:
     """Whether a row is answered for at its end: `[start] first [delimiter] second [extract]`."""
     cuts: bool = False
     """Whether what is too long loses the end of the longer text, and is not refused."""
+    class_last: bool = False
+    """Whether [CLS] follows the texts, as in XLNet: `first [SEP] second [SEP] [CLS]`."""
 
     def refuse_longer(self, task: str, texts: Sequence[str]) -> None:
         """Raise LongRow for the longest of some texts, if it does not fit; nothing is refused that is cut."""
@@ -157,11 +163,12 @@ class LayerReading:
             max(pieces, key=len).pop()
         marked = Marked([class_id(self.vocabulary.size)], [None], [-1])
         for number, part in enumerate(pieces):
-            between = delimiter_id(self.vocabulary.size) if self.at_end and number + 1 < len(pieces) else EOS
+            delimits = self.at_end and not self.class_last and number + 1 < len(pieces)
+            between = delimiter_id(self.vocabulary.size) if delimits else EOS
             marked.ids.extend([*(piece.id for piece in part), between])
             marked.pieces.extend([*part, None])
             marked.part.extend([number] * (len(part) + 1))
-        return marked
+        return marked.turned() if self.class_last else marked
 
 
 def _beginning(text: str) -> str:
@@ -236,4 +243,4 @@ def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading |
     answers = getattr(model, "answers", None)
     if not answers:
         return TextReading(vocabulary, length)
-    return LayerReading(vocabulary, length, answers, model.answers_at_end, model.cuts_rows)
+    return LayerReading(vocabulary, length, answers, model.answers_at_end, model.cuts_rows, model.class_last)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from t5grid.data.objectives import Tokens
-from t5grid.data.place_targets import IN_PLACE, TOKEN, answers_of, heads_of
+from t5grid.data.place_targets import BESIDE, IN_ORDER, TOKEN, answers_of, heads_of
 from t5grid.data.sentences import STOPS
 from t5grid.data.special_ids import EOS, FIRST_ORDINARY_ID, PAD, class_id, mask_id
 from t5grid.data.stream import generator
@@ -65,14 +65,16 @@ def pair_of(objective: Any, words: Words, seed: int, draw: int) -> tuple[Tokens,
 
 def draws(objective: Any, words: Words, seed: int, num: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
     """Inputs and targets as texts, `num` draws of the noise: what is asked in place alone, where it is."""
-    in_place = getattr(objective, "form", "") == IN_PLACE
+    in_place = getattr(objective, "form", "") in BESIDE
     for draw in range(num):
         inputs, targets = pair_of(objective, words, seed, draw)
-        asked = _tokens_asked(targets[0]) if in_place else targets[0]
+        asked = tokens_asked(objective, targets[0])
         yield words.texts(inputs[0], in_place), words.texts(asked, in_place)
 
 
-def _tokens_asked(targets: Int[np.ndarray, " length"]) -> Int[np.ndarray, " asked"]:
-    """The tokens that are to be told, of targets in their places."""
-    asked = targets[targets > 0]
-    return answers_of(asked)[heads_of(asked) == TOKEN]
+def tokens_asked(objective: Any, targets: Int[np.ndarray, " length"]) -> Int[np.ndarray, " asked"]:
+    """The tokens of an objective's targets; of those in their places the ones told, in their order if any."""
+    form, asked = getattr(objective, "form", ""), targets[targets > 0]
+    if form == IN_ORDER:
+        return answers_of(np.sort(asked))
+    return answers_of(asked)[heads_of(asked) == TOKEN] if form in BESIDE else asked

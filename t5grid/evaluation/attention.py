@@ -17,6 +17,7 @@ from t5grid.data.reading import reading_of
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.model.encoder_blocks import SelfAttention
 from t5grid.model.layers import Attention
+from t5grid.model.xlnet_blocks import RelativeAttention
 from t5grid.refused import Refused
 
 READ, WRITTEN, CROSS = "encoder", "decoder", "cross"
@@ -108,7 +109,7 @@ def _watched(model: Any) -> Iterator[_Seen]:
     named = {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, Attention | SelfAttention)
+        if isinstance(module, Attention | SelfAttention | RelativeAttention)
     }
     if not named:
         raise Refused(f"attention: {type(model).__name__} has none to show")
@@ -131,9 +132,10 @@ def _watched(model: Any) -> Iterator[_Seen]:
 
 def _keeper(seen: _Seen, name: str, two_stacks: bool) -> Any:
     def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
-        if isinstance(module, SelfAttention):
+        if isinstance(module, SelfAttention | RelativeAttention):
             layer = str(len(seen.pieces))  # a pass is a layer, also of one that all layers share
-            seen.add(READ, layer, _weights_of_encoder(module, *given))
+            weigh = _weights_of_encoder if isinstance(module, SelfAttention) else RelativeAttention.weights
+            seen.add(READ, layer, weigh(module, *given))
             return
         reads = two_stacks and not seen.writes
         seen.add(CROSS if "cross" in name else READ if reads else WRITTEN, name, _weights(module, *given))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from t5grid.config.identity import essential
 from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
-from t5grid.data.place_targets import IN_PLACE, TEXTS
+from t5grid.data.place_targets import IN_ORDER, IN_PLACE, TEXTS
 from t5grid.grid.pretrained import import_stage
 from t5grid.grid.trained_form import architecture_node, trained_option
 from t5grid.model.answers import no_answer
@@ -196,7 +196,7 @@ def _refuse_objective(cell: Cell) -> None:
     wanted = getattr(cell.architecture, "learns_from", (TEXTS,))
     if form not in wanted:
         given, option = cell.labels["objective"], cell.labels["architecture"]
-        such = {TEXTS: "replace_spans", IN_PLACE: "masked_lm"}
+        such = {TEXTS: "replace_spans", IN_PLACE: "masked_lm", IN_ORDER: "permutation_lm"}
         could = ", ".join(f"{kind}, as objective={such[kind]}" for kind in wanted)
         raise Refused(f"objective={given}: its targets are {form}; architecture={option} learns from {could}")
 

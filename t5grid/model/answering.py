@@ -26,6 +26,8 @@ class ReadByLayers(Architecture):
     initialisations: ClassVar[tuple[str, ...]] = ("study",)
     answers_at_end: ClassVar[bool] = False
     """Whether it answers for a row at its end."""
+    class_last: ClassVar[bool] = False
+    """Whether [CLS] is there, behind all texts."""
 
     long_rows: LongRows
 
@@ -98,9 +100,9 @@ class AnsweringEncoder:
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
-        return LayerReading(
-            vocabulary, length, dict(self.answers), self.encoder.answers_at_end, self.cuts_rows
-        )
+        encoder = self.encoder
+        marks = (encoder.answers_at_end, self.cuts_rows, encoder.class_last)
+        return LayerReading(vocabulary, length, dict(self.answers), *marks)
 
     @property
     def cuts_rows(self) -> bool:

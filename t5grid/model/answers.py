@@ -24,11 +24,13 @@ def num_concatenated(choice: Choice, num_layers: int) -> int:
 
 RECURRENCE = "recurrence."
 """What the names of parameters begin with that a model reads in segments by."""
+SUMMARY = "summary."
+"""What the names begin with of a layer between states and output layers that is new in fine-tuning."""
 
 
 def is_output(name: str) -> bool:
     """Whether a parameter is new in fine-tuning, whatever a method trains: an output layer's or memory."""
-    return name.startswith((OUTPUT, RECURRENCE))
+    return name.startswith((OUTPUT, RECURRENCE, SUMMARY))
 
 
 def layer_name(task: str) -> str:

@@ -97,6 +97,8 @@ class StatesModel(nn.Module):
     """How many of its states a task model may weigh: the last ones of `states`."""
     answers_at_end: ClassVar[bool] = False
     """Whether it answers for a row at its end, having seen all, and not at its beginning."""
+    class_last: ClassVar[bool] = False
+    """Whether [CLS] is there, behind all texts."""
     cuts_rows: bool = False
     """Whether rows that are too long are cut, and not refused."""
     named_losses: tuple[str, ...] = ()

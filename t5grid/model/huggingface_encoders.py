@@ -1,4 +1,4 @@
-"""Hugging Face's names of a model's tensors -> ours: BERT, ALBERT and GPT.
+"""Hugging Face's names of a model's tensors -> ours: all encoders', and GPT's.
 
 The matrices are stored alike, [outputs, inputs]; only the names differ.
 """
@@ -43,6 +43,22 @@ GPT_BLOCK = {
     "mlp.c_fc": "feed_forward.input",
     "mlp.c_proj": "feed_forward.output",
     "ln_2": "feed_forward_norm",
+}
+XLNET_MATRICES = {"q": "query", "k": "key", "v": "value", "r": "distance", "o": "output"}
+XLNET_BLOCK = {
+    "rel_attn.r_w_bias": "self_attention.content_bias",
+    "rel_attn.r_r_bias": "self_attention.distance_bias",
+    "rel_attn.r_s_bias": "self_attention.part_bias",
+    "rel_attn.seg_embed": "self_attention.parts",
+    "rel_attn.layer_norm.weight": "self_attention_norm.scale",
+    "rel_attn.layer_norm.bias": "self_attention_norm.shift",
+    "ff.layer_norm.weight": "feed_forward_norm.scale",
+    "ff.layer_norm.bias": "feed_forward_norm.shift",
+    **{
+        f"ff.{layer}.{part}": f"feed_forward.{name}.{part}"
+        for layer, name in (("layer_1", "input"), ("layer_2", "output"))
+        for part in ("weight", "bias")
+    },
 }
 BERT_HEADS: Parts = {
     "bert.pooler.dense": ("pooler", DENSE),
@@ -102,6 +118,22 @@ def gpt_tensors(state: Mapping[str, Tensor], num_layers: int) -> dict[str, Tenso
                 tensor = state[f"{theirs}{their_name}.{part}"]
                 leaf = NORM[part] if name.endswith("norm") else part
                 tensors[f"{ours}{name}.{leaf}"] = tensor.T if leaf == "weight" else tensor
+    return tensors
+
+
+def xlnet_tensors(state: Mapping[str, Tensor], num_layers: int) -> dict[str, Tensor]:
+    """The tensors of an XLNetLMHeadModel under our names: its attention's matrices have a side a head."""
+    tensors = {
+        "embedding.weight": state["transformer.word_embedding.weight"],
+        "telling.start": state["transformer.mask_emb"][0],
+        "telling.bias": state["lm_loss.bias"],
+    }
+    for layer in range(num_layers):
+        theirs, ours = f"transformer.layer.{layer}.", f"encoder.blocks.{layer}."
+        tensors |= {f"{ours}{name}": state[f"{theirs}{other}"] for other, name in XLNET_BLOCK.items()}
+        for other, name in XLNET_MATRICES.items():
+            matrix = state[f"{theirs}rel_attn.{other}"].flatten(1)
+            tensors[f"{ours}self_attention.{name}.weight"] = matrix if name == "output" else matrix.T
     return tensors
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from t5grid.model.layers import MASKED
+from t5grid.model.xlnet_blocks import Sight
 from t5grid.refused import Refused
 
 SMALL = {"d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "num_layers": 2, "num_decoder_layers": 2}
@@ -53,9 +54,14 @@ def masks_of(architecture: Any, size: Any, vocab_size: int, batch: dict[str, np.
     """
     model = architecture.build(small(size), vocab_size, 0.0).eval()
     handed: list[tuple[str, Tensor | None, tuple[int, int]]] = []
+    streams = dict[str, Mask]()
 
     def note(name: str) -> Any:
         def hook(module: nn.Module, given: tuple[Any, ...]) -> None:
+            if isinstance(given[-1], Sight):
+                mask = _of_stream(name, given[-1])
+                streams.setdefault(mask.name, mask)
+                return
             queries, keys = given[0].shape[1], (given[1].shape[-2] if len(given) > 3 else given[0].shape[1])
             handed.append((name, given[-1], (queries, keys)))
 
@@ -66,9 +72,18 @@ def masks_of(architecture: Any, size: Any, vocab_size: int, batch: dict[str, np.
             module.register_forward_pre_hook(note(name))
     with torch.no_grad():
         model.loss({key: torch.from_numpy(value).long() for key, value in batch.items()})
+    if streams:
+        return list(streams.values())
     if not handed:
         raise Refused(f"architecture={type(architecture).__name__}: its model has no attention to draw")
     return _named(handed, batch)
+
+
+def _of_stream(name: str, sight: Sight) -> Mask:
+    """What the places of one of two streams see."""
+    title = f"{name.partition('.')[0]} self-attention, {sight.name}"
+    visible = sight.visible.shape[-2], sight.visible.shape[-1]
+    return Mask(title, sight.queries, "inputs", _visible(sight.visible, visible))
 
 
 def small(size: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from t5grid.config.rules import Count
-from t5grid.model.answers import STATES, Choice, is_output, num_concatenated
+from t5grid.model.answers import OUTPUT, STATES, Choice, num_concatenated
 from t5grid.model.costs import Product
 from t5grid.refused import Refused
 from t5grid.training.finetuning import Episodes, Method, Names, scaled
@@ -39,7 +39,7 @@ class FeatureBased(Method):
     def products(self, products: list[Product], d_model: int) -> list[Product]:
         """The encoder's, the LSTM's, and those of the output layers, which are as wide as it is."""
         states = next(product.shape for product in products if product.writes == STATES)
-        outputs = [product for product in products if is_output(product.parameter or "")]
+        outputs = [product for product in products if (product.parameter or "").startswith(OUTPUT)]
         kept = [p for p in products if p not in outputs and p.writes != "logits"]
         units = self.units(d_model)
         return [*kept, *self._lstm(states, units), *(_as_wide(product, 2 * units) for product in outputs)]
