@@ -6,3 +6,7 @@ class Refused(ValueError):
 
     Any other exception, a plain ValueError of a library too, is a fault of ours and shows its traceback.
     """
+
+
+class Absent(Refused):
+    """Something that only a user can bring, a downloaded model say: what needs it is left out of a whole study."""

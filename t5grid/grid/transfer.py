@@ -16,7 +16,6 @@ from t5grid.grid.strategies import (
     tokens_stage,
     unsupervised_stage,
     vocabulary_stage,
-    with_length,
 )
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage

@@ -15,6 +15,8 @@ Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "conca
 LAST = 4
 LongRows = Literal["refused", "cut"]
 """What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""
+TaskWords = Literal["read", "left_out"]
+"""What becomes of the words that name a task and its texts, as T5 needs them: left out as by BERT's authors."""
 
 
 def num_concatenated(choice: Choice, num_layers: int) -> int:

@@ -99,6 +99,8 @@ class StatesModel(nn.Module):
     """Whether it answers for a row at its end, having seen all, and not at its beginning."""
     cuts_rows: bool = False
     """Whether rows that are too long are cut, and not refused."""
+    reads_bare: bool = False
+    """Whether it reads texts without the words that name them and their task."""
     named_losses: tuple[str, ...] = ()
     """What the loss of pre-training is the sum of, as the metrics file calls it."""
 

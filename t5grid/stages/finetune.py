@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from t5grid.config.schema import Column, FinetuneBudget, build
+from t5grid.config.schema import Column, FinetuneBudget, FinetuneByEpochs, build
 from t5grid.model.answers import as_tuned, is_output
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context
@@ -67,14 +67,18 @@ class FinetuneStage(TrainingStage):
             refuse_long_rows(reading, [records, load_records(column, "validation", None)])
         for line in losses(column.tasks, records, vocabulary):
             print(line, flush=True)
+        by_epochs = self.budget if isinstance(self.budget, FinetuneByEpochs) else None
         return FinetuneFeed(
             tasks={
                 name: labelled(rows, self.budget.labelled_share, seed, self.budget.num_labelled)
                 for name, rows in records.items()
             },
             vocabulary=vocabulary,
-            batching=architecture.batching,
+            batching=getattr(architecture, "packed", architecture.batching)
+            if by_epochs
+            else architecture.batching,
             num_tokens=self.budget.num_tokens,
+            num_chosen=by_epochs and by_epochs.num_examples,
             inputs_length=column.inputs_length,
             targets_length=column.targets_length if reading is None else column.inputs_length,
             seed=seed,
