@@ -58,6 +58,16 @@ def as_tuned(architecture: Any, tasks: Mapping[str, Any]) -> Any:
     return answering({name: answer_of(task) for name, task in tasks.items()}) if answering else architecture
 
 
+def decoded(architecture: Any, tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks whose answers an architecture gives in ids: all, or of one with output layers texts and spans."""
+    layered = hasattr(architecture, "answering")
+    return {
+        name: task
+        for name, task in tasks.items()
+        if not layered or isinstance(answer_of(task), Text | Span)
+    }
+
+
 def no_answer(architecture: Any, tasks: Mapping[str, Any]) -> str | None:
     """Why an architecture cannot answer a column, in a few words; None where it can."""
     if not hasattr(architecture, "answering"):
