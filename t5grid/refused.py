@@ -9,4 +9,4 @@ class Refused(ValueError):
 
 
 class Absent(Refused):
-    """Something that only a user can bring, a downloaded model say: what needs it is left out of a whole study."""
+    """What only a user can bring, a downloaded model say; a whole study leaves out what needs it."""

@@ -1,4 +1,4 @@
-"""A small BERT without heads in the Hub's form, imported, and five small tasks of GLUE in the hub's layout."""
+"""A small BERT without heads in the Hub's form, and five small tasks of GLUE in the hub's layout."""
 
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from t5grid.model.huggingface_bert import write_bert
 from t5grid.model.size import Size
 from t5grid.stages.exchange import import_checkpoint
 
-PIECES = "[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] . , ? who is a bake ##r ##s anna the of mill left".split()
+WORDS = "[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] . , ? who is a bake ##r ##s anna the of mill left"
+PIECES = WORDS.split()
 SIZE = Size(32, 48, 8, 4, 3, dropout=0.1)
 OF_SIZE = [f"size.d_{name}={value}" for name, value in {"model": 32, "ff": 48, "kv": 8}.items()]
-WORDS = [*OF_SIZE, "size.num_heads=4", "size.num_layers=3"]
+OVERRIDES = [*OF_SIZE, "size.num_heads=4", "size.num_layers=3"]
 """The overrides of a cell that has this size."""
 LABELS = {"cola": 2, "sst2": 2, "mrpc": 2, "stsb": 0, "rte": 2}
 """Classes of each task; STS-B has numbers."""

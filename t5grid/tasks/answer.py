@@ -31,8 +31,8 @@ class Answer:
     def bare(self, inputs: str) -> tuple[str, str]:
         """The two texts without the words that begin them.
 
-        >>> Answer(first="entail hypothesis:", second="premise:").bare("entail hypothesis: it froze premise: cold")
-        ('it froze', 'cold')
+        >>> Answer(first="entail hypothesis:", second="premise:").bare("entail hypothesis: a premise: b c")
+        ('a', 'b c')
         """
         first, second = self.parts(inputs)
         return first.removeprefix(self.first).lstrip(), second.removeprefix(self.second).lstrip()
