@@ -100,7 +100,7 @@ def test_both_experiments_plan_and_share_the_whole_data(small: list[str]) -> Non
 def test_every_method_trains_on_packed_rows_and_is_scored(
     small: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["budget.finetune.num_epochs=1", "budget.finetune.num_steps=2", "suite.use=[rte,stsb]"]
-    assert main(["sweep", "encoder_transfer", *small, *words, "executor.num_workers=1"]) == 0
+    words = ["budget.finetune.num_epochs=1", "budget.finetune.num_steps=3", "suite.use=[rte]"]
+    assert main(["sweep", "encoder_transfer", *small, *words, "executor.num_workers=2"]) == 0
     out = capsys.readouterr().out
     assert "not run" not in out and "Random initialisation" in out

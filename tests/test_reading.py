@@ -15,6 +15,8 @@ from t5grid.data.reading import LayerReading, LongRow, TextReading
 from t5grid.data.special_ids import EOS, class_id
 from t5grid.data.vocabulary import Trained, Vocabulary
 from t5grid.model.answers import decoded
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.encoders import Bert
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags, Text, answer_of
 from t5grid.tasks.glue import MRPC, RTE, SST2, STSB, CoLA
 from t5grid.tasks.squad import SQuAD
@@ -127,8 +129,8 @@ def test_the_tasks_of_glue_say_which_words_name_them() -> None:
 
 def test_labels_need_no_vocabulary_where_an_output_layer_answers() -> None:
     tasks = {"rte": RTE(), "squad": SQuAD()}
-    assert decoded(load_cell(["architecture=bert"]).architecture, tasks).keys() == {"squad"}
-    assert decoded(load_cell([]).architecture, tasks) == tasks
+    assert decoded(Bert(), tasks).keys() == {"squad"}
+    assert decoded(EncoderDecoder(), tasks) == tasks
 
 
 def test_a_row_without_room_is_refused_with_its_task_and_the_way_to_cut_it() -> None:

@@ -96,7 +96,7 @@ def test_weight_decay_spares_vectors_and_leaves_parameters_in_their_order():
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-    assert [round(float(p.flatten()[0]), 3) for p in parameters] == [0.95, 0.95, 1.0, 1.0, 0.95]
+    assert [round(p.detach().flatten()[0].item(), 3) for p in parameters] == [0.95, 0.95, 1.0, 1.0, 0.95]
     rated = spec.build([{"params": parameters[:1], "lr": 0.3}, {"params": parameters[1:], "lr": 0.2}], lr=1.0)
     assert [group["lr"] for group in rated.param_groups] == [0.3, 0.2, 0.2, 0.2]
 
