@@ -6,3 +6,7 @@ class Refused(ValueError):
 
     Any other exception, a plain ValueError of a library too, is a fault of ours and shows its traceback.
     """
+
+
+class Absent(Refused):
+    """What only a user can bring, a downloaded model say; a whole study leaves out what needs it."""

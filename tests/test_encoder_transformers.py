@@ -1,10 +1,12 @@
 """Same weights, same hidden states, logits and losses as transformers' BERT and ALBERT."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import small_encoder
 import torch
 
 from t5grid.data.batching import one_row_each
@@ -174,3 +176,30 @@ def test_gpt_has_the_parameters_of_the_first_one(transformers: Any) -> None:
         theirs = transformers.OpenAIGPTLMHeadModel(transformers.OpenAIGPTConfig())
     number = sum(parameter.numel() for parameter in theirs.parameters())
     assert Gpt().num_parameters(load_cell(["size=bert_base"]).size, 40_478)["total"] == number == 116_534_784
+
+
+def test_an_imported_bert_without_heads_has_the_states_of_their_bert_model(
+    transformers: Any, tmp_path: Path
+) -> None:
+    from t5grid.data.reading import LayerReading
+    from t5grid.data.vocabulary import Vocabulary
+    from t5grid.model.huggingface_bert import read_bert
+    from t5grid.tasks.answer import Class
+
+    read = read_bert(small_encoder.bare_bert(tmp_path / "theirs"))
+    theirs = transformers.BertModel.from_pretrained(tmp_path / "theirs").eval()
+    fast = transformers.BertTokenizerFast(str(tmp_path / "theirs" / "vocab.txt"))
+    pairs = [("Anna is a baker.", "who left the mill?"), ("the mill", "of")]
+    words = fast(*zip(*pairs, strict=True), padding=True, return_tensors="pt")
+    answer = theirs(**words, output_hidden_states=True)
+    reading = LayerReading(
+        Vocabulary(read.vocabulary), 40, {"t": Class(("a", "b"), first="a:", second="b:")}, bare=True
+    )
+    ids = reading.encode("t", [f"a: {first} b: {second}" for first, second in pairs])
+    mine = {"inputs": torch.from_numpy(reading.batch("t", ids)["inputs"]).long()}
+    real = words["attention_mask"].bool()
+    model = read.model.eval()
+    states = model.states(mine)
+    assert max(difference(a[real], b[real]) for a, b in zip(states, answer.hidden_states, strict=True)) < 1e-4
+    assert difference(model.pooled(states[-1][:, 0]), answer.pooler_output) < 1e-4
+    assert read.fresh == ("the head for hidden tokens", "the head for pairs")

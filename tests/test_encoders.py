@@ -257,6 +257,53 @@ def test_the_task_model_sees_both_sides_of_a_place_and_no_padding() -> None:
     assert before.shape == (1, 6, 10) and not before[0, 4:].any()
 
 
+PACKABLE: dict[str, Answer] = {name: ANSWERS[name] for name in ("sense", "grade", "names")}
+
+
+def packable_pairs() -> tuple[np.ndarray, np.ndarray]:
+    """Twelve examples of 5 to 16 ids, each with a class, a number or tags."""
+    dice = np.random.default_rng(2)
+    inputs = dice.integers(3, VOCAB - 2, (12, 16)).astype(np.int32)
+    inputs[:, 0] = class_id(VOCAB)
+    for row, length in enumerate(dice.integers(5, 17, 12)):
+        inputs[row, length - 1], inputs[row, length:] = EOS, 0
+    targets = -inputs
+    for row in range(12):
+        for place in (1, 2) if row % 3 == 2 else (0,):
+            targets[row, place] = asked(FIRST_TASK + row % 3, 1 + row % 2)
+    return inputs, targets
+
+
+@every_encoder
+@pytest.mark.parametrize("method", [None, METHODS["adapters"], METHODS["features, weighted_sum"]])
+def test_packed_examples_give_the_loss_and_the_gradients_of_rows_of_one(
+    architecture: Any, method: Any
+) -> None:
+    answering = architecture.answering(PACKABLE)
+    torch.manual_seed(0)
+    model = answering.build(SIZE, VOCAB)
+    if method:
+        method.prepare(model)
+    found = []
+    for batching in (answering.packed, answering.batching):
+        batch = tensors(batching(*packable_pairs(), 40, 40))
+        model.zero_grad()
+        loss = model.loss(batch)
+        loss.backward()
+        grads = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        found.append((len(batch["inputs"]), float(loss), grads))
+    (few, loss, gradients), (many, wanted, expected) = found
+    assert few < 8 and many == 12 and loss == pytest.approx(wanted, rel=1e-5)
+    assert torch.allclose(gradients, expected, atol=1e-5) and expected.abs().max() > 1e-3
+
+
+def test_spans_and_models_that_read_running_text_are_not_packed() -> None:
+    for option, answers in (("bert", ANSWERS), ("gpt", PACKABLE), ("ulmfit", PACKABLE), ("elmo", PACKABLE)):
+        tuned = EVERY[option].answering(answers)
+        rows = [batching(*packable_pairs(), 40, 40)["inputs"] for batching in (tuned.packed, tuned.batching)]
+        assert len(rows[0]) == len(rows[1]) == 12
+
+
 @every_encoder
 def test_before_it_is_fine_tuned_an_encoder_answers_what_its_masks_hide(architecture: Any) -> None:
     torch.manual_seed(0)

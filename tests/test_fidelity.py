@@ -103,6 +103,8 @@ SILENT = {
     ("long_inputs", "*"): "the study has no such table",
     ("sharing", "*"): "the study has no such table",
     ("task_transfer", "*"): "the study has no such table",
+    ("encoder_transfer", "*"): "the study has no such table",
+    ("encoder_sample_efficiency", "*"): "the study has no such table",
     ("bert", "*"): "a table of BERT's",
     ("bert_masking", "*"): "a table of BERT's",
     ("bert_features", "*"): "a table of BERT's",

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from t5grid.files import write_whole
+from t5grid.grid.graph import expand as EXPAND
+from t5grid.refused import Absent
 from t5grid.results.publishing import log_report, publish, publish_all
 from t5grid.results.study import experiments, load_recorded, load_study
 
@@ -31,6 +33,19 @@ def test_rows_shared_with_another_table_alone_make_none(tmp_path: Path) -> None:
     study = load_study(folders, ["corruption_rate"])
     assert publish_all(study) == ["left out: corruption_rate, most of its rows have not run"]
     assert not (tmp_path / "results").exists()
+
+
+def test_a_whole_study_leaves_out_what_a_user_would_have_to_bring(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["encoder_transfer", "corruption_rate"]
+    monkeypatch.setattr("t5grid.results.study.experiments", lambda: names)
+    words = ["vocabulary.folder=/nowhere"]
+    monkeypatch.setattr(
+        "t5grid.results.study.expand",
+        lambda name, _, loader: EXPAND(name, words if name == names[0] else [], loader),
+    )
+    assert list(load_study([]).grids) == ["corruption_rate"]
+    with pytest.raises(Absent, match=r"vocabulary\.folder=/nowhere: no imported model is there"):
+        load_study([], names)
 
 
 def test_a_part_done_table_is_written_on_demand_and_drawn_only_when_it_changes(tmp_path: Path) -> None:

@@ -14,9 +14,15 @@ from t5grid.data.place_targets import FIRST_TASK, answers_of, heads_of
 from t5grid.data.reading import LayerReading, LongRow, TextReading
 from t5grid.data.special_ids import EOS, class_id
 from t5grid.data.vocabulary import Trained, Vocabulary
+from t5grid.model.answers import decoded
+from t5grid.model.architectures import EncoderDecoder
+from t5grid.model.encoders import Bert
 from t5grid.tasks.answer import Answer, Class, Number, Span, Tags, Text, answer_of
+from t5grid.tasks.glue import MRPC, RTE, SST2, STSB, CoLA
+from t5grid.tasks.squad import SQuAD
 
 TASKS = {name: task for column in load_cell([]).suite.columns.values() for name, task in column.tasks.items()}
+LETTERS = Vocabulary(Characters().make(iter(())))
 ANSWERED = [name for name, task in TASKS.items() if not isinstance(answer_of(task), Text)]
 
 
@@ -54,8 +60,8 @@ def test_what_a_record_asks_for_comes_back_as_its_target(name: str, vocabulary: 
         assert ids == reading.encode(name, [record["inputs"]])[0]
 
 
-def reading_of_letters(answer: Answer, length: int = 100, cuts: bool = False) -> LayerReading:
-    return LayerReading(Vocabulary(Characters().make(iter(()))), length, {"task": answer}, cuts=cuts)
+def reading_of_letters(answer: Answer, length: int = 100, **how: bool) -> LayerReading:
+    return LayerReading(LETTERS, length, {"task": answer}, **how)
 
 
 def test_a_span_is_looked_for_in_the_second_text_first() -> None:
@@ -100,6 +106,31 @@ def test_text_is_read_and_written_as_it_was() -> None:
     ids = reading.encode("task", ["abcdefg", "x"])
     assert reading.batch("task", ids)["inputs"].tolist() == [[*ids[0][:4], EOS], [ids[1][0], EOS, 0, 0, 0]]
     assert reading.text("task", ids[0], [*ids[1], EOS]) == "x"
+
+
+def test_words_that_name_a_task_and_its_texts_can_be_left_out() -> None:
+    answer = Class(("a", "b"), first="rte one:", second="two:")
+    for text, parts in (("rte one: x y two: z", ["x y", "z"]), ("rte one: x", ["x"]), ("two: z", ["two: z"])):
+        read = reading_of_letters(answer), reading_of_letters(answer, bare=True)
+        wanted = [reading.encode("task", [text])[0] for reading in read]
+        assert wanted[1] == [
+            class_id(LETTERS.size),
+            *(number for part in parts for number in [*LETTERS.encode([part])[0], EOS]),
+        ]
+        assert len(wanted[1]) <= len(wanted[0])
+
+
+def test_the_tasks_of_glue_say_which_words_name_them() -> None:
+    row = {"sentence": "A.", "sentence1": "A.", "sentence2": "B.", "label": 0}
+    for task in (RTE(), MRPC(), STSB(), CoLA(), SST2()):
+        texts = answer_of(task).bare(task.record(row)["inputs"])
+        assert texts == (("A.", "B.") if answer_of(task).second else ("A.", ""))
+
+
+def test_labels_need_no_vocabulary_where_an_output_layer_answers() -> None:
+    tasks = {"rte": RTE(), "squad": SQuAD()}
+    assert decoded(Bert(), tasks).keys() == {"squad"}
+    assert decoded(EncoderDecoder(), tasks) == tasks
 
 
 def test_a_row_without_room_is_refused_with_its_task_and_the_way_to_cut_it() -> None:

@@ -6,7 +6,15 @@ import sys
 import pytest
 
 from t5grid.config.build import build
-from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, InverseSquareRoot, WarmupDecay
+from t5grid.training.schedules import (
+    AdafactorSpec,
+    AdamWOfMatrices,
+    AdamWSpec,
+    Constant,
+    InverseSquareRoot,
+    SlantedTriangular,
+    WarmupDecay,
+)
 
 
 def test_the_inverse_square_root_equals_the_original(goldens):
@@ -74,3 +82,26 @@ def test_specs_build_their_optimizers():
         "clipping": 1.0,
     }
     assert AdamWSpec(weight_decay=0.1).build([parameter], lr=0.5).param_groups[0]["weight_decay"] == 0.1
+
+
+def test_weight_decay_spares_vectors_and_leaves_parameters_in_their_order():
+    torch = pytest.importorskip("torch")
+    shapes = [(2, 2), (3, 2), (2,), (2,), (2, 1)]
+    parameters = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
+    spec = AdamWOfMatrices(weight_decay=0.5)
+    optimizer = spec.build(iter(parameters), lr=0.1)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.0, 0.5]
+    for group, names in zip(optimizer.param_groups, ((0, 1), (2, 3), (4,)), strict=True):
+        assert all(a is parameters[i] for a, i in zip(group["params"], names, strict=True))
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert [round(p.detach().flatten()[0].item(), 3) for p in parameters] == [0.95, 0.95, 1.0, 1.0, 0.95]
+    rated = spec.build([{"params": parameters[:1], "lr": 0.3}, {"params": parameters[1:], "lr": 0.2}], lr=1.0)
+    assert [group["lr"] for group in rated.param_groups] == [0.3, 0.2, 0.2, 0.2]
+
+
+def test_a_ratio_of_a_thousand_is_bert_s_warm_up_and_linear_decay():
+    schedule = SlantedTriangular(peak=1.0, num_steps=200, rising=0.1, ratio=1000.0)
+    found = [schedule(step) for step in (0, 10, 20, 110, 199)]
+    assert found == pytest.approx([0.001, 0.5005, 1.0, 0.5005, 0.0065], abs=1e-3)

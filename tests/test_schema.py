@@ -405,11 +405,20 @@ def source_file(folder: Path) -> str:
     return text_file(folder).replace("corpus.", "corpus.source.")
 
 
+def imported_folder(folder: Path) -> str:
+    """A folder that may hold any vocabulary: one of pieces will do."""
+    model_file(folder)
+    (folder / "minilm").mkdir()
+    (folder / "mine.model").rename(folder / "minilm" / "vocabulary.model")
+    return "vocabulary.folder=minilm"
+
+
 NEEDS_A_FILE = {
     ("corpus", "text"): text_file,
     ("corpus", "cleaned"): source_file,
     ("corpus", "cleaned_v3"): source_file,
     ("vocabulary", "given"): model_file,
+    ("vocabulary", "minilm"): imported_folder,
 }
 
 
@@ -427,9 +436,12 @@ def test_every_option_of_every_group_is_a_valid_cell(group: str, option: str, fo
 @pytest.mark.parametrize("scale", ["", "size=base budget=paper suite=t5"], ids=["defaults", "paper"])
 @pytest.mark.parametrize(("name", "key", "row"), ROWS, ids=[f"{name}-{key}" for name, key, _ in ROWS])
 @pytest.mark.slow
-def test_every_row_of_every_experiment_is_a_valid_cell(name: str, key: str, row: Any, scale: str) -> None:
-    own = any(word.startswith("suite") for word in COMMON[name])  # a table of columns of its own
-    words = [word for word in scale.split() if not (own and word.startswith("suite"))]
+def test_every_row_of_every_experiment_is_a_valid_cell(
+    name: str, key: str, row: Any, scale: str, folder: Path
+) -> None:
+    own = {word.partition("=")[0] for word in COMMON[name]}  # such as a table of columns of its own
+    words = [word for word in scale.split() if word.partition("=")[0] not in own]
+    words += [imported_folder(folder)] if "vocabulary=minilm" in COMMON[name] else []
     assert isinstance(load_cell([*COMMON[name], *words, *row.overrides]), Cell)
 
 

@@ -16,7 +16,7 @@ from t5grid.data.vocabulary import Vocabulary
 from t5grid.execution.store import Store
 from t5grid.grid.prompted import Prompted
 from t5grid.grid.strategies import vocabulary_stage
-from t5grid.model.answers import as_tuned, no_answer
+from t5grid.model.answers import as_tuned, decoded, no_answer
 from t5grid.nano.nano_task import NanoTask
 from t5grid.nano.programs import GradedTask
 from t5grid.refused import Refused
@@ -105,7 +105,8 @@ def _check(
         stage.refuse_unaskable(vocabulary)
     for cell in cells:
         for key, column in cell.suite.chosen().items():
-            for line in losses(column.tasks, samples[id(cell.suite)].get(key, {}), vocabulary):
+            tasks = decoded(cell.architecture, column.tasks)
+            for line in losses(tasks, samples[id(cell.suite)].get(key, {}), vocabulary):
                 if line not in said:
                     print(f"t5grid: {line}", file=sys.stderr)
                 said.add(line)

@@ -72,6 +72,18 @@ class FinetuneBudget:
 
 
 @dataclass(frozen=True)
+class FinetuneByEpochs(FinetuneBudget):
+    """A fine-tuning that sees the rows of its column `num_epochs` times, `num_examples` a batch.
+
+    It takes `num_steps` at least, where a column has few rows. Batches are packed for models that can read
+    them so; `num_tokens` is what one takes, by which costs are estimated.
+    """
+
+    num_epochs: Count = 3
+    num_examples: Count = 32
+
+
+@dataclass(frozen=True)
 class EvaluateBudget:
     """How many validation rows a task is scored on (null is all), and the beams of columns of long texts.
 
@@ -349,6 +361,6 @@ def _check_combination(cell: Cell) -> None:
         )
     for name in ("pretrain", "finetune"):
         part = getattr(cell.budget, name)
-        if part.checkpoint_every > part.num_steps:
+        if part.checkpoint_every > part.num_steps and not isinstance(part, FinetuneByEpochs):
             where = f"budget.{name}.checkpoint_every={part.checkpoint_every}"
             raise Refused(f"{where}: more than budget.{name}.num_steps={part.num_steps}")

@@ -94,6 +94,18 @@ def first_fit_decreasing(
     return rows
 
 
+def within_short_rows(
+    lengths: Int[np.ndarray, "examples features"], capacity: tuple[int, ...]
+) -> Int[np.ndarray, " examples"]:
+    """As `first_fit_decreasing`, in rows at most half as long again as the longest example.
+
+    Attention costs the square of a row's length; rows without any room to spare would have more padding.
+    """
+    longest = lengths.max(axis=0, initial=1).tolist()
+    short = tuple(min(room, length * 3 // 2) for room, length in zip(capacity, longest, strict=True))
+    return first_fit_decreasing(lengths, short)
+
+
 # --- rows from examples ---------------------------------------------------------------------------
 
 

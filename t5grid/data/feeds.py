@@ -59,6 +59,8 @@ class FinetuneFeed:
     inputs_length: int
     targets_length: int
     seed: int
+    num_chosen: int | None = None
+    """Examples of a batch, where they are counted and not their tokens."""
     read: Callable[[str, Record], tuple[list[int], list[int]]] | None = None
     """How a record of a task becomes a pair of ids; by default both sides are its texts."""
     _encoded: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict, repr=False)
@@ -67,7 +69,7 @@ class FinetuneFeed:
         self._records = list(self.tasks.values())
         sizes = [len(records) for records in self._records]
         self.mixture = Mixture(sizes, sizes, self.seed, "finetune")
-        self.num_examples = max(1, round(self.num_tokens / self._mean_length()))
+        self.num_examples = self.num_chosen or max(1, round(self.num_tokens / self._mean_length()))
 
     def _mean_length(self, sample: int = 256) -> float:
         """Mean tokens an example takes of the scarcer side of a row, over a fixed sample."""
@@ -205,11 +207,16 @@ def labelled(records: Sequence[Record], share: float, seed: int, most: int | Non
 
     Smaller shares are in larger ones.
     """
-    count = min(max(1, round(share * len(records))), most or len(records))
+    count = num_labelled(len(records), share, most)
     if count == len(records):
         return records
     chosen = shuffled(np.arange(count), len(records), seed, "labelled")
     return [records[index] for index in sorted(chosen.tolist())]
+
+
+def num_labelled(num_rows: int, share: float, most: int | None = None) -> int:
+    """How many of a task's rows are used: at least one and at most `most`."""
+    return min(max(1, round(share * num_rows)), most or num_rows)
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> np.ndarray:

@@ -89,6 +89,8 @@ class LayerReading:
     """Whether what is too long loses the end of the longer text, and is not refused."""
     class_last: bool = False
     """Whether [CLS] follows the texts, as in XLNet: `first [SEP] second [SEP] [CLS]`."""
+    bare: bool = False
+    """Whether the words that name a task and its texts are left out, where the task says which they are."""
 
     def refuse_longer(self, task: str, texts: Sequence[str]) -> None:
         """Raise LongRow for the longest of some texts, if it does not fit; nothing is refused that is cut."""
@@ -152,7 +154,8 @@ class LayerReading:
         return FIRST_TASK + list(self.answers).index(task)
 
     def _parts(self, task: str, inputs: str) -> list[str]:
-        return [part for part in self.answers[task].parts(inputs) if part]
+        answer = self.answers[task]
+        return [part for part in (answer.bare if self.bare else answer.parts)(inputs) if part]
 
     def _marked(self, task: str, parts: Sequence[str]) -> Marked:
         """`[CLS] first [SEP] second [SEP]`. Raises LongRow for what is too long, unless that is cut."""
@@ -243,4 +246,12 @@ def reading_of(model: Any, vocabulary: Vocabulary, length: int) -> TextReading |
     answers = getattr(model, "answers", None)
     if not answers:
         return TextReading(vocabulary, length)
-    return LayerReading(vocabulary, length, answers, model.answers_at_end, model.cuts_rows, model.class_last)
+    return LayerReading(
+        vocabulary,
+        length,
+        answers,
+        model.answers_at_end,
+        model.cuts_rows,
+        model.class_last,
+        model.reads_bare,
+    )

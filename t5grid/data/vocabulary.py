@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from t5grid.config.rules import AtLeast, Count, Having
 from t5grid.data import word_pieces
 from t5grid.data.special_ids import EOS, PAD, UNK
-from t5grid.refused import Refused
+from t5grid.refused import Absent, Refused
 
 Corpus = Annotated[Any, Having("shards", "documents", "fingerprint")]
 NUM_SENTINELS = 100
@@ -247,6 +247,43 @@ class Given:
     def fingerprint(self) -> dict[str, Any]:
         """The content of the file, not its path."""
         return {"model": Vocabulary.load(self.path).fingerprint}
+
+    def reads(self, corpus: Any) -> Any:
+        """No corpus."""
+        return None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The vocabulary in a folder that `t5grid import` wrote; `source` says how such a folder is had."""
+
+    folder: str
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", os.path.expanduser(self.folder))
+
+    @property
+    def given(self) -> Given:
+        """The file. Raises Absent, which says how to get it."""
+        path = Path(self.folder) / "vocabulary.model"
+        if not path.is_file():
+            how = self.source or f"t5grid import FOLDER {self.folder}"
+            raise Absent(f"vocabulary.folder={self.folder}: no imported model is there; it comes by: {how}")
+        return Given(str(path))
+
+    @property
+    def size(self) -> int:
+        """Ids, sentinels included."""
+        return self.given.size
+
+    def make(self, documents: Iterator[str]) -> bytes:
+        """The bytes of the file; documents are not read."""
+        return self.given.make(documents)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The content of the file, not its path."""
+        return self.given.fingerprint()
 
     def reads(self, corpus: Any) -> Any:
         """No corpus."""

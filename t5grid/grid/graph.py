@@ -73,7 +73,7 @@ def expand(name: str, overrides: Sequence[str], loader: Cells | None = None) -> 
             cells = [cell.with_seed(cell.seed + i) for i in range(count)]
             rows[key] = [(seeded, seeded.strategy.stages(seeded)) for seeded in cells]
         except Refused as error:
-            raise Refused(f"experiments/{name}.yaml, row {key}: {error}") from None
+            raise type(error)(f"experiments/{name}.yaml, row {key}: {error}") from None
         baseline = cell if row.starred else baseline
     assert baseline is not None
     _check_columns(name, rows, baseline)

@@ -9,6 +9,7 @@ from t5grid.config.identity import essential
 from t5grid.config.reuse import NUM_SHARED, ByObject
 from t5grid.config.schema import Cell, Column, EvaluateBudget, FinetuneBudget, PretrainBudget
 from t5grid.data.place_targets import IN_ORDER, IN_PLACE, TEXTS
+from t5grid.grid.epochs import in_steps, with_length
 from t5grid.grid.pretrained import import_stage
 from t5grid.grid.trained_form import architecture_node, trained_option
 from t5grid.model.answers import no_answer
@@ -153,11 +154,6 @@ def tokens_of(corpus: Any, node: Any, label: str, vocabulary: Stage) -> Stage:
 def pretrain_schedule(cell: Cell, num_steps: int) -> dict[str, Any]:
     """The learning rates of pre-training; a length of the schedule's own becomes `num_steps`."""
     return with_length(cell.config["budget"]["pretrain"]["schedule"], num_steps)
-
-
-def with_length(schedule: dict[str, Any], num_steps: int) -> dict[str, Any]:
-    """A schedule's node, with another length if it has one of its own."""
-    return {**schedule, "num_steps": num_steps} if "num_steps" in schedule else dict(schedule)
 
 
 def pretrained_stage(cell: Cell, vocabulary: Stage, folder: str | None) -> Stage:
@@ -343,7 +339,8 @@ def _shared_essential(node: Any, hint: Any) -> Any:
 def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> dict[str, Any]:
     """The budget of a column's fine-tuning, with what the column has of its own."""
     own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
-    return budget | {name: value for name, value in own.items() if value} | {"schedule": schedule}
+    changed = {name: value for name, value in own.items() if value} | {"schedule": schedule}
+    return in_steps(budget | changed, column)
 
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:

@@ -8,6 +8,7 @@ from t5grid.config.build import nearest
 from t5grid.config.contracts import Meets
 from t5grid.config.rules import Count
 from t5grid.config.schema import Cell, PretrainBudget, Share
+from t5grid.grid.epochs import with_length
 from t5grid.grid.strategies import (
     PretrainFinetune,
     column_stages,
@@ -16,7 +17,6 @@ from t5grid.grid.strategies import (
     tokens_stage,
     unsupervised_stage,
     vocabulary_stage,
-    with_length,
 )
 from t5grid.refused import Refused
 from t5grid.stages.stage import Stage

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from t5grid.model.answers import OUTPUT, STATES, LongRows, is_of_row, layer_name, width_of
+from t5grid.model.answers import OUTPUT, STATES, LongRows, TaskWords, is_of_row, layer_name, width_of
 from t5grid.model.architectures import Architecture
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
 from t5grid.model.size import Size
-from t5grid.tasks.answer import Answer
+from t5grid.tasks.answer import Answer, Span
 
 if TYPE_CHECKING:
     from t5grid.data.reading import LayerReading
@@ -28,8 +28,11 @@ class ReadByLayers(Architecture):
     """Whether it answers for a row at its end."""
     class_last: ClassVar[bool] = False
     """Whether [CLS] is there, behind all texts."""
+    packs: ClassVar[bool] = False
+    """Whether what is asked of an example does not depend on others in its row."""
 
     long_rows: LongRows
+    task_words: TaskWords = "read"
 
     def answering(self, answers: Mapping[str, Answer]) -> "AnsweringEncoder":
         """This model as it is fine-tuned on tasks with such answers."""
@@ -82,6 +85,16 @@ class AnsweringEncoder:
 
         return partial(EncoderBatching(), packing=one_row_each)
 
+    @property
+    def packed(self) -> Any:
+        """Several examples a row, but for spans, which are chosen out of whole rows."""
+        from t5grid.data.batching import within_short_rows
+        from t5grid.data.encoder_batching import EncoderBatching
+
+        if not self.encoder.packs or any(isinstance(answer, Span) for _, answer in self.answers):
+            return self.batching
+        return partial(EncoderBatching(), packing=within_short_rows)
+
     def build(self, size: Size, vocab_size: int, dropout: float | None = None) -> Any:
         """A freshly initialised model with its output layers."""
         model = self.encoder.build(size, vocab_size, dropout)
@@ -94,20 +107,25 @@ class AnsweringEncoder:
 
         answer_with(model, dict(self.answers))
         self.encoder.prepare(model)
-        model.cuts_rows = self.cuts_rows
+        model.cuts_rows, model.reads_bare = self.cuts_rows, self.reads_bare
 
     def reading(self, vocabulary: Any, length: int) -> "LayerReading":
         """How it is asked, taught and understood."""
         from t5grid.data.reading import LayerReading
 
         encoder = self.encoder
-        marks = (encoder.answers_at_end, self.cuts_rows, encoder.class_last)
+        marks = (encoder.answers_at_end, self.cuts_rows, encoder.class_last, self.reads_bare)
         return LayerReading(vocabulary, length, dict(self.answers), *marks)
 
     @property
     def cuts_rows(self) -> bool:
         """Whether rows that are too long are cut, and not refused."""
         return self.encoder.long_rows == "cut"
+
+    @property
+    def reads_bare(self) -> bool:
+        """Whether the words that name a task and its texts are left out."""
+        return self.encoder.task_words == "left_out"
 
     def num_parameters(self, size: Size, vocab_size: int) -> dict[str, int]:
         """Numbers to learn, by part, and their `total`."""

@@ -15,6 +15,8 @@ Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "conca
 LAST = 4
 LongRows = Literal["refused", "cut"]
 """What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""
+TaskWords = Literal["read", "left_out"]
+"""What becomes of the words that name a task and its texts, as T5 needs them; BERT's authors had none."""
 
 
 def num_concatenated(choice: Choice, num_layers: int) -> int:
@@ -56,6 +58,14 @@ def as_tuned(architecture: Any, tasks: Mapping[str, Any]) -> Any:
     """An architecture as it is fine-tuned on a column: with output layers, where it answers by them."""
     answering = getattr(architecture, "answering", None)
     return answering({name: answer_of(task) for name, task in tasks.items()}) if answering else architecture
+
+
+def decoded(architecture: Any, tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks that an architecture answers in ids: all, or of one with output layers texts and spans."""
+    layered = hasattr(architecture, "answering")
+    return {
+        name: task for name, task in tasks.items() if not layered or isinstance(answer_of(task), Text | Span)
+    }
 
 
 def no_answer(architecture: Any, tasks: Mapping[str, Any]) -> str | None:

@@ -101,6 +101,8 @@ class StatesModel(nn.Module):
     """Whether [CLS] is there, behind all texts."""
     cuts_rows: bool = False
     """Whether rows that are too long are cut, and not refused."""
+    reads_bare: bool = False
+    """Whether it reads texts without the words that name them and their task."""
     named_losses: tuple[str, ...] = ()
     """What the loss of pre-training is the sum of, as the metrics file calls it."""
 

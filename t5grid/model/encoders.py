@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from t5grid.config.rules import Count
 from t5grid.data.place_targets import IN_PLACE
 from t5grid.model.answering import ReadByLayers
-from t5grid.model.answers import LongRows
+from t5grid.model.answers import LongRows, TaskWords
 from t5grid.model.architectures import Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
@@ -34,9 +34,11 @@ class Bert(ReadByLayers):
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
+    packs: ClassVar[bool] = True
 
     num_positions: Count = 512
     long_rows: LongRows = field(default="refused", compare=False)
+    task_words: TaskWords = field(default="read", compare=False)
 
     def check(self, cell: Any) -> None:
         """Raise Refused for rows that are longer than the positions there are."""

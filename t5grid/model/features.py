@@ -6,9 +6,9 @@ The choices are those of BERT's Table 7 (section 5.3).
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from t5grid.model.answers import LAST, Choice, num_concatenated
 
@@ -39,7 +39,7 @@ class Features(nn.Module):
 
 
 class Reader(nn.Module):
-    """A bidirectional LSTM over features: each place sees the row on both sides of it, and no padding."""
+    """A bidirectional LSTM over features: each place sees its example on both sides of it, and no padding."""
 
     def __init__(self, choice: Choice, d_model: int, num_states: int, units: int, num_layers: int) -> None:
         super().__init__()
@@ -49,8 +49,28 @@ class Reader(nn.Module):
         self.width = 2 * units
 
     def forward(
-        self, states: States, real: Bool[Tensor, "rows length"]
+        self,
+        states: States,
+        real: Bool[Tensor, "rows length"],
+        segments: Int[Tensor, "rows length"] | None = None,
     ) -> Float[Tensor, "rows length width"]:
+        """Of rows with several examples, `segments` number those of each from 1."""
+        if segments is not None and int(segments.max()) > 1:
+            return self._of_packed(self.features(states), real, segments)
         x, lengths = self.features(states), real.sum(dim=1).clamp(min=1).cpu()
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+    def _of_packed(
+        self,
+        x: Float[Tensor, "rows length features"],
+        real: Bool[Tensor, "rows length"],
+        segments: Int[Tensor, "rows length"],
+    ) -> Float[Tensor, "rows length width"]:
+        """What it makes of each example, in the places where that stands."""
+        row = torch.arange(len(x), device=x.device)[:, None] * (int(segments.max()) + 1)
+        _, lengths = torch.unique_consecutive((row + segments)[real], return_counts=True)
+        examples = pack_sequence(x[real].split(lengths.tolist()), enforce_sorted=False)
+        read, _ = pad_packed_sequence(self.lstm(examples)[0], batch_first=True)
+        inside = torch.arange(read.shape[1], device=x.device) < lengths[:, None]
+        return x.new_zeros(*real.shape, self.width).masked_scatter(real[..., None], read[inside])

@@ -51,7 +51,9 @@ class OutputLayers(nn.Module):
     def _read(
         self, states: list[Float[Tensor, "rows length width"]], batch: Batch
     ) -> Float[Tensor, "rows length width"]:
-        return states[-1] if self.reader is None else self.reader(states, batch["inputs"] != 0)
+        if self.reader is None:
+            return states[-1]
+        return self.reader(states, batch["inputs"] != 0, batch.get("inputs_segments"))
 
     def _of_rows(
         self, model: Any, x: Float[Tensor, "rows length width"], batch: Batch

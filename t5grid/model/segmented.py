@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from t5grid.model.answering import AnsweringEncoder, ReadByLayers
-from t5grid.model.answers import LongRows
+from t5grid.model.answers import LongRows, TaskWords
 from t5grid.model.architectures import (
     Architecture,
     Batching,
@@ -148,6 +148,11 @@ class SegmentedEncoder(Segmented, ReadByLayers):
     def long_rows(self) -> LongRows:  # type: ignore[override]
         """What becomes of rows longer than all segments: as with the plain one."""
         return self.architecture.long_rows
+
+    @property
+    def task_words(self) -> TaskWords:  # type: ignore[override]
+        """What becomes of the words that name a task: as with the plain one."""
+        return self.architecture.task_words
 
     def num_states(self, size: Size) -> int:
         """How many of its states a task model may weigh."""

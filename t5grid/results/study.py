@@ -12,7 +12,7 @@ from t5grid.execution.store import Store
 from t5grid.files import write_whole
 from t5grid.grid.experiment import load_experiment
 from t5grid.grid.graph import Grid, expand, experiment_path, experiment_places
-from t5grid.refused import Refused
+from t5grid.refused import Absent, Refused
 from t5grid.results import findings
 from t5grid.results.collect import table_of
 from t5grid.results.drawing import Figure
@@ -103,9 +103,15 @@ def _first_table(name: str) -> int:
 
 
 def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
-    """Compose every cell of the experiments named, or of all. Raises Refused naming experiment and row."""
-    loader = Cells()
-    return Study({name: expand(name, overrides, loader) for name in names or experiments()})
+    """Compose every cell of the experiments named, or of all. Raises Refused naming experiment and row.
+
+    Of all, those are left out for which a user would have to bring something that is not there.
+    """
+    loader, grids = Cells(), dict[str, Grid]()
+    for name in names or experiments():
+        with suppress(*(() if names else (Absent,))):
+            grids[name] = expand(name, overrides, loader)
+    return Study(grids)
 
 
 def load_possible(overrides: Sequence[str]) -> Study:

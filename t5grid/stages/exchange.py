@@ -43,7 +43,7 @@ def _import_bert(source: Path, target: Path) -> list[str]:
         print(f"not in {source}, so fresh: {', '.join(checkpoint.fresh)}")
     words = ["architecture=bert", f"architecture.num_positions={architecture.num_positions}"]
     of_size = [word for word in _size_overrides(size) if not word.startswith("size.num_decoder_layers=")]
-    words += [f"strategy.pretrained={target}", "objective=masked_lm", *of_size]
+    words += [f"strategy.pretrained={target}", *of_size]
     return [*words, *_given(target, vocabulary)]
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from t5grid.config.schema import Column, FinetuneBudget, build
-from t5grid.model.answers import as_tuned, is_output
+from t5grid.config.schema import Column, FinetuneBudget, FinetuneByEpochs, build
+from t5grid.model.answers import as_tuned, decoded, is_output
 from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context
 from t5grid.stages.training_stage import TrainingStage, last_checkpoint, refuse_lost
@@ -65,7 +65,8 @@ class FinetuneStage(TrainingStage):
         records = load_records(column, "train", None)
         if hasattr(reading, "refuse_longer"):
             refuse_long_rows(reading, [records, load_records(column, "validation", None)])
-        for line in losses(column.tasks, records, vocabulary):
+        plain = build(self.config["architecture"], "architecture")
+        for line in losses(decoded(plain, column.tasks), records, vocabulary):
             print(line, flush=True)
         return FinetuneFeed(
             tasks={
@@ -73,13 +74,19 @@ class FinetuneStage(TrainingStage):
                 for name, rows in records.items()
             },
             vocabulary=vocabulary,
-            batching=architecture.batching,
+            batching=self._batching(architecture),
             num_tokens=self.budget.num_tokens,
+            num_chosen=getattr(self.budget, "num_examples", None),
             inputs_length=column.inputs_length,
             targets_length=column.targets_length if reading is None else column.inputs_length,
             seed=seed,
             read=None if reading is None else reading.pair,
         )
+
+    def _batching(self, architecture: Any) -> Any:
+        """The architecture's, or under a budget by epochs its packed one, where it has one."""
+        packs = isinstance(self.budget, FinetuneByEpochs) and hasattr(architecture, "packed")
+        return architecture.packed if packs else architecture.batching
 
     def as_trained(self, architecture: Any) -> Any:
         """With output layers for the column's tasks, where it answers by them."""

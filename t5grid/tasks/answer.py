@@ -10,10 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What an answer is. `second` are the words of `inputs` that begin its second text, if it has two."""
+    """What an answer is. `second` are the words of `inputs` that begin its second text, if it has two.
+
+    `first` are those before its first text: they name the task for models that have one output for all.
+    """
 
     _: KW_ONLY
     second: str = ""
+    first: str = ""
 
     def parts(self, inputs: str) -> tuple[str, str]:
         """`inputs` as its first text and its second, which is empty where there is one only.
@@ -23,6 +27,15 @@ class Answer:
         """
         at = inputs.find(f" {self.second}") if self.second else -1
         return (inputs, "") if at < 0 else (inputs[:at], inputs[at + 1 :])
+
+    def bare(self, inputs: str) -> tuple[str, str]:
+        """The two texts without the words that begin them.
+
+        >>> Answer(first="entail hypothesis:", second="premise:").bare("entail hypothesis: a premise: b c")
+        ('a', 'b c')
+        """
+        first, second = self.parts(inputs)
+        return first.removeprefix(self.first).lstrip(), second.removeprefix(self.second).lstrip()
 
 
 @dataclass(frozen=True)

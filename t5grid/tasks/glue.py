@@ -213,7 +213,7 @@ class STSB(HubTask):
     texts = ("sentence1", "sentence2")
     others = ("label",)
     reported = ("pearson", "spearman")
-    answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:")
+    answer: ClassVar[Answer] = Number(0.0, 5.0, second="sentence2:", first="stsb sentence1:")
     full: ClassVar[Mapping[str, int]] = {"train": 5749, "validation": 1500}
 
     def record(self, row: Row) -> Record:

@@ -265,7 +265,8 @@ class Classification(HubTask):
     def answer(self) -> Answer:  # type: ignore[override]
         """One of the class names."""
         column = self.second or next(iter(self.texts[1:]), "")
-        return Class(self.labels, second=f"{column}:" if column else "")
+        first = f"{self.name} {self.texts[0]}:"
+        return Class(self.labels, second=f"{column}:" if column else "", first=first)
 
     def record(self, row: Row) -> Record:
         """The record of one row."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from t5grid.config.rules import Above, AtLeast, Below, Count, Probability
@@ -145,15 +146,32 @@ class AdamWSpec(OptimizerSpec):
         """Numbers kept for a parameter."""
         return 2 * math.prod(shape)
 
+    def groups(self, parameters: Iterable[Any]) -> Iterable[Any]:
+        """The parameters, or groups of them, as torch is given them: as they come."""
+        return parameters
+
     def build(self, parameters: Iterable[Any], lr: float = 1e-3, step: int = 0) -> "Optimizer":
         """An optimizer; `step` is taken for the sake of the others, AdamW counts on its own."""
         from torch.optim import AdamW
 
         return AdamW(
-            parameters,
+            self.groups(parameters),
             lr=lr,
             betas=(self.beta1, self.beta2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,
             fused=True,
         )
+
+
+@dataclass(frozen=True)
+class AdamWOfMatrices(AdamWSpec):
+    """AdamW whose weight decay spares biases and norms, as with BERT's authors."""
+
+    def groups(self, parameters: Iterable[Any]) -> Iterable[Any]:
+        """Groups of matrices and of vectors as they follow each other, so that all stay in their order."""
+        given = list(parameters)
+        grouped = given if given and isinstance(given[0], dict) else [{"params": given}]
+        for group in grouped:
+            for is_matrix, run in groupby(group["params"], key=lambda parameter: parameter.ndim > 1):
+                yield {**group, "params": list(run), "weight_decay": self.weight_decay * is_matrix}
