@@ -1,4 +1,4 @@
-"""model + sentences and their translations -> how often the nearest state is the translation's.
+"""model + pairs of sentences -> how often the nearest state is the translation's.
 
 A sentence is the mean of the states of its pieces in one layer; its translation is looked for among all
 sentences of the other language, by cosine, both ways (as in Hu et al., 2020, section 3, of Tatoeba). Layer 0
