@@ -26,7 +26,7 @@ def sentence_states(model: Any, vocab_size: int, ids: Sequence[Sequence[int]]) -
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
         with torch.no_grad():
-            states = _read(model, vocab_size, torch.tensor([list(ids[place]) for place in places]))
+            states = _read(model, vocab_size, torch.tensor([list(ids[place]) for place in places.tolist()]))
         means = torch.stack([layer.mean(dim=1) for layer in states], dim=1)
         means = torch.nn.functional.normalize(means, dim=-1)
         rows |= dict(zip(places.tolist(), means.cpu().numpy(), strict=True))
