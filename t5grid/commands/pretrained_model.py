@@ -1,4 +1,4 @@
-"""cell -> the pre-trained model that its fine-tunings start from, with its last weights."""
+"""cell -> the pre-trained model that its fine-tunings start from."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""pre-trained model + pairs of sentences -> in which layer translations are near each other: text, curve."""
+"""pre-trained model + pairs of sentences -> how near translations are, by layer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

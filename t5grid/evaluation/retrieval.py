@@ -1,4 +1,4 @@
-"""model + sentences and their translations -> how often the nearest state is the translation's.
+"""model + pairs of sentences -> how often the nearest state is the translation's.
 
 A sentence is the mean of the states of its pieces in one layer; its translation is looked for among all
 sentences of the other language, by cosine, both ways (as in Hu et al., 2020, section 3, of Tatoeba). Layer 0
@@ -26,7 +26,7 @@ def sentence_states(model: Any, vocab_size: int, ids: Sequence[Sequence[int]]) -
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
         with torch.no_grad():
-            states = _read(model, vocab_size, torch.tensor([list(ids[place]) for place in places]))
+            states = _read(model, vocab_size, torch.tensor([list(ids[place]) for place in places.tolist()]))
         means = torch.stack([layer.mean(dim=1) for layer in states], dim=1)
         means = torch.nn.functional.normalize(means, dim=-1)
         rows |= dict(zip(places.tolist(), means.cpu().numpy(), strict=True))

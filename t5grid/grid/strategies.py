@@ -250,8 +250,8 @@ def column_stages(
 ) -> dict[str, Stage]:
     """Fine-tuning and evaluation of `keys`, or every column in use, on `pretrained` (or on nothing).
 
-    Columns that the suite has fine-tuned on one and the same column share that fine-tuning.
-    The distinction stands in the stages' names, beside what their fine-tuning has of its own.
+    Columns fine-tuned on one and the same column share that. The distinction stands in the stages' names,
+    beside what their fine-tuning has of its own.
     """
     refuse_only_read(cell.suite.read())
     refuse_missing(cell.suite.read())
@@ -282,12 +282,11 @@ def column_stages(
 
 def _refuse_source(cell: Cell) -> None:
     """Raise Refused for a column fine-tuned on whose output layers are none of a column's that is scored."""
-    if not (hasattr(cell.architecture, "answering") and cell.suite.trained_on):
-        return
-    layers = set(cell.suite.columns[cell.suite.trained_on].tasks)
-    for key, column in cell.suite.chosen().items():
-        if lacking := set(column.tasks) - layers:
-            named = f"suite.trained_on={cell.suite.trained_on}: architecture={cell.labels['architecture']}"
+    source = cell.suite.trained_on
+    for key, column in cell.suite.chosen().items() if source else ():
+        lacking = column.tasks.keys() - cell.suite.columns[cell.suite.source(key)].tasks.keys()
+        if lacking and hasattr(cell.architecture, "answering"):
+            named = f"suite.trained_on={source}: architecture={cell.labels['architecture']}"
             raise Refused(f"{named} has no output layer for {', '.join(sorted(lacking))} of column {key}")
 
 
@@ -314,8 +313,8 @@ def refuse_together(cell: Cell) -> None:
             f"{named} answers each column by layers of its own; its strategies are pretrain_finetune, "
             "pretrain_adapt_finetune and no_pretraining"
         )
-    if cell.suite.trained_on:
-        named = f"suite.trained_on={cell.suite.trained_on}: strategy={cell.labels['strategy']}"
+    if source := cell.suite.trained_on:
+        named = f"suite.trained_on={source}: strategy={cell.labels['strategy']}"
         raise Refused(f"{named} is trained on more than one column, or on none; null is needed")
 
 

@@ -1,4 +1,4 @@
-"""seed -> documents whose opinions are of one domain: places and food, or things and people.
+"""seed -> documents with opinions of one domain: places and food, or things and people.
 
 The domains have no target in common, and two in five of the words that praise or blame are each domain's
 own; the remaining fifth, names and little words are of both.

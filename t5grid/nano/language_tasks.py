@@ -1,4 +1,4 @@
-"""seed -> records of sentence tasks in English and three constructed languages, row by row translations.
+"""seed -> records of sentence tasks in English and three constructed languages.
 
 A row is drawn as a scene and then said in the task's language. So the rows of two languages with equal
 settings are translations of each other, and fine-tuning on those of a language is translate-train.

@@ -1,4 +1,4 @@
-"""scene -> its words in English and three constructed languages; documents in each, and glossaries.
+"""scene -> its words in four languages, documents in each, and glossaries.
 
 A scene is a clause (`languages`) in which somebody, or an animal, does something to a thing. All languages
 tell of scenes in the same kinds of documents, so that they differ in their words and grammar alone.

@@ -1,8 +1,8 @@
-"""XNLI row -> {inputs, targets, label}: entailment in fifteen languages (Conneau et al., 2018).
+"""XNLI row -> {inputs, targets, label}: entailment in fifteen languages.
 
-Inputs have MNLI's form in every language (hypothesis first, English words before the columns), so that a
-model that is fine-tuned in one language is asked the same in each. Training rows of the other languages are
-machine translations of MNLI's: what `translate-train` means.
+The data are those of Conneau et al. (2018). Inputs have MNLI's form in every language (hypothesis first,
+English words before the columns), so that a model that is fine-tuned in one language is asked the same in
+each. Training rows of the other languages are machine translations of MNLI's: translate-train.
 """
 
 from collections.abc import Mapping
