@@ -147,8 +147,8 @@ def strategy_lines(cell: Cell, num: int) -> Iterator[str]:
         if stage.kind not in ("finetune", "evaluate"):
             yield f"  {stage.identity}"
     if corpus := getattr(cell.strategy, "corpus", None):
-        texts = (itertools.islice(every_document(of), NUM_COMPARED) for of in (cell.corpus, corpus))
-        yield f"  {cell.labels['corpus']} and {cell.labels[CONTINUED]}: {distance(*texts)}"
+        ours, theirs = (itertools.islice(every_document(of), NUM_COMPARED) for of in (cell.corpus, corpus))
+        yield f"  {cell.labels['corpus']} and {cell.labels[CONTINUED]}: {distance(ours, theirs)}"
 
 
 def vocabulary_lines(cell: Cell, num: int) -> Iterator[str]:
@@ -242,11 +242,11 @@ def _on_other_rows(cell: Cell, key: str) -> str:
     source = cell.suite.source(key)
     if source == key:
         return ""
-    texts = (
+    ours, theirs = (
         every_document(TaskTexts({name: task for name, task in column.tasks.items() if has(task, "train")}))
         for column in (cell.suite.columns[name] for name in (source, key))
     )
-    return f", fine-tuned on {source}: {distance(*texts)}"
+    return f", fine-tuned on {source}: {distance(ours, theirs)}"
 
 
 def _size(task: Any, role: str, rows: Sequence[Any]) -> int:

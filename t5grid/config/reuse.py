@@ -41,8 +41,9 @@ def composed(config: DictConfig) -> Composed:
     given = config.hydra.runtime.choices
     choices = {group: str(given.get(group, group)) for group in GROUPS}
     choices |= {name: str(given[name]) for name in NESTED if given.get(name)}
-    words = tuple(map(str, OmegaConf.to_container(config.hydra.overrides.task)))  # unresolved, as written
-    return Composed({str(key): value for key, value in raw.items()}, choices, words)
+    words = OmegaConf.to_container(config.hydra.overrides.task)  # unresolved, as written
+    assert isinstance(words, list)
+    return Composed({str(key): value for key, value in raw.items()}, choices, tuple(map(str, words)))
 
 
 class ByObject:

@@ -134,8 +134,10 @@ def _keeper(seen: _Seen, name: str, two_stacks: bool) -> Any:
     def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
         if isinstance(module, SelfAttention | RelativeAttention):
             layer = str(len(seen.pieces))  # a pass is a layer, also of one that all layers share
-            weigh = _weights_of_encoder if isinstance(module, SelfAttention) else RelativeAttention.weights
-            seen.add(READ, layer, weigh(module, *given))
+            if isinstance(module, SelfAttention):
+                seen.add(READ, layer, _weights_of_encoder(module, *given))
+            else:
+                seen.add(READ, layer, module.weights(*given))
             return
         reads = two_stacks and not seen.writes
         seen.add(CROSS if "cross" in name else READ if reads else WRITTEN, name, _weights(module, *given))
