@@ -40,10 +40,10 @@ def test_every_task_of_the_other_suites_declares_its_answers(suite: str) -> None
 
 
 def test_the_answers_of_published_tasks() -> None:
-    assert answer_of(SST2()) == Class(("negative", "positive"))
-    assert answer_of(MNLI()) == Class(MNLI.labels, second="premise:")
+    assert answer_of(SST2()) == Class(("negative", "positive"), first="sst2 sentence:")
+    assert answer_of(MNLI()) == Class(MNLI.labels, first="mnli hypothesis:", second="premise:")
     assert [answer_of(task).second for task in (COPA(), MultiRC())] == ["premise:", "paragraph:"]
-    assert answer_of(STSB()) == Number(0.0, 5.0, second="sentence2:")
+    assert answer_of(STSB()) == Number(0.0, 5.0, first="stsb sentence1:", second="sentence2:")
     assert answer_of(SQuAD()) == Span(second="context:")
     assert answer_of(EnDe()) == answer_of(object()) == Text()
 

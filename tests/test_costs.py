@@ -77,9 +77,9 @@ def test_an_operation_is_repeated_for_each_factor_that_needs_a_gradient() -> Non
 
 
 def test_attentions_own_products_are_counted_apart() -> None:
-    size = load_cell([]).size  # 4 heads of 32
+    size = load_cell([]).size  # 4 heads of 16
     found = step(Layers(size, 3).stack("encoder", 1, "x", 10))
-    assert found.attention == 3 * (2 * 2 * 3 * 10 * 10 * 128)
+    assert found.attention == 3 * (2 * 2 * 3 * 10 * 10 * 64)
 
 
 def test_a_method_that_trains_more_and_more_is_averaged_over_its_steps() -> None:

@@ -103,7 +103,7 @@ def test_the_tables_of_a_page_are_the_committed_ones(page: Path) -> None:
 def test_a_table_of_a_page_is_in_it() -> None:
     text = (pages.ROOT / "README.md").read_text(encoding="utf-8")
     assert (
-        "<!-- table: objectives-lab -->\n\n| Objective | " in text
+        "<!-- table: objectives-nano -->\n\n| Objective | " in text
         and "| ★ Replace corrupted spans | " in text
     )
 

@@ -291,7 +291,7 @@ def test_packed_examples_give_the_loss_and_the_gradients_of_rows_of_one(
         loss = model.loss(batch)
         loss.backward()
         grads = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-        found.append((len(batch["inputs"]), float(loss), grads))
+        found.append((len(batch["inputs"]), float(loss.detach()), grads))
     (few, loss, gradients), (many, wanted, expected) = found
     assert few < 8 and many == 12 and loss == pytest.approx(wanted, rel=1e-5)
     assert torch.allclose(gradients, expected, atol=1e-5) and expected.abs().max() > 1e-3

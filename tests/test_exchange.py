@@ -20,7 +20,7 @@ from t5grid.stages.stage import Context, Stage, with_parents
 from t5grid.stages.stage_file import trained_model
 from t5grid.training import checkpoints
 
-NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
+NANO = Size(64, 256, 16, 4, 2, dropout=0.0)
 NUM_IDS = 40 + 100
 
 

@@ -46,13 +46,15 @@ def test_multitask_only_trains_for_the_sum_of_steps_under_the_pretraining_schedu
     assert budget["num_steps"] == 786432 and budget["checkpoint_every"] == 5000 and stage.config["keep_all"]
     assert budget["schedule"]["_target_"].endswith("InverseSquareRoot")
     (stage,) = graph("strategy=multitask")["multitask"]
-    assert stage.config["budget"]["num_steps"] == stage.config["budget"]["schedule"]["num_steps"] == 3900
+    assert (
+        stage.config["budget"]["num_steps"] == stage.config["budget"]["schedule"]["num_steps"] == 4500 + 600
+    )
 
 
 @pytest.mark.parametrize("strategy", ["multitask_finetune", "supervised_multitask", "leave_one_out"])
 def test_multitask_pretraining_takes_the_steps_of_pretraining(strategy: str) -> None:
     for stage in graph(f"strategy={strategy}")["multitask"]:
-        assert stage.config["budget"]["num_steps"] == 3500 and not stage.config["keep_all"]
+        assert stage.config["budget"]["num_steps"] == 4500 and not stage.config["keep_all"]
 
 
 def test_mixtures_have_the_lengths_of_the_authors_runs() -> None:

@@ -22,7 +22,7 @@ def digest(texts):
 
 def test_documents_are_the_same_bytes_on_every_machine():
     assert digest(NanoCorpus(200).documents(0)) == "638b52fcb5353236"
-    assert digest(NanoCorpus(200, seed=1).documents(0)) == "e9f0070c3de46d6e"
+    assert digest(NanoCorpus(200, seed=1).documents(0)) == "38ac0dce9592020e"
 
 
 def test_text_does_not_depend_on_hash_seeds():
@@ -194,7 +194,7 @@ def test_a_crawl_holds_the_worlds_documents_among_rubbish():
 
 def test_pages_with_rubbish_are_the_same_bytes_on_every_machine():
     assert digest(NanoCorpus(200, rubbish=0.33).documents(0)) == "ec2d2a1500e95b09"
-    assert digest(NanoCorpus(200, other_world=True).documents(0)) == "04ad1d52cad4f46d"
+    assert digest(NanoCorpus(200, other_world=True).documents(0)) == "5d008332d61d2746"
 
 
 def test_in_another_world_every_open_word_stands_for_another_of_its_form():

@@ -24,8 +24,8 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def study_in(folder: Path, *names: str) -> Study:
-    """The committed lab records, and no stages of this machine."""
-    overrides = ["budget=lab", f"runtime.runs_dir={folder}/runs", f"runtime.results_dir={RESULTS}"]
+    """The committed records, and no stages of this machine."""
+    overrides = ["budget=nano", f"runtime.runs_dir={folder}/runs", f"runtime.results_dir={RESULTS}"]
     return load_study(overrides, names or ["objectives"])
 
 
@@ -42,7 +42,7 @@ def data(study: Study) -> dict[str, Any]:
 @pytest.mark.slow
 def test_the_pages_numbers_are_the_committed_tables(data: dict[str, Any]) -> None:
     (table,) = data["tables"]
-    lines = (RESULTS / "tables" / "objectives-lab.csv").read_text(encoding="utf-8").splitlines()
+    lines = (RESULTS / "tables" / "objectives-nano.csv").read_text(encoding="utf-8").splitlines()
     for row, line in zip(table["rows"], lines[1:], strict=False):
         means = [cell["mean"] for cell in row["cells"].values()]
         assert ",".join(f"{mean:.4f}" for mean in means) in line
@@ -91,7 +91,7 @@ def test_a_table_brings_what_its_charts_show(tmp_path: Path) -> None:
 def test_facts_of_a_row_stand_before_its_scores(tmp_path: Path) -> None:
     (table,) = page_data(study_in(tmp_path, "architectures"))["tables"]
     assert table["shown"] == ["Params", "Cost", "Parameters", "FLOPs a token"]
-    assert table["rows"][1]["shown"][:3] == ["P", "M", "328,256"]
+    assert table["rows"][1]["shown"][:3] == ["P", "M", "262,720"]
     assert table["rows"][1]["paper"]["facts"]["Params"] == "P"
 
 
@@ -189,7 +189,7 @@ def test_the_page_works_in_a_browser(browser: Any, data: dict[str, Any], tmp_pat
     browser.find_element("css selector", sort).click()
     assert first_column(browser) == titles
 
-    for show, expected in (("paper", 80.88), ("gain", 2.2), ("ours", None)):
+    for show, expected in (("paper", 80.88), ("gain", 1.4), ("ours", None)):
         browser.find_element("css selector", f"#table-objectives input[value={show}]").click()
         shown = numbers(browser, 3)
         assert expected is None or expected in shown
@@ -307,7 +307,7 @@ def test_the_live_page_draws_what_the_server_sends(browser: Any, address: str) -
 @pytest.mark.slow
 def test_a_score_without_a_value_and_a_spoilt_record_are_states_of_their_own(tmp_path: Path) -> None:
     """JSON has no NaN: the page says that a score is undefined, of which metric, and what is spoilt."""
-    overrides = ["budget=lab", "suite.use=[questions]", f"runtime.runs_dir={tmp_path}/runs"]
+    overrides = ["budget=nano", "suite.use=[questions]", f"runtime.runs_dir={tmp_path}/runs"]
     study = load_study([*overrides, f"runtime.results_dir={tmp_path}/results"], ["objectives"])
     (stage, other, *_) = [s for s in study.grids["objectives"].stages if s.kind == "evaluate"]
     committed = json.loads((RESULTS / "records" / f"{stage.identity}.json").read_text())

@@ -507,12 +507,12 @@ def test_the_papers_learning_rates() -> None:
 @pytest.mark.parametrize(
     ("words", "key", "value"),
     [
-        ("budget.pretrain.num_steps*=4", "budget.pretrain.num_steps", 8000),
-        ("budget.pretrain.num_steps*=4", "budget.pretrain.schedule.num_steps", 8000),
-        ("budget.pretrain.num_steps=7 budget.pretrain.num_steps*=100", "budget.pretrain.num_steps", 700),
+        ("budget.pretrain.num_steps*=4", "budget.pretrain.num_steps", 18000),
+        ("budget.pretrain.num_steps*=4", "budget.pretrain.schedule.num_steps", 18000),
+        ("budget.pretrain.num_steps=7 budget.pretrain.num_steps*=1000", "budget.pretrain.num_steps", 7000),
         ("budget=paper budget.pretrain.num_steps*=4", "budget.pretrain.num_steps", 2097152),
-        ("budget.pretrain.num_steps*=0.5", "budget.pretrain.num_steps", 1000),
-        ("budget.pretrain.schedule.peak*=2", "budget.pretrain.schedule.peak", 0.06),
+        ("budget.pretrain.num_steps*=0.5", "budget.pretrain.num_steps", 2250),
+        ("budget.pretrain.schedule.peak*=2", "budget.pretrain.schedule.peak", 0.016),
         ("size*=2", "size.d_model", 96),
         ("size*=4", "size.num_layers", 4),
         ("size=base size*=2", "size.num_layers", 16),
@@ -527,7 +527,7 @@ def test_a_number_or_an_option_can_be_multiplied(words: str, key: str, value: An
 
 
 def test_a_multiplied_cell_is_the_cell_with_the_number_written_out() -> None:
-    plain = load_cell(["budget.pretrain.num_steps=4000", "size=nano_2x"])
+    plain = load_cell(["budget.pretrain.num_steps=9000", "size=nano_2x"])
     assert load_cell(["budget.pretrain.num_steps*=2", "size*=2"]) == plain
 
 

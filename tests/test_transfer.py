@@ -52,12 +52,12 @@ def test_columns_that_come_first_are_tuned_once_for_all_that_follow() -> None:
 
 
 def test_a_first_finetuning_may_have_a_share_and_a_length_of_its_own() -> None:
-    words = ("strategy.num_steps=80", "strategy.labelled_share=0.5")
+    words = ("strategy.num_steps=320", "strategy.labelled_share=0.5")
     (tuned,) = ends(TWO, INTERMEDIATE, *words)["to_norvin"].trained
     (first,) = tuned.trained
     budget = first.config["budget"]
-    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (80, 80, 0.5)
-    assert tuned.config["budget"]["num_steps"] == 150
+    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (320, 320, 0.5)
+    assert tuned.config["budget"]["num_steps"] == 600
 
 
 REFUSED = {
@@ -66,10 +66,10 @@ REFUSED = {
         "strategy.column=questions: suite.use leaves no other column to go on with"
     ),
     (INTERMEDIATE, "strategy.num_steps=3"): (
-        "strategy.num_steps=3: fewer than budget.finetune.checkpoint_every=75"
+        "strategy.num_steps=3: fewer than budget.finetune.checkpoint_every=300"
     ),
     (CONTINUED, "strategy.budget.num_steps=3"): (
-        "strategy.budget.checkpoint_every=500: more than strategy.budget.num_steps=3"
+        "strategy.budget.checkpoint_every=1125: more than strategy.budget.num_steps=3"
     ),
     (
         CONTINUED,
@@ -94,7 +94,7 @@ def test_output_layers_of_the_column_before_are_not_taken_over(tmp_path: Path) -
     cell = CELLS.load(list(words))
     before, model = (initialise(lambda: cell.architecture.build(cell.size, 300), seed) for seed in (1, 2))
     initialise(lambda: tuned.start._add(context, before, loads=False), 0)
-    checkpoints.save(tmp_path / "finetune/checkpoints", 150, before, None)
+    checkpoints.save(tmp_path / "finetune/checkpoints", 600, before, None)
     tuned.prepare(context, model)
     old, new = (dict(each.named_parameters()) for each in (before, model))
     assert {name for name in old if is_output(name)} != {name for name in new if is_output(name)}
@@ -116,18 +116,18 @@ def test_pretraining_goes_on_once_for_all_columns_from_the_baselines() -> None:
 
 def test_a_budget_of_its_own_is_the_continued_pretrainings_alone() -> None:
     constant = "{_target_: t5grid.training.schedules.Constant, rate: 0.001}"
-    words = ("strategy.budget.num_steps=700", f"strategy.budget.schedule={constant}")
+    words = ("strategy.budget.num_steps=1400", f"strategy.budget.schedule={constant}")
     (pretrain,) = ends(TWO, CONTINUED, *words)["questions"].trained[0].trained
     (start,) = pretrain.trained
-    assert pretrain.config["budget"]["num_steps"] == 700
+    assert pretrain.config["budget"]["num_steps"] == 1400
     assert pretrain.config["budget"]["schedule"]["rate"] == 0.001
     assert start.identity in identities(ends(TWO), "pretrain")
     (shorter,) = ends(TWO, CONTINUED, words[0])["questions"].trained[0].trained
-    assert shorter.config["budget"]["schedule"]["num_steps"] == 700
+    assert shorter.config["budget"]["schedule"]["num_steps"] == 1400
 
 
 def test_another_corpus_another_budget_or_another_start_is_another_stage() -> None:
-    variants = [(), (NEWS,), ("strategy.budget.num_steps=700",), ("corpus=nano_news", "vocabulary=nano")]
+    variants = [(), (NEWS,), ("strategy.budget.num_steps=1400",), ("corpus=nano_news", "vocabulary=nano")]
     assert len({identities(ends(TWO, CONTINUED, *words), "pretrain")[-1] for words in variants}) == 4
 
 
@@ -138,7 +138,7 @@ def test_it_starts_from_the_last_weights_and_reads_in_another_order(tmp_path: Pa
     context = Context(lambda stage: tmp_path / stage.name, CPU, 1, lambda told: None)
     cell = CELLS.load([])
     before, model = (initialise(lambda: cell.architecture.build(cell.size, 300), seed) for seed in (1, 2))
-    checkpoints.save(context.folder_of(start) / "checkpoints", 2000, before, None)
+    checkpoints.save(context.folder_of(start) / "checkpoints", 4500, before, None)
     assert pretrain.prepare(context, model) == frozenset()
     assert all(torch.equal(a, b) for a, b in zip(before.parameters(), model.parameters(), strict=True))
     assert start.prepare(context, model) == frozenset()

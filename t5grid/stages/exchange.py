@@ -71,12 +71,12 @@ def _write(
 
 
 def _size_overrides(size: Size) -> list[str]:
-    """The option of these measures (dropout apart), else the measures one by one."""
+    """The option of these measures (dropout and initialisation apart), else all of it one by one."""
     cells = Cells()  # composes what the options have in common once
     for name in compose.options("size"):
         if measures(cells.load([f"size={name}"]).size) == measures(size):
             return [f"size={name}"]
-    words = measures(size) | {"dropout": size.dropout}
+    words = measures(size) | {"dropout": size.dropout, "initialisation": size.initialisation}
     return [f"size.{key}={str(value).lower()}" for key, value in words.items()]
 
 

@@ -1,4 +1,4 @@
-"""pre-trained weights + held-out text -> bits an id by place, with and without the carry."""
+"""pre-trained weights + held-out text -> bits an id by place, with and without carry."""
 
 from statistics import fmean
 from typing import Any
