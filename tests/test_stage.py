@@ -108,7 +108,7 @@ def test_the_machine_the_folders_and_the_printing_do_not_enter_an_identity(
         ("budget.pretrain.num_rows=9", "pretrain"),
         ("budget.pretrain.inputs_length=64", "pretrain"),
         ("budget.pretrain.schedule.peak=0.02", "pretrain"),
-        ("budget.finetune.num_steps=299", "finetune"),
+        ("budget.finetune.num_steps=599", "finetune"),
         ("budget.finetune.num_tokens=1000", "finetune"),
         ("budget.finetune.continue_optimizer=true", "finetune"),
         ("budget.finetune.schedule.peak=0.03", "finetune"),
@@ -194,19 +194,19 @@ def test_a_trained_vocabulary_and_a_given_one_are_different_stages(
 
 
 def test_no_pretraining_has_no_pretraining_and_its_schedule_over_the_length_of_finetuning() -> None:
-    lengths = ["budget.pretrain.num_steps=1500", "budget.finetune.num_steps=250"]
+    lengths = ["budget.pretrain.num_steps=1500", "budget.finetune.num_steps=350"]
     found = graph("strategy=no_pretraining", *lengths, "budget.pretrain.schedule.peak=0.02")
     assert tuple(found) == ("vocabulary", "finetune", "evaluate")
     assert [parent.kind for parent in found["finetune"].parents] == ["vocabulary"]
     budget = found["finetune"].config["budget"]
     assert (budget["num_steps"], budget["schedule"]) == (
-        250,
+        350,
         {
             "_target_": "t5grid.training.schedules.WarmupDecay",
             "peak": 0.02,
             "num_warmup_steps": 100,
             "decay_fraction": 0.3,
-            "num_steps": 250,
+            "num_steps": 350,
         },
     )
 
