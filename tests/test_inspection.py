@@ -101,7 +101,7 @@ def test_what_is_shown_of_an_objective_is_the_same_each_time() -> None:
 @pytest.mark.slow
 def test_the_suite_is_shown_with_its_sizes_and_metrics() -> None:
     lines = list(show(["suite=nano", "suite.use=[questions]"], 1))
-    assert lines[0] == "corpus=nano" and lines[1].startswith("  The word coat means the same as jacket.")
+    assert lines[0] == "corpus=nano" and lines[1].startswith("  The word sofa means the same as couch.")
     assert lines[2] == "suite=nano" and lines[3] == "questions (Questions)"
     rows = load_cell([]).suite.columns["questions"].tasks["questions"]
     sizes = f"{rows.num_train} training examples, {rows.num_validation} validation examples"
