@@ -213,7 +213,7 @@ REFUSED = [
     ),
     ("corpus=text", "corpus.path: a value is needed (write corpus.path=...)"),
     ("corpus=text corpus.path=/nope", "corpus.path=/nope: no such file or folder"),
-    ("corpus.genres=[nope]", "corpus.genres[0]=nope: one of life_story, opinion, definition"),
+    ("corpus.genres=[nope]", "corpus.genres[0]=nope: one of life_story, opinion, praise, everyday"),
     ("vocabulary=given", "vocabulary.path: a value is needed (write vocabulary.path=...)"),
     ("vocabulary=given vocabulary.path=/nope", "vocabulary.path=/nope: No such file or directory"),
     ("size*=3", "size=nano_3x: no such option"),
