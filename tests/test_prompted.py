@@ -33,7 +33,7 @@ from t5grid.stages.stage import Context, Stage, with_parents
 from t5grid.tasks.answer import Answer, Class, Text
 from t5grid.training.checkpoints import save
 
-NANO = Size(64, 256, 32, 4, 2, dropout=0.0)
+NANO = Size(64, 256, 16, 4, 2, dropout=0.0)
 SPECK = [
     "size.d_model=16",
     "size.d_ff=16",
