@@ -63,14 +63,14 @@ def test_what_quotes_do_not_mend_is_said_as_before(word: str) -> None:
 @pytest.mark.slow
 def test_a_multirun_multiplies(words: list[str], plain: list[str] | None) -> None:
     initialise()
-    multiples = ["seed=0,1", "size=nano_2x", "budget.pretrain.num_steps=8000"]
+    multiples = ["seed=0,1", "size=nano_2x", "budget.pretrain.num_steps=18000"]
     assert list(_multiplied(words)) == (plain or multiples)
 
 
 @pytest.mark.slow
 def test_a_multiple_that_is_another_in_each_job_is_refused() -> None:
     initialise()
-    with pytest.raises(Refused, match=r"num_steps\*=4: comes to 32, 8000, by the job; write them out"):
+    with pytest.raises(Refused, match=r"num_steps\*=4: comes to 18000, 32, by the job; write them out"):
         _multiplied(["budget=nano,smoke", "budget.pretrain.num_steps*=4"])
 
 
