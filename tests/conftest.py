@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,13 @@ def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "load_option", LOAD_OPTION)
     monkeypatch.setattr(config, "Parts", PARTS)
     monkeypatch.setattr(config, "Resolver", RESOLVER)
+
+
+@pytest.fixture(scope="session")
+def transformers() -> Any:
+    """The library that some models are held against; its tests are skipped where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(
+            "transformers", reason="transformers is not installed: pip install t5grid[hf]"
+        )

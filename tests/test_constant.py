@@ -134,6 +134,15 @@ def test_rows_that_this_process_had_from_the_hub_make_a_floor(
     assert round(kept_bounds(cell, tmp_path)["glue"].floor, 4) == 66.6667
 
 
+def test_rows_in_a_file_of_ones_own_make_a_floor(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"text": f"row {k}", "label": k % 4 == 0}) + "\n" for k in range(40))
+    (tmp_path / "rows.jsonl").write_text(rows)
+    own = f"suite.columns.hyperpartisan.tasks.hyperpartisan.train={tmp_path}/rows.jsonl"
+    cell = expand("baseline", ["budget=lab", "suite=hyperpartisan", own]).baseline
+    keep_bounds([cell], tmp_path)
+    assert kept_bounds(cell, tmp_path)["hyperpartisan"].rows == 4
+
+
 def test_smoke_has_no_floor(tmp_path: Path) -> None:
     cell = expand("baseline", ["budget=smoke", "suite.use=[questions]"]).baseline
     keep_bounds([cell], tmp_path)

@@ -1,7 +1,6 @@
 """What cells read from the hub is fetched into a folder of copies, checked byte for byte, once."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from loopback_hub import serving
@@ -19,7 +18,8 @@ import sys
 from pathlib import Path
 from t5grid.data import copies
 from t5grid.data.copies import Wanted
-splits = [Wanted("nyu-mll/glue", "rte", split, {revision!r}) for split in {splits!r}]
+from t5grid.tasks.hub import Source
+splits = [Wanted(Source("nyu-mll/glue", "rte", None, {revision!r}), split) for split in {splits!r}]
 try:
     files = copies.files_of(splits)
     print([file.path for file in files])
@@ -73,16 +73,27 @@ def test_bytes_that_are_not_the_hubs_and_splits_it_lacks_are_one_line(
 
 def test_a_cell_wants_the_splits_of_its_tasks_and_its_corpora_each_once() -> None:
     cell = load_cell(["suite=t5", "suite.use=[squad]", "corpus=wikipedia_books", "vocabulary=t5_trained"])
-    squad = [Wanted("rajpurkar/squad", "plain_text", name, pin) for name, pin in _pinned(cell)]
-    found = copies.wanted([cell, cell])
-    assert found[:2] == squad and len(found) == len(set(found))
-    books = Wanted("rojagtap/bookcorpus", "default", "train", None)
-    assert books in found and "allenai/c4" in {wanted.repository for wanted in found}
-
-
-def _pinned(cell: Any) -> list[tuple[str, str]]:
     task = cell.suite.columns["squad"].tasks["squad"]
-    return [(split.name, split.source.revision) for split in task.needed_splits]
+    found = copies.wanted([cell, cell])
+    assert found[:2] == [Wanted(task.source, split.name) for split in task.needed_splits]
+    assert len(found) == len(set(found))
+    assert Wanted(Source("rojagtap/bookcorpus", "default"), "train") in found
+    assert "allenai/c4" in {place[0] for place in (wanted.place for wanted in found)}
+
+
+def test_what_is_read_from_a_folder_or_a_file_is_not_wanted(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": true}\n' * 20)
+    own = f"suite.columns.hyperpartisan.tasks.hyperpartisan.train={tmp_path}/rows.jsonl"
+    for words in (["suite=t5", f"suite.root={tmp_path}"], ["suite=hyperpartisan", own]):
+        assert copies.wanted([load_cell(words)]) == []
+    assert copies.wanted([load_cell(["corpus=c4", f"corpus.root={tmp_path}", "vocabulary=characters"])]) == []
+
+
+def test_a_data_set_says_itself_which_files_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stage", "suite=hyperpartisan", "--list"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    names = [f"data/{kind}-training-byarticle-20181122.zip" for kind in ("articles", "ground-truth")]
+    assert " ".join(f"--include {name}" for name in ["README.md", *names]) in line
 
 
 def test_the_list_is_one_command_a_repository(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from speck import SIZE
+from small_sweep import SMALL, write_rows
 
 from t5grid.cli import main
 from t5grid.config.schema import Cells
@@ -236,30 +236,11 @@ def test_inspect_says_how_far_apart_domains_are(capsys: pytest.CaptureFixture[st
     assert "places_food (Places and food)\n" in out
 
 
-SMALL = [
-    "budget=smoke",
-    "size=speck",
-    "budget.num_documents=300",
-    "vocabulary.num_pieces=300",
-    "vocabulary.num_documents=300",
-    "budget.pretrain.inputs_length=32",
-    "budget.pretrain.num_rows=2",
-    "budget.finetune.num_tokens=128",
-    "executor.num_workers=1",
-]
-
-
 @pytest.mark.slow
 def test_a_sweep_scores_both_domains_and_leaves_a_hole_where_rows_came_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf/size").mkdir(parents=True)
-    (tmp_path / "conf/size/speck.yaml").write_text(SIZE)
-    text = (Path(__file__).parent.parent / "experiments/domains.yaml").read_text()
-    head, _, rest = text.partition("  same_text:")
-    (tmp_path / "experiments").mkdir()
-    kept = head + "  both:" + rest.partition("  both:")[2].partition("  all_text:")[0]
-    (tmp_path / "experiments/two.yaml").write_text(kept.replace("sweep domains", "sweep two"))
-    assert main(["sweep", "two", *SMALL]) == 0
+    write_rows(tmp_path, "domains", "both")
+    assert main(["sweep", "some", *SMALL]) == 0
     assert "fine-tuned on first" in next((tmp_path / "results/tables").glob("*.md")).read_text()

@@ -1,6 +1,5 @@
 """Same weights, same hidden states, logits and losses as transformers' BERT and ALBERT."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,6 @@ from t5grid.model.size import Size
 VOCAB = 120
 SIZE = Size(32, 48, 8, 4, 3, dropout=0.0)
 IGNORED = -100
-
-
-@pytest.fixture(scope="module")
-def transformers() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(
-            "transformers", reason="transformers is not installed: pip install t5grid[hf]"
-        )
 
 
 def bert(transformers: Any) -> tuple[EncoderModel, Any]:

@@ -25,15 +25,6 @@ PADDING = list(
 )  # rows of the id table without an id, which an untrained model may well predict
 
 
-@pytest.fixture(scope="module")
-def transformers() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(
-            "transformers", reason="transformers is not installed: pip install t5grid[hf]"
-        )
-
-
 @pytest.fixture(params=SIZES)
 def pair(
     request: pytest.FixtureRequest, tmp_path: Path, transformers: Any

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from speck import SIZE
+from small_sweep import SMALL, write_rows
 
 from t5grid.cli import main
 from t5grid.config.schema import Cells
@@ -340,37 +340,13 @@ def test_rows_of_the_experiment_share_pretrainings_and_english_finetunings() -> 
     assert kinds["evaluate"] == 5 * 4 + 3 * 3
 
 
-SMALL = [
-    "budget=smoke",
-    "size=speck",
-    "budget.num_documents=400",
-    "vocabulary.num_pieces=300",
-    "vocabulary.num_documents=400",
-    "budget.pretrain.inputs_length=32",
-    "budget.pretrain.num_rows=2",
-    "budget.finetune.num_tokens=128",
-    "executor.num_workers=1",
-]
-
-
 @pytest.mark.slow
 def test_a_sweep_scores_all_languages_after_english_rows_and_few_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf/size").mkdir(parents=True)
-    (tmp_path / "conf/size/speck.yaml").write_text(SIZE)
-    text = (Path(__file__).parent.parent / "experiments/cross_lingual.yaml").read_text()
-    head, _, _ = text.partition("  english:\n    title")
-    parts = {
-        key: "  " + key + ":" + text.partition(f"  {key}:")[2] for key in ("proportional", "english_few_rows")
-    }
-    kept = [re.split(r"\n  (?=\w)", part)[0] for part in parts.values()]
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments/two.yaml").write_text(
-        "\n".join([head, *kept]).replace("sweep cross_lingual", "sweep two")
-    )
-    assert main(["sweep", "two", *SMALL, "suite.use=[english,tamiri]"]) == 0
+    write_rows(tmp_path, "cross_lingual", "english_few_rows")
+    assert main(["sweep", "some", *SMALL, "suite.use=[english,tamiri]"]) == 0
     table = next((tmp_path / "results/tables").glob("*.md")).read_text()
     assert "| English | Tamiri |" in table and "fine-tuned on first" in table
     shown = [word for word in SMALL if not word.startswith("executor")]

@@ -73,6 +73,11 @@ def test_every_kept_record_belongs_to_a_table() -> None:
     assert {str(path.with_suffix("")) for path in kept} <= wanted
 
 
+def test_no_kept_record_names_a_folder_of_the_machine_that_made_it() -> None:
+    for path in RESULTS.glob("records/*/*.json"):
+        assert re.findall(r'": "(?:/|[A-Z]:)\S+"', path.read_text(encoding="utf-8")) == [], path.name
+
+
 def test_the_committed_study_is_whole_and_tells_its_rows_apart(tmp_path: Path) -> None:
     """No hole, the baseline off floor and ceiling, and differences beyond two standard deviations."""
     table = table_of(expand("objectives", ["budget=nano"]), Store(tmp_path), RESULTS / "records")

@@ -1,6 +1,5 @@
 """XLNet: what it learns by, who sees whom, what it costs, and that it is transformers' on equal weights."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -246,15 +245,6 @@ def test_operations_of_pre_training_are_those_torch_counts(last_block_only: bool
 
 
 # --- transformers' --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def transformers() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(
-            "transformers", reason="transformers is not installed: pip install t5grid[hf]"
-        )
 
 
 def theirs_and_ours(transformers: Any) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from t5grid.data.published import HubCorpus
 from t5grid.refused import Refused
-from t5grid.tasks import hub
+from t5grid.tasks.hub import Source, asking
 
 MEBIBYTE = 1 << 20
 README = "README.md"
@@ -19,16 +19,20 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A split of a configuration of a data set; of a large one the first `num_files` files (None: all)."""
+    """A split of a data set of the hub; of a large one the first `num_files` files (None: all)."""
 
-    repository: str
-    config: str
+    source: Source
     split: str
-    revision: str | None
     num_files: int | None = None
 
-    def __str__(self) -> str:
-        return f"data set {self.repository} ({self.config}, {self.split})"
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """Its repository and revision."""
+        return self.source.repository, self.source.revision
+
+    def paths(self) -> list[str]:
+        """Its files. Raises Refused, one line."""
+        return self.source.hub_paths(self.split)[: self.num_files]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class HubFile:
     digest: str
     """SHA-256 of a large file; of others the identity that git gives them."""
     large: bool
+
+    def __str__(self) -> str:
+        return f"{self.repository} {self.path}"
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder of copies holds it, byte for byte."""
@@ -57,18 +64,23 @@ class HubFile:
 
 
 def wanted(cells: Iterable[Any]) -> list[Wanted]:
-    """What cells read from the hub, each once, in the order met: splits of their tasks, and corpora."""
+    """What cells read from the hub, each once, in the order met: splits of their tasks, and corpora.
+
+    What they read from a folder, a copy or a file of one's own, is not among it.
+    """
     return list(dict.fromkeys(found for cell in cells for found in _wanted_by(cell)))
 
 
 def _wanted_by(cell: Any) -> Iterator[Wanted]:
-    for column in cell.suite.chosen().values():
+    for column in cell.suite.read().values():
         for task in column.tasks.values():
             for split in getattr(task, "needed_splits", ()):
-                source = split.source
-                yield Wanted(source.repository, source.config, split.name, source.revision)
+                if split.source.root is None:
+                    yield Wanted(split.source, split.name)
     for corpus in _corpora(cell):
-        yield Wanted(corpus.repository, corpus.subset, corpus.split, corpus.revision, corpus.num_shards)
+        if corpus.root is None:
+            source = Source(corpus.repository, corpus.subset, None, corpus.revision)
+            yield Wanted(source, corpus.split, corpus.num_shards)
 
 
 def _corpora(node: Any) -> Iterator[HubCorpus]:
@@ -86,13 +98,11 @@ def _corpora(node: Any) -> Iterator[HubCorpus]:
 def commands(splits: Iterable[Wanted], folder: str) -> list[str]:
     """What a machine with the network runs, one command a repository, where t5grid is not installed.
 
-    Splits lie where repositories of the hub have them, in a folder of their configuration's name. Of a corpus
-    that is cut to its first files all files are named: which are the first, only the hub knows.
+    Of a corpus that is cut to its first files all files are named: which are the first, only the hub knows.
     """
     patterns: dict[tuple[str, str | None], list[str]] = {}
     for split in splits:
-        of_repository = patterns.setdefault((split.repository, split.revision), [README])
-        of_repository.append(f"{split.config}/*{split.split}*")
+        patterns.setdefault(split.place, [README]).extend(split.source.hub_patterns(split.split))
     return [_command(*place, dict.fromkeys(names), folder) for place, names in patterns.items()]
 
 
@@ -111,40 +121,21 @@ def files_of(splits: Iterable[Wanted]) -> list[HubFile]:
     """
     paths: dict[tuple[str, str | None], list[str]] = {}
     for split in splits:
-        of_repository = paths.setdefault((split.repository, split.revision), [README])
-        of_repository += _paths(split)
-    return [
-        file
-        for (repository, revision), names in paths.items()
-        for file in _described(repository, revision, list(dict.fromkeys(names)))
-    ]
+        paths.setdefault(split.place, []).extend(split.paths())
+    return [file for place, names in paths.items() for file in _described(*place, names)]
 
 
-def _paths(split: Wanted) -> list[str]:
-    """The files of a split, as the library finds them."""
-    from datasets import load_dataset_builder
-
-    if not hub.reachable():
-        raise Refused(f"{split}: the hub does not answer; --list says what a machine with the network runs")
-    try:
-        builder = load_dataset_builder(split.repository, split.config, revision=split.revision)
-    except Exception as error:  # whatever the library meets on the way
-        raise Refused(f"{split}: {hub.one_line(error)}") from error
-    found = builder.config.data_files or {}
-    if split.split not in found:
-        raise Refused(f"{split}: no such split, it has {', '.join(map(str, found)) or 'none'}")
-    addresses = [str(address) for address in found[split.split]][: split.num_files]
-    return [
-        address.split("@", 1)[1].split("/", 1)[1] for address in addresses
-    ]  # hf://datasets/NAME@COMMIT/PATH
-
-
-def _described(repository: str, revision: str | None, names: list[str]) -> list[HubFile]:
+def _described(repository: str, revision: str | None, names: Iterable[str]) -> list[HubFile]:
+    """Files of a repository, each once, and its README where it has one."""
     from huggingface_hub import HfApi
 
-    about = HfApi().dataset_info(repository, revision=revision, files_metadata=True)
+    with asking(f"data set {repository}"):
+        about = HfApi().dataset_info(repository, revision=revision, files_metadata=True)
     known = {file.rfilename: file for file in about.siblings or ()}
-    return [_file(repository, str(about.sha), known[name]) for name in names if name in known]
+    if lacking := [name for name in names if name not in known]:
+        raise Refused(f"data set {repository}: no file {lacking[0]} at {about.sha}")
+    readme = [README] if README in known else []
+    return [_file(repository, str(about.sha), known[name]) for name in dict.fromkeys([*readme, *names])]
 
 
 def _file(repository: str, commit: str, about: Any) -> HubFile:
@@ -161,7 +152,7 @@ def fetch(files: list[HubFile], folder: Path) -> int:
     for number, file in enumerate(files, 1):
         is_there = file.is_in(folder)
         what = "there" if is_there else f"{file.size / MEBIBYTE:.1f} MiB"
-        print(f"{number} of {len(files)}: {file.repository} {file.path}, {what}", file=sys.stderr, flush=True)
+        print(f"{number} of {len(files)}: {file}, {what}", file=sys.stderr, flush=True)
         if not is_there:
             _download(file, folder)
             num_fetched += 1
@@ -173,11 +164,9 @@ def _download(file: HubFile, folder: Path) -> None:
 
     place = folder / file.repository
     (place / file.path).unlink(missing_ok=True)  # what is there is not what the hub has
-    try:
+    with asking(str(file)):
         hf_hub_download(
             file.repository, file.path, repo_type="dataset", revision=file.commit, local_dir=place
         )
-    except Exception as error:  # whatever the library meets on the way
-        raise Refused(f"{file.repository} {file.path}: {hub.one_line(error)}") from error
     if not file.is_in(folder):
         raise Refused(f"{place / file.path}: its bytes are not those of {file.repository} at {file.commit}")

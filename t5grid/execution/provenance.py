@@ -11,6 +11,8 @@ from typing import Any
 
 from t5grid.config.schema import Runtime
 
+FOLDERS = ("runs_dir", "results_dir")
+
 
 def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
     """Machine, versions and commit, for the record: never part of an identity."""
@@ -26,8 +28,11 @@ def provenance(runtime: Runtime, num_threads: int) -> dict[str, Any]:
 
 
 def _told_of(runtime: Runtime) -> dict[str, Any]:
-    """The machine, with the classes alone of loggers and callbacks: their arguments may be secrets."""
-    told = asdict(runtime)
+    """The machine, without its folders, and of loggers and callbacks the classes alone.
+
+    Where a run lay and what a logger is told say nothing of how a score came about; records are published.
+    """
+    told = {name: value for name, value in asdict(runtime).items() if name not in FOLDERS}
     for name in ("loggers", "callbacks"):
         classes = [called["target"] for called in told.pop(name).values()]
         told |= {name: classes} if classes else {}

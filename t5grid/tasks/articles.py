@@ -41,10 +41,18 @@ class ArticleSource(Source):
         table = self._everything()
         return table.take(_places(table.num_rows, self.held_out, split))
 
+    def hub_paths(self, split: str) -> list[str]:
+        """Both archives: they hold all articles."""
+        return [f"data/{name.format(config=self.config)}" for name in ARCHIVES]
+
+    def hub_patterns(self, split: str) -> list[str]:
+        """The same."""
+        return self.hub_paths(split)
+
     def files(self, split: str) -> list[Path]:
         """The files that a split of a local copy is in: both archives, where they are there."""
         folder = self._folder(self.where(split))
-        archives = [folder / "data" / name.format(config=self.config) for name in ARCHIVES]
+        archives = [folder / path for path in self.hub_paths(split)]
         if all(path.is_file() for path in archives):
             return archives
         return super().files(split if self._is_split(split) else "train")
@@ -78,10 +86,9 @@ class ArticleSource(Source):
             raise Refused(out_of_reach(where))
         from huggingface_hub import hf_hub_download
 
-        names = [f"data/{name.format(config=self.config)}" for name in ARCHIVES]
         how: dict[str, Any] = {"repo_type": "dataset", "revision": self.revision}
         try:
-            return [Path(hf_hub_download(self.repository, name, **how)) for name in names]
+            return [Path(hf_hub_download(self.repository, path, **how)) for path in self.hub_paths("train")]
         except ConnectionError as error:
             raise Refused(out_of_reach(where)) from error
         except (OSError, ValueError) as error:

@@ -11,6 +11,8 @@ import re
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -71,6 +73,26 @@ class Source:
             return read_table(self.files(split))
         except Refused as error:
             raise Refused(_named(error, self.where(split))) from None
+
+    def hub_paths(self, split: str) -> list[str]:
+        """The files of the repository that a split is, as the library finds them. Raises Refused."""
+        from datasets import load_dataset_builder
+        from huggingface_hub import HfFileSystem
+
+        with asking(self.where(split)):
+            files = load_dataset_builder(
+                self.repository, self.config, revision=self.revision
+            ).config.data_files
+            if split not in (files or {}):
+                raise Refused(
+                    f"{self.where(split)}: no such split, it has {', '.join(files or {}) or 'none'}"
+                )
+            hub: Any = HfFileSystem()  # of what it resolves, a data set's paths alone are in a repository
+            return [hub.resolve_path(str(address)).path_in_repo for address in files[split]]
+
+    def hub_patterns(self, split: str) -> list[str]:
+        """Where repositories of the hub have a split: what is known of its files while nobody can ask."""
+        return [f"{self.config}/*{split}*"]
 
     def files(self, split: str) -> list[Path]:
         """The files of a split of a local copy. Raises Refused where there is none."""
@@ -181,6 +203,19 @@ def _from_hub(repository: str, config: str, split: str, revision: str | None, wh
     except ConnectionError as error:
         raise Refused(out_of_reach(where)) from error
     except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
+        raise Refused(f"{where}: {one_line(error)}") from error
+
+
+@contextmanager
+def asking(where: str) -> Iterator[None]:
+    """Whatever the hub's libraries meet while it is asked of something, as one line that names it."""
+    if not reachable():
+        raise Refused(f"{where}: the hub does not answer; --list says what a machine with the network runs")
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
         raise Refused(f"{where}: {one_line(error)}") from error
 
 

@@ -39,6 +39,10 @@ class OwnFiles:
         """Whether the file of a split is there."""
         return Path(self._path(split)).expanduser().is_file()
 
+    def at_hand(self, split: str) -> bool:
+        """Whether a split can be read without fetching it, as `tasks.hub.Source` says it."""
+        return self.has(split)
+
     def table(self, split: str, columns: Sequence[str] = ()) -> Any:
         """The rows of a split; what cannot be a cell of `columns` is refused."""
         import pyarrow as pa
