@@ -157,3 +157,12 @@ def test_a_constant_answer_has_a_row_and_a_line() -> None:
     assert not [line for line in writing.get_lines() if line.get_marker() == "D"]
     (panel,) = plots.rank_plot(replace(table(), bounds=bounds)).axes
     assert 33.0 in [line.get_ydata()[0] for line in panel.get_lines() if line.get_marker() == "None"]
+
+
+def test_a_head_is_no_wider_than_its_figure() -> None:
+    long = replace(table(), title="Unsupervised objectives", bounds={"reading": Bounds(28.0, 100.0, 300, {})})
+    figure = plots.dot_plot(long)
+    assert figure is not None and figure._suptitle.get_text().count("\n") >= 1
+    figure.draw_without_rendering()
+    extent = figure._suptitle.get_window_extent()
+    assert extent.width <= figure.bbox.width + 1  # a pixel of its borders may go

@@ -10,7 +10,7 @@ from t5grid.files import write_whole
 from t5grid.grid.graph import expand as EXPAND
 from t5grid.refused import Absent
 from t5grid.results.publishing import log_report, publish, publish_all
-from t5grid.results.study import experiments, load_recorded, load_study
+from t5grid.results.study import experiments, load_claimed, load_recorded, load_study
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -46,6 +46,17 @@ def test_a_whole_study_leaves_out_what_a_user_would_have_to_bring(monkeypatch: p
     assert list(load_study([]).grids) == ["corruption_rate"]
     with pytest.raises(Absent, match=r"vocabulary\.folder=/nowhere: no imported model is there"):
         load_study([], names)
+
+
+def test_a_whole_study_leaves_out_suites_without_the_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["corruption_rate", "domains"]
+    monkeypatch.setattr("t5grid.results.study.experiments", lambda: names)
+    assert list(load_study(["suite.use=[questions]"]).grids) == ["corruption_rate"]
+    assert list(load_claimed(["suite.use=[questions]"]).grids) == ["corruption_rate"]
+    with pytest.raises(Absent, match=r"domains\.yaml, .*no column 'questions'"):
+        load_study(["suite.use=[questions]"], names)
+    with pytest.raises(Absent, match=r"corruption_rate\.yaml, .*no column 'qestions'"):
+        load_study(["suite.use=[qestions]"])
 
 
 def test_a_part_done_table_is_written_on_demand_and_drawn_only_when_it_changes(tmp_path: Path) -> None:

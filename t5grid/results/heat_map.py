@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from t5grid.results.plots import drawing
+from t5grid.results.plots import drawing, head
 from t5grid.results.table import WIDTH, Table
 
 MAP = "RdBu"
@@ -41,7 +41,7 @@ def heat_map(table: Table) -> Any | None:
         panel.grid(visible=False)
         says = f"points gained over “{table.starred.title}”"
         says += ", framed beyond two sd" if any(table.deviation(c.key) for c in table.columns) else ""
-        figure.suptitle(f"{table.title}: {says}", fontsize=11)
+        head(figure, f"{table.title}: {says}")
         return figure
 
 

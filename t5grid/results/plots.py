@@ -15,6 +15,7 @@ from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table, TableColumn
 
+CHARACTERS_AN_INCH = 13.3  # of a head
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
@@ -63,6 +64,12 @@ def drawing() -> Iterator[Any]:
         yield Figure
 
 
+def head(figure: Any, text: str, **how: Any) -> None:
+    """Write what a figure shows above it, on as many lines as its width asks for."""
+    lines = wrap(text, int(figure.get_figwidth() * CHARACTERS_AN_INCH))
+    figure.suptitle("\n".join(lines), fontsize=11, **how)
+
+
 def _panels(
     figure_class: Any, count: int, width: float, height: float, share_y: bool
 ) -> tuple[Any, list[Any]]:
@@ -104,7 +111,7 @@ def dot_plot(table: Table) -> Any | None:
             panel.set_ylim(len(labels) - 0.5, -0.5)
         says = "scores (0 to 100) ± sd of the seeds, shaded within two sd of the best"
         says += ", dotted: a constant answer" if table.bounds else ""
-        figure.suptitle(f"{table.title}: {says}", fontsize=11)
+        head(figure, f"{table.title}: {says}")
         return figure
 
 
@@ -161,7 +168,7 @@ def rank_plot(table: Table) -> Any | None:
             panel.margins(0.08, 0.12)
         _name_numbers(figure, [row for _, points in panels_of for _, _, row in points], numbers)
         says = "our score against the paper's rank" + (", dotted: a constant answer" if table.bounds else "")
-        figure.suptitle(f"{table.title}: {says}", fontsize=11)
+        head(figure, f"{table.title}: {says}")
         return figure
 
 
@@ -213,7 +220,7 @@ def curve_plot(title: str, trainings: Sequence[Training]) -> Any | None:
                 panel.legend(frameon=False, fontsize=7)
         figure.supxlabel("step", fontsize=9)
         figure.supylabel("nats a target token", fontsize=9)
-        figure.suptitle(f"{title}: training loss, a panel an objective", fontsize=11)
+        head(figure, f"{title}: training loss, a panel an objective")
         return figure
 
 
@@ -269,7 +276,7 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
             figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
         says = "scores (0 to 100) ± sd of the seeds, dashed: the starred row"
         says += ", dotted: a constant answer" if table.bounds else ""
-        figure.suptitle(f"{table.title}: {says}", fontsize=11, x=0.02, ha="left")
+        head(figure, f"{table.title}: {says}", x=0.02, ha="left")
         return figure
 
 
@@ -315,7 +322,7 @@ def cost_plot(table: Table, costs: Mapping[str, tuple[float, float]]) -> Any | N
         scale = "log" if max(operations) > 10 * min(operations) else "linear"
         panels[1].set(xlabel="FLOPs of training", xscale=scale)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
-        figure.suptitle(f"{table.title}: cost against score", fontsize=11)
+        head(figure, f"{table.title}: cost against score")
         return figure
 
 

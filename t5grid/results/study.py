@@ -105,26 +105,28 @@ def _first_table(name: str) -> int:
 def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     """Compose every cell of the experiments named, or of all. Raises Refused naming experiment and row.
 
-    Of all, those are left out for which a user would have to bring something that is not there.
+    Of all, those are left out for which a user would have to bring something that is not there, and those
+    of a suite of their own without the columns asked for.
     """
-    loader, grids = Cells(), dict[str, Grid]()
-    for name in names or experiments():
-        with suppress(*(() if names else (Absent,))):
-            grids[name] = expand(name, overrides, loader)
-    return Study(grids)
+    return _study(names or experiments(), overrides, () if names else (Absent,))
 
 
 def load_possible(overrides: Sequence[str]) -> Study:
     """Every experiment that composes under the overrides. Raises Refused where none does."""
+    return _study(experiments(), overrides, (Refused,))
+
+
+def _study(names: Sequence[str], overrides: Sequence[str], left_out: tuple[type[Refused], ...]) -> Study:
+    """The experiments named but those refused as `left_out` says. Raises Refused where none is left."""
     loader, grids = Cells(), dict[str, Grid]()
-    refused = Refused("no experiment")
-    for name in experiments():
+    refused = [Refused("no experiment")]
+    for name in names:
         try:
             grids[name] = expand(name, overrides, loader)
-        except Refused as error:
-            refused = error
+        except left_out as error:
+            refused.append(error)
     if not grids:
-        raise refused
+        raise refused[:2][-1]
     return Study(grids)
 
 
@@ -162,9 +164,9 @@ def _one_by_one(word: str) -> list[str]:
 
 
 def load_claimed(overrides: Sequence[str]) -> Study:
-    """The experiments that the claims are about."""
+    """The experiments that the claims are about, but those that a whole study leaves out."""
     claimed = {claim.experiment for claim in findings.load_claims().values()}
-    return load_study(overrides, [name for name in experiments() if name in claimed])
+    return _study([name for name in experiments() if name in claimed], overrides, (Absent,))
 
 
 def write_findings(study: Study) -> str:

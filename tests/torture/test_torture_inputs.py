@@ -394,7 +394,7 @@ SPOILT: list[tuple[Spoil, str]] = [
     (changed(identity="evaluate/other-1"), "identity='evaluate/other-1'"),
     (fifo, "not a file"),
 ]
-STUDY = ["objectives", "finetuning", "budget=lab", "suite.use=[questions]"]
+STUDY = ["objectives", "finetuning", "suite.use=[questions]"]
 CURVES: list[tuple[Spoil, str]] = [
     (holding("step\n1\n"), "not the metrics of a training"),
     (holding("step,loss\n1,nan\n2,x\n"), "not the metrics of a training"),
