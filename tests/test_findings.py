@@ -19,6 +19,7 @@ from t5grid.results.evidence import (
     NOT_RUN,
     PARTLY,
     UNJUDGED,
+    UNPUBLISHED,
     Answer,
     Evidence,
     evidence_of,
@@ -238,9 +239,10 @@ def test_our_columns_are_judged_as_what_they_mirror() -> None:
     columns = [TableColumn("sentences", "Sentences", "GLUE"), TableColumn("extra", "Extra")]
     scores = {experiment.starred: {"sentences": [50.0, 52.0], "extra": [1.0, 2.0]}}
     found = evidence_of(build_table(experiment, columns, scores, Provenance("nano", "nano", "nano")))
-    assert found.scores[experiment.starred] == {"GLUE": 51.0}
-    assert found.deviations == {"GLUE": pytest.approx(2**0.5)}
-    assert found.freedom == {"GLUE": 1} and found.seeds[experiment.starred] == {"GLUE": 2}
+    assert found.scores[experiment.starred] == {"GLUE": 51.0, "extra": 1.5}
+    assert found.deviations == {"GLUE": pytest.approx(2**0.5), "extra": pytest.approx(0.5**0.5)}
+    assert found.freedom == {"GLUE": 1, "extra": 1}
+    assert found.seeds[experiment.starred] == {"GLUE": 2, "extra": 2} and "extra" not in found.columns
     assert found.title(experiment.starred) == "Replace corrupted spans"
 
 
@@ -297,3 +299,15 @@ def test_a_claim_of_another_paper_is_left_out_until_its_rows_have_run(name: str)
         assert len(findings({name: claim}, {claim.experiment: table})) == number
     study = Claim(claim.claim, claim.source, claim.experiment, claim.tests)
     assert findings({name: study}, {claim.experiment: build_table(experiment, columns, {}, where)})
+
+
+def test_a_column_that_mirrors_none_goes_by_its_own_key() -> None:
+    experiment = load_experiment(experiment_path("domains"))
+    columns = [TableColumn("things_people", "Things and people", None)]
+    seeds = {"nothing": [63.0, 64.0, 65.0], "domain_text": [90.0], "same_text": [64.0]}
+    scores = {row: {"things_people": of_row} for row, of_row in seeds.items()}
+    table = build_table(experiment, columns, scores, Provenance("nano_domains", "nano", "nano"))
+    name = "text_of_the_domain_helps"
+    (finding,) = findings({name: EVERY_CLAIM[name]}, {"domains": table})
+    assert finding.ours.verdict == AGREES, finding.ours.numbers
+    assert finding.paper.verdict == UNPUBLISHED

@@ -66,7 +66,7 @@ def test_every_row_of_every_table_has_its_own_name(of: str, table: str) -> None:
 
 
 def test_the_studys_own_paper_comes_first() -> None:
-    assert papers() == ["t5", "bert", "gpt3", "rmt"]
+    assert papers() == ["t5", "bert", "gpt3", "rmt", "transfer"]
 
 
 def test_every_column_but_the_first_is_a_score_where_nothing_else_is_said() -> None:
@@ -126,11 +126,11 @@ def test_a_wrong_name_is_refused_with_the_nearest(reference: PaperReference, mes
 
 def test_one_column_mirrors_in_several_papers() -> None:
     both = {"t5": "GLUE", "bert": "MNLI-m (Acc)"}
-    assert [mirrored(both, of) for of in papers()] == ["GLUE", "MNLI-m (Acc)", None, None]
+    assert [mirrored(both, of) for of in papers()] == ["GLUE", "MNLI-m (Acc)", None, None, None]
 
 
 def test_a_name_alone_is_the_papers_or_the_studys() -> None:
-    assert [mirrored("GLUE", of) for of in papers()] == ["GLUE", None, None, None]
+    assert [mirrored("GLUE", of) for of in papers()] == ["GLUE", None, None, None, None]
     assert [mirrored("F1 on test", of) for of in ("rmt",)] == ["F1 on test"]
     with pytest.raises(ValueError, match=r"^no column 'F1 on test' in bert"):
         mirrored("F1 on test", "bert")
@@ -353,7 +353,7 @@ def test_a_paper_of_ones_own_is_read_from_the_working_directory(
     (own / "results.csv").write_text("row,F1,bold,starred\nfirst,50.0,F1,1\nsd,0.5,,0\n")
     (own / "claims.yaml").write_text("mine: {claim: x, source: y, experiment: z, tests: []}\n")
     monkeypatch.chdir(tmp_path)
-    assert papers() == ["t5", "bert", "gpt3", "mine", "rmt"] and column_names("mine") == ["F1"]
+    assert papers() == ["t5", "bert", "gpt3", "mine", "rmt", "transfer"] and column_names("mine") == ["F1"]
     row = paper_row(PaperReference("results", "first", of="mine"))
     assert row.bold == {"F1"} and row.starred and paper_deviations("mine") == {"F1": 0.5}
     assert load_paper("mine").table_title("results") == "results"

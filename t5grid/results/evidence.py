@@ -11,7 +11,8 @@ from t5grid.results.table import ROUNDING, Table, paper_columns
 
 AGREES, PARTLY, MIXED, CONTRADICTS = "agrees", "partly", "mixed", "contradicts"
 NOISE, FLOOR, NOT_RUN, UNJUDGED = "within noise", "at the floor", "not run", "no standard deviation"
-VERDICTS = (AGREES, PARTLY, MIXED, CONTRADICTS, NOISE, FLOOR, NOT_RUN, UNJUDGED)
+UNPUBLISHED = "no published numbers"
+VERDICTS = (AGREES, PARTLY, MIXED, CONTRADICTS, NOISE, FLOOR, NOT_RUN, UNJUDGED, UNPUBLISHED)
 NO_PUBLISHED_YARDSTICK = "no standard deviation: the paper published none"
 NO_YARDSTICK = "no standard deviation: two seeds of the baseline are needed"
 
@@ -173,8 +174,8 @@ class Evidence:
 
 
 def evidence_of(table: Table) -> Evidence:
-    """Our numbers of a table, under the names of the paper's columns that ours mirror."""
-    mirrored = {column.key: column.mirrors for column in table.columns if column.mirrors}
+    """Our numbers of a table, under the names of the paper's columns that ours mirror, else under ours."""
+    mirrored = {column.key: column.mirrors or column.key for column in table.columns}
     deviations = {paper: sd for key, paper in mirrored.items() if (sd := table.deviation(key)) is not None}
     of_seeds = {
         row.key: {paper: len(row.cells[key].by_seed) for key, paper in mirrored.items()} for row in table.rows

@@ -29,6 +29,7 @@ from t5grid.results.evidence import (
     NOISE,
     NOT_RUN,
     PARTLY,
+    UNPUBLISHED,
     Answer,
     Effect,
     Evidence,
@@ -321,12 +322,20 @@ def findings(claims: Mapping[str, Claim], tables: Mapping[str, Table]) -> list[F
         if claim.experiment in tables:
             table = tables[claim.experiment]
             _check_rows(name, claim, table)
-            ours, paper = answer(claim, evidence_of(table)), answer(claim, paper_evidence(table))
+            ours, paper = answer(claim, evidence_of(table)), _published_answer(claim, table)
         else:
             ours = paper = Answer(NOT_RUN, f"no experiment {claim.experiment}")
         if claim.paper == STUDY or ours.verdict != NOT_RUN:
             judged.append(Finding(name, claim, ours, paper))
     return judged
+
+
+def _published_answer(claim: Claim, table: Table) -> Answer:
+    """What the paper's own numbers say of its claim; some papers are here by their words alone."""
+    compared = {key for test in claim.tests for key in test.rows}
+    if not any(row.paper for row in table.rows if row.key in compared):
+        return Answer(UNPUBLISHED, "the paper prints none of these rows")
+    return answer(claim, paper_evidence(table))
 
 
 def _check_rows(name: str, claim: Claim, table: Table) -> None:
