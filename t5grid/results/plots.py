@@ -15,7 +15,6 @@ from t5grid.results.beside import FEWEST_RANKED, order, ranked, ranks
 from t5grid.results.records import Curve
 from t5grid.results.table import WIDTH, Row, Table, TableColumn
 
-CHARACTERS_AN_INCH = 13.3  # of a head
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
@@ -66,8 +65,7 @@ def drawing() -> Iterator[Any]:
 
 def head(figure: Any, text: str, **how: Any) -> None:
     """Write what a figure shows above it, on as many lines as its width asks for."""
-    lines = wrap(text, int(figure.get_figwidth() * CHARACTERS_AN_INCH))
-    figure.suptitle("\n".join(lines), fontsize=11, **how)
+    figure.suptitle(text, fontsize=11, wrap=True, **how)
 
 
 def _panels(
