@@ -155,7 +155,7 @@ def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
     for path in RESULTS.glob("tables/*.md"):
         if not path.stem.startswith(("findings", "per_task")):
             name, *_, budget = path.stem.split("-")
-            wanted.add(("curriculum" if name == "curriculum" else "baseline", budget))
+            wanted.add((name, budget))
     used: set[Path] = set()
     for name, budget in sorted(wanted):
         cell = expand(name, [f"budget={budget}"]).baseline
