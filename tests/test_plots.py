@@ -92,6 +92,14 @@ def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
     assert reading.get_xscale() == "log"
 
 
+def test_a_logarithmic_axis_has_room_for_zero() -> None:
+    reading, _ = plots.axis_plot(table(), "d", {"bert": (16.0, ""), "drop": (0.0, "")}, log=True).axes
+    reading.figure.draw_without_rendering()
+    left, right = (reading.transData.transform((x, 60.0))[0] for x in (0.0, 16.0))
+    middle = reading.transData.transform((1.0, 60.0))[0]
+    assert left < middle < right and middle - left > (right - left) / 10  # 0 and 1 are told apart
+
+
 def test_costs_need_a_row_that_is_whole() -> None:
     costs = {"replace": (10.0, 1e12), "bert": (20.0, 3e12), "drop": (30.0, 4e12)}
     seconds, flops = plots.cost_plot(table(), costs).axes

@@ -41,7 +41,7 @@ class Experiment:
         show: {parameters: Parameters}            # `grid.facts` as columns: name, title (optional)
         relative: true                            # optional: each score's gain over the starred row's, too
         heat_map: true                            # optional: a figure of the gains over the starred row
-        x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades)
+        x_title: Corruption rate (%)              # optional: a figure's axis (x_log: decades, and 0)
         published: bert                           # optional: the paper that ours stands beside, if not t5
         rows:                                     # in printed order; the key is the row's name everywhere
           rate_10:

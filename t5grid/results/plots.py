@@ -21,6 +21,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 DASHES = ("-", "--", ":")
 FLOOR_LINE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 1.5))}
 """How the score of a constant answer is drawn."""
+ZERO_TOO: dict[str, Any] = {"linthresh": 1, "linscale": 0.5}
+"""How a logarithmic axis has room for zero: it is linear up to one."""
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "t5grid",
@@ -262,10 +264,14 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
                 panel.axhline(star, color="#888888", linewidth=1, linestyle="--")
             if floor := _floor(table, column.key):
                 panel.axhline(floor, **FLOOR_LINE)
-            if log:
-                panel.set_xscale("log")
-                panel.set_xticks([], minor=True)
             ticks = sorted({positions[row.key][0] for row in placed})
+            if log and ticks[0] > 0:
+                panel.set_xscale("log")
+            elif log:
+                panel.set_xscale("symlog", **ZERO_TOO)
+                panel.set_xlim(-0.4, 1.4 * ticks[-1])
+            if log:
+                panel.set_xticks([], minor=True)
             panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             panel.set_title(column.title)
         figure.supxlabel(label, fontsize=9)

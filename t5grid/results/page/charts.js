@@ -27,13 +27,14 @@ function decades(low, high) {
 
 // Values -> pixels from `from` to `to`, with a margin on both sides; `ends` are values that must be seen.
 function axisOf(values, from, to, log, margin = 0.04) {
-  const turn = log ? Math.log : (value) => value;
+  const zero = log && Math.min(...values) === 0; // which has no logarithm: 1 is added to all
+  const turn = zero ? Math.log1p : log ? Math.log : (value) => value;
   let [low, high] = [Math.min(...values), Math.max(...values)].map(turn);
   if (low === high) [low, high] = [low - (Math.abs(low) || 1) * 0.05, high + (Math.abs(high) || 1) * 0.05];
-  const extra = (high - low) * margin, back = log ? Math.exp : (value) => value;
+  const extra = (high - low) * margin, back = zero ? Math.expm1 : log ? Math.exp : (value) => value;
   [low, high] = [low - extra, high + extra];
   const place = (value) => from + ((turn(value) - low) / (high - low)) * (to - from);
-  return { place, low: back(low), high: back(high), ticks: log ? decades(back(low), back(high)) : ticksOf(low, high) };
+  return { place, low: back(low), high: back(high), ticks: log ? decades(zero ? 1 : back(low), back(high)) : ticksOf(low, high) };
 }
 
 // One panel. `series`: [{name, index, points: [{x, y, text, low, high, number}], line, faint, star}]; `levels`: [{y, text, kind}].
