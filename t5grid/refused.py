@@ -9,4 +9,4 @@ class Refused(ValueError):
 
 
 class Absent(Refused):
-    """What a whole study leaves out: what needs a model only a user can bring, or has not the columns."""
+    """What only a user can bring, a downloaded model say; a whole study leaves out what needs it."""

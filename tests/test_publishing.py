@@ -8,7 +8,7 @@ import pytest
 
 from t5grid.files import write_whole
 from t5grid.grid.graph import expand as EXPAND
-from t5grid.refused import Absent
+from t5grid.refused import Absent, Refused
 from t5grid.results.publishing import log_report, publish, publish_all
 from t5grid.results.study import experiments, load_claimed, load_recorded, load_study
 
@@ -53,9 +53,9 @@ def test_a_whole_study_leaves_out_suites_without_the_columns(monkeypatch: pytest
     monkeypatch.setattr("t5grid.results.study.experiments", lambda: names)
     assert list(load_study(["suite.use=[questions]"]).grids) == ["corruption_rate"]
     assert list(load_claimed(["suite.use=[questions]"]).grids) == ["corruption_rate"]
-    with pytest.raises(Absent, match=r"domains\.yaml, .*no column 'questions'"):
+    with pytest.raises(Refused, match=r"domains\.yaml, .*no column 'questions'"):
         load_study(["suite.use=[questions]"], names)
-    with pytest.raises(Absent, match=r"corruption_rate\.yaml, .*no column 'qestions'"):
+    with pytest.raises(Refused, match=r"corruption_rate\.yaml, .*no column 'qestions'"):
         load_study(["suite.use=[qestions]"])
 
 

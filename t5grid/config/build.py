@@ -134,8 +134,6 @@ def _construct(cls: Any, node: Mapping[str, Any], key: str) -> Any:
         values[name] = check_type(build(value, where, hints[name]), hints[name], where)
     try:
         return cls(**values)
-    except Refused as error:
-        raise type(error)(_placed(str(error), key)) from None
     except ValueError as error:
         raise Refused(_placed(str(error), key)) from None
 

@@ -21,7 +21,7 @@ from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
 from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
 from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName, NotEmpty
-from t5grid.refused import Absent, Refused
+from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
 EMPTY: dict[str, Any] = {}
@@ -154,7 +154,7 @@ class Suite:
     def __post_init__(self) -> None:
         for key in self.use or ():
             if key not in self.columns:
-                raise Absent(f"suite.use: no column {key!r}{nearest(key, self.columns)}")
+                raise Refused(f"suite.use: no column {key!r}{nearest(key, self.columns)}")
         if self.trained_on is not None and self.trained_on not in self.columns:
             where = f"suite.trained_on={self.trained_on}"
             raise Refused(f"{where}: no such column{nearest(self.trained_on, self.columns)}")

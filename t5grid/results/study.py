@@ -106,28 +106,39 @@ def load_study(overrides: Sequence[str], names: Sequence[str] = ()) -> Study:
     """Compose every cell of the experiments named, or of all. Raises Refused naming experiment and row.
 
     Of all, those are left out for which a user would have to bring something that is not there, and those
-    of a suite of their own without the columns asked for.
+    that cannot be under the overrides, a column that their suite has not, say.
     """
-    return _study(names or experiments(), overrides, () if names else (Absent,))
+    if not names:
+        return _load_all(experiments(), overrides)
+    loader = Cells()
+    return Study({name: expand(name, overrides, loader) for name in names})
 
 
 def load_possible(overrides: Sequence[str]) -> Study:
     """Every experiment that composes under the overrides. Raises Refused where none does."""
-    return _study(experiments(), overrides, (Refused,))
+    return _possible(experiments(), overrides)[0]
 
 
-def _study(names: Sequence[str], overrides: Sequence[str], left_out: tuple[type[Refused], ...]) -> Study:
-    """The experiments named but those refused as `left_out` says. Raises Refused where none is left."""
-    loader, grids = Cells(), dict[str, Grid]()
-    refused = [Refused("no experiment")]
+def _load_all(names: Sequence[str], overrides: Sequence[str]) -> Study:
+    """As `load_study`, of all. Raises Refused for what is an experiment's own fault."""
+    study, refused = _possible(names, overrides)
+    for name in [name for name, error in refused.items() if not isinstance(error, Absent)]:
+        with suppress(Absent):
+            expand(name, [], Cells())
+    return study
+
+
+def _possible(names: Sequence[str], overrides: Sequence[str]) -> tuple[Study, dict[str, Refused]]:
+    """Those of the experiments that compose, and why others do not. Raises Refused where none does."""
+    loader, grids, refused = Cells(), dict[str, Grid](), dict[str, Refused]()
     for name in names:
         try:
             grids[name] = expand(name, overrides, loader)
-        except left_out as error:
-            refused.append(error)
+        except Refused as error:
+            refused[name] = error
     if not grids:
-        raise refused[:2][-1]
-    return Study(grids)
+        raise next(iter(refused.values()), Refused("no experiment"))
+    return Study(grids), refused
 
 
 def load_recorded(overrides: Sequence[str], names: Sequence[str] = ()) -> tuple[list[Study], str]:
@@ -166,7 +177,7 @@ def _one_by_one(word: str) -> list[str]:
 def load_claimed(overrides: Sequence[str]) -> Study:
     """The experiments that the claims are about, but those that a whole study leaves out."""
     claimed = {claim.experiment for claim in findings.load_claims().values()}
-    return _study([name for name in experiments() if name in claimed], overrides, (Absent,))
+    return _load_all([name for name in experiments() if name in claimed], overrides)
 
 
 def write_findings(study: Study) -> str:
