@@ -122,7 +122,7 @@ def load_possible(overrides: Sequence[str]) -> Study:
 def _load_all(names: Sequence[str], overrides: Sequence[str]) -> Study:
     """As `load_study`, of all. Raises Refused for what is an experiment's own fault."""
     study, refused = _possible(names, overrides)
-    for name in [name for name, error in refused.items() if not isinstance(error, Absent)]:
+    for name in refused:
         with suppress(Absent):
             expand(name, [], Cells())
     return study
