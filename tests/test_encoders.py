@@ -362,7 +362,6 @@ BERT = ["architecture=bert", "objective=masked_lm"]
             "architecture.num_positions=128 suite.columns.reasoning.inputs_length=200",
             "suite.columns.reasoning.inputs_length=200: more than architecture.num_positions=128",
         ),
-        ("size.initialisation=mimetic", "size.initialisation=mimetic: this architecture starts as its"),
         ("size.tied=false", "size.tied=false: this architecture's logits"),
     ],
 )
@@ -374,23 +373,25 @@ def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, m
 
 
 def test_an_initialisation_of_the_size_that_is_not_asked_for_falls_back_and_is_noted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "conf" / "size").mkdir(parents=True)
-    (tmp_path / "conf" / "size" / "mine.yaml").write_text(
-        "defaults: [nano, _self_]\ninitialisation: mimetic\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    plain, mine = (load_cell([*BERT, f"size={size}", "size.d_model=32"]) for size in ("nano", "mine"))
-    assert (mine.size, mine.config["size"]) == (plain.size, plain.config["size"])
-    assert mine.labels["size"] == "mine,d_model=32"
-    note = "architecture=bert starts as its authors' models: size.initialisation=mimetic of size=mine"
+    elmo = [
+        "architecture=elmo",
+        "objective=language_model",
+        "finetune=feature_based",
+        "suite.use=[sentences]",
+    ]
+    plain, mine = (load_cell([*elmo, f"size={size}"]) for size in ("nano", "nano_2x"))
+    assert plain.size.initialisation == mine.size.initialisation == "study"
+    note = "architecture=elmo starts as its authors' models: size.initialisation=mimetic of size=nano_2x"
     assert mine.notes[0].startswith(note)
-    assert load_cell(["size=mine"]).size.initialisation == "mimetic"
-    assert main(["plan", "lineage", "budget=smoke", "size=mine"]) == 0
-    assert "architecture=gpt starts as its authors' models" in capsys.readouterr().err
-    with pytest.raises(Refused, match=r"^size.initialisation=mimetic: "):
-        load_cell([*BERT, "size=mine", "size.initialisation=mimetic"])
+    assert load_cell([*BERT]).size.initialisation == "mimetic"
+    assert main(["plan", "lineage", "budget=smoke"]) == 0
+    assert "architecture=elmo starts as its authors' models" in capsys.readouterr().err
+    with pytest.raises(
+        Refused, match=r"^size.initialisation=mimetic: architecture=elmo starts as its authors"
+    ):
+        load_cell([*elmo, "size.initialisation=mimetic"])
 
 
 def test_gpt_predicts_its_inputs_beside_its_task_at_half_the_weight_and_sees_what_is_before() -> None:

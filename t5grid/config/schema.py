@@ -259,16 +259,17 @@ class Cells:
     def _started(self, cell: Cell, composed: Composed) -> Cell:
         """With the study's initialisation where that of the size is none of the architecture's, and noted.
 
-        One that was asked for by name stays, for the architecture to refuse.
+        One that was asked for by name is refused.
         """
         given, known = getattr(cell.size, "initialisation", None), _initialisations(cell.architecture)
-        if given is None or known is None or given in known or _asked(composed.words, INITIALISATION):
+        if given is None or known is None or given in known:
             return cell
-        size, node = self._values("size", self._in_study(cell.config["size"]))
         option, of_size = cell.labels["architecture"], cell.labels["size"]
-        note = (
-            f"architecture={option} starts as its authors' models: {INITIALISATION}={given} of size={of_size}"
-        )
+        as_authors = f"architecture={option} starts as its authors' models"
+        if _asked(composed.words, INITIALISATION):
+            raise Refused(f"{INITIALISATION}={given}: {as_authors}; leave it at study")
+        size, node = self._values("size", self._in_study(cell.config["size"]))
+        note = f"{as_authors}: {INITIALISATION}={given} of size={of_size}"
         config = {**cell.config, "size": self._one_of(node)}
         return dataclasses.replace(cell, size=size, config=config, notes=(f"{note} is not among its own",))
 

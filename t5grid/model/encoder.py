@@ -28,6 +28,7 @@ from t5grid.model.encoder_blocks import (
     SelfAttention,
     Table,
 )
+from t5grid.model.neighbours import find_by_place, widen_deviation
 from t5grid.model.size import Size
 
 Batch = Mapping[str, Tensor]
@@ -180,6 +181,12 @@ class EncoderModel(BlocksModel):
         self.masked_lm: MaskedLMHead | None = MaskedLMHead(width, vocab_size, form)
         self.pair: Dense | None = Dense(width, 2)
         self.pair_dropout = Dropout(dropout if form.shared else 0.0)  # ALBERT's authors drop there
+        if size.initialisation == "mimetic":
+            widen_deviation(self, width)
+            tables = self.embedding.weight, self.position_embedding.weight
+            widened = None if self.widen is None else self.widen.weight
+            attention = self.encoder.blocks[0].self_attention
+            find_by_place(attention, tables, widened, normed=True, both_sides=True)
 
     @property
     def stack(self) -> EncoderStack:  # type: ignore[override]

@@ -33,6 +33,7 @@ class Bert(ReadByLayers):
     """
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_PLACE,)
+    initialisations: ClassVar[tuple[str, ...]] = ("study", "mimetic")
     writes_no_text: ClassVar[str] = "an encoder alone writes no text"
     packs: ClassVar[bool] = True
 
@@ -179,8 +180,5 @@ def refuse_size(size: Size) -> None:
         raise Refused(f"size.num_decoder_layers={size.num_decoder_layers}: this architecture has one stack")
     if size.feed_forward != "relu":
         raise Refused(f"size.feed_forward={size.feed_forward}: this architecture has GELU; leave it at relu")
-    if size.initialisation != "study":
-        named = f"size.initialisation={size.initialisation}"
-        raise Refused(f"{named}: this architecture starts as its authors' models; leave it at study")
     if not size.tied:
         raise Refused("size.tied=false: this architecture's logits are by the id table; true is needed")

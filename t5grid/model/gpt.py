@@ -35,6 +35,7 @@ class Gpt(ReadByLayers):
     """
 
     answers_at_end: ClassVar[bool] = True
+    initialisations: ClassVar[tuple[str, ...]] = ("study", "mimetic")
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, GPT writes no text"
 
     num_positions: Count = 512

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from t5grid.model.encoder import Batch, BlocksModel, EncoderStack, Form, summed, to_the_left
 from t5grid.model.encoder_blocks import Table
+from t5grid.model.neighbours import find_by_place, widen_deviation
 from t5grid.model.size import Size
 from t5grid.model.transformer import causal
 
@@ -36,6 +37,11 @@ class GPTModel(BlocksModel):
         self.embedding = Table(vocab_size, size.d_model)
         self.position_embedding = Table(form.num_positions, size.d_model)
         self.decoder = EncoderStack(size, form, dropout)
+        if size.initialisation == "mimetic":
+            widen_deviation(self, size.d_model)
+            tables = self.embedding.weight, self.position_embedding.weight
+            attention = self.decoder.blocks[0].self_attention
+            find_by_place(attention, tables, None, normed=False, both_sides=False)
 
     @property
     def stack(self) -> EncoderStack:  # type: ignore[override]

@@ -32,6 +32,7 @@ class Xlnet(ReadByLayers):
     """
 
     learns_from: ClassVar[tuple[str, ...]] = (IN_ORDER,)
+    initialisations: ClassVar[tuple[str, ...]] = ("study", "mimetic")
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, XLNet writes no text"
     answers_at_end: ClassVar[bool] = True
     class_last: ClassVar[bool] = True

@@ -15,6 +15,7 @@ from t5grid.data.place_targets import TOKEN
 from t5grid.data.special_ids import EOS, mask_id
 from t5grid.model.encoder import Batch, BlocksModel, ended, of_head, summed, to_the_left, visible
 from t5grid.model.encoder_blocks import Dense, Table
+from t5grid.model.neighbours import find_by_distance, widen_deviation
 from t5grid.model.size import Size
 from t5grid.model.xlnet_blocks import Sight, TwoStreamStack, distances, start
 
@@ -46,6 +47,9 @@ class XlnetModel(BlocksModel):
         self.telling: Telling | None = Telling(size.d_model, vocab_size)
         self.summary: Dense | None = None
         start(self)
+        if size.initialisation == "mimetic":
+            widen_deviation(self, size.d_model)
+            find_by_distance(self.encoder.blocks[0].self_attention, self.embedding.weight)
 
     @property
     def stack(self) -> TwoStreamStack:  # type: ignore[override]
