@@ -1,7 +1,6 @@
 """What every architecture with output layers owes: costs, losses in parts, answers, methods."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
