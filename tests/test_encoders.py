@@ -373,24 +373,36 @@ def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, m
     assert str(caught.value).startswith(message)
 
 
-def test_an_initialisation_of_the_size_that_is_not_asked_for_falls_back_and_is_noted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def size_mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with an option of one's own: the nano size under an initialisation of T5's."""
     (tmp_path / "conf" / "size").mkdir(parents=True)
     (tmp_path / "conf" / "size" / "mine.yaml").write_text(
         "defaults: [nano, _self_]\ninitialisation: mimetic\n"
     )
     monkeypatch.chdir(tmp_path)
+
+
+NOTED = "starts as its authors' models"
+
+
+@pytest.mark.usefixtures("size_mine")
+def test_an_initialisation_of_the_size_that_is_not_asked_for_falls_back_and_is_noted() -> None:
     plain, mine = (load_cell([*BERT, f"size={size}", "size.d_model=32"]) for size in ("nano", "mine"))
     assert (mine.size, mine.config["size"]) == (plain.size, plain.config["size"])
     assert mine.labels["size"] == "mine,d_model=32"
-    note = "architecture=bert starts as its authors' models: size.initialisation=mimetic of size=mine"
+    note = f"architecture=bert {NOTED}: size.initialisation=mimetic of size=mine"
     assert mine.notes[0].startswith(note)
     assert load_cell(["size=mine"]).size.initialisation == "mimetic"
-    assert main(["plan", "lineage", "budget=smoke", "size=mine"]) == 0
-    assert "architecture=gpt starts as its authors' models" in capsys.readouterr().err
     with pytest.raises(Refused, match=r"^size.initialisation=mimetic: "):
         load_cell([*BERT, "size=mine", "size.initialisation=mimetic"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("size_mine")
+def test_a_plan_notes_an_initialisation_that_falls_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "lineage", "budget=smoke", "size=mine"]) == 0
+    assert f"architecture=gpt {NOTED}" in capsys.readouterr().err
 
 
 def test_gpt_predicts_its_inputs_beside_its_task_at_half_the_weight_and_sees_what_is_before() -> None:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def takes(function: Callable[..., Any], *given: Any, **named: Any) -> None:
         pytest.fail(f"{CHANGED} {function.__qualname__}{inspect.signature(function)}: {error}")
 
 
+@cache
 def imported(path: Path) -> list[str]:
     """The modules that a file imports anywhere."""
     names = []

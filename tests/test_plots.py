@@ -114,6 +114,7 @@ def test_a_figure_of_nothing_is_none() -> None:
     assert plots.axis_plot(table(), "d", {}, log=False) is None
 
 
+@pytest.mark.slow
 def test_the_same_numbers_draw_the_same_bytes() -> None:
     curves = trainings(a=[(50, 3.0), (100, 2.0)], b=[(50, 2.0), (100, 1.0)])
     for render in (plots.svg, plots.png):
