@@ -320,6 +320,7 @@ def test_the_folder_of_where_a_command_is_given_counts(
     assert GlobalHydra.instance().hydra is not started
 
 
+@pytest.mark.slow
 def test_a_multirun_checks_the_values_that_the_sweeper_itself_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

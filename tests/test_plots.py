@@ -139,6 +139,7 @@ def test_losses_of_different_objectives_stand_in_panels_of_their_own() -> None:
     assert other.get_legend() is None
 
 
+@pytest.mark.slow
 def test_a_long_name_leaves_the_curves_their_width() -> None:
     line = [(1, 2.0), (2, 1.0)]
     short, long = (trainings(**{"x" * length: line, "b": line}) for length in (5, 60))
