@@ -49,6 +49,7 @@ def test_the_caption_marks_what_is_not_the_real_split(shared: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_part_of_the_rows_of_the_hub_is_marked_and_all_of_them_are_not() -> None:
     whole, part = (
         chosen("suite.use=[squad]"),

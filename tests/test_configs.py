@@ -69,6 +69,7 @@ def test_what_hydra_knows_is_shown(folder: Path, capsys: pytest.CaptureFixture[s
     assert "objective/bert_style" in said(capsys, "inspect", "objective=bert_style", "-i", "defaults")
 
 
+@pytest.mark.slow
 def test_options_are_found_in_a_further_folder_but_hide_none(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

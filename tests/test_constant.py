@@ -149,6 +149,7 @@ def test_smoke_has_no_floor(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
     """Every column of a committed table has its floor, and no other floor lies about."""
     wanted = set()

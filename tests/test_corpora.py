@@ -134,8 +134,12 @@ def test_a_null_in_parquet_is_a_bad_row(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.txt", b"", "a.txt: empty file"),
-        ("a.jsonl.gz", gzip.compress(b""), "a.jsonl.gz: empty file"),
-        ("a.json.gz", gzip.compress(b'{"text": "x"}\n' * 9)[:-9], "a.json.gz: unreadable after line"),
+        ("a.jsonl.gz", gzip.compress(b"", mtime=0), "a.jsonl.gz: empty file"),
+        (
+            "a.json.gz",
+            gzip.compress(b'{"text": "x"}\n' * 9, mtime=0)[:-9],
+            "a.json.gz: unreadable after line",
+        ),
         ("a.json.gz", b"not zipped", "a.json.gz: unreadable after line 0"),
         ("a.parquet", b"PAR1 no", "a.parquet: not a readable parquet file"),
         ("a.txt", b" \n\n", "no document in its 1 files"),

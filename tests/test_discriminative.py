@@ -22,6 +22,7 @@ NAMES = [
     "answering.layers.a.weight",
 ]
 ULMFIT = ["architecture=ulmfit", "objective=language_model", "strategy=pretrain_adapt_finetune"]
+FEW = "suite.columns.questions.tasks.questions.num_train=20"
 SHORT = "budget.finetune.num_steps=3"
 
 
@@ -63,7 +64,7 @@ def test_each_parameter_moves_at_its_share_of_the_rate(optimizer: Any) -> None:
 
 
 def test_pre_training_goes_on_with_the_texts_of_each_column_without_their_answers() -> None:
-    cell = load_cell(["budget=smoke", *ULMFIT])
+    cell = load_cell(["budget=smoke", *ULMFIT, FEW])
     ends = cell.strategy.stages(cell)
     assert list(ends) == ["sentences", "questions", "reasoning"]
     stages = with_parents(list(ends.values()))
@@ -78,7 +79,7 @@ def test_pre_training_goes_on_with_the_texts_of_each_column_without_their_answer
     task = cell.suite.columns["questions"].tasks["questions"]
     documents = list(TaskTexts({"questions": task}).documents("questions"))
     assert documents == [record["inputs"] for record in task.records("train")]
-    other = load_cell(["budget=smoke", *ULMFIT, "suite.columns.questions.tasks.questions.seed=5"])
+    other = load_cell(["budget=smoke", *ULMFIT, FEW, "suite.columns.questions.tasks.questions.seed=5"])
     identities = {stage.identity for stage in with_parents(list(other.strategy.stages(other).values()))}
     assert len(identities - {stage.identity for stage in stages}) == 4  # tokens, pretrain, finetune, evaluate
 

@@ -75,6 +75,7 @@ def test_the_command_says_how_to_start_from_it(imported: Path, capsys: pytest.Ca
     assert load_cell(words.split()).strategy.pretrained == "other"
 
 
+@pytest.mark.slow
 def test_a_size_without_an_option_is_said_measure_by_measure(imported: Path) -> None:
     odd = Size(64, 256, 32, 3, 2, 1, "gated_gelu", False)
     write_checkpoint(EncoderDecoderModel(odd, 128), odd, None, Path("odd"))

@@ -66,6 +66,7 @@ def test_a_corpus_is_known_by_its_share_and_kinds() -> None:
     assert NanoExercises(20, kinds=tuple(OF_WORDS)).fingerprint() == NanoExercises(20).fingerprint()
 
 
+@pytest.mark.slow
 def test_the_options_read_exercises_and_the_vocabulary_of_the_world() -> None:
     cell, plain = load_cell(["corpus=exercises"]), load_cell(["corpus=nano_other_world"])
     assert isinstance(cell.corpus, NanoExercises) and cell.corpus.share == 0.2

@@ -29,6 +29,10 @@ from t5grid.training.schedules import AdafactorSpec, AdamWSpec, Constant, Warmup
 
 SPECS = {"adafactor": AdafactorSpec(), "adafactor, factored": AdafactorSpec(min_dim_size_to_factor=8)}
 SPECS |= {"adamw": AdamWSpec(weight_decay=0.01)}
+every_spec = pytest.mark.parametrize(
+    "spec",
+    [pytest.param(spec, id=id, marks=() if "," in id else pytest.mark.slow) for id, spec in SPECS.items()],
+)
 CPU = Runtime("cpu", 1, "fp32", 0, 8, "off", "t5grid", "runs", "results")
 Batch = dict[str, np.ndarray]
 
@@ -91,7 +95,7 @@ def last(folder: Path) -> bytes:
     return checkpoints.newest(folder / "checkpoints").read_bytes()
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@every_spec
 def test_a_run_broken_off_ends_bit_for_bit_where_the_unbroken_one_ends(tmp_path, spec):
     given = plan(optimizer=spec)
     whole = train(tmp_path / "whole", given)
@@ -125,6 +129,7 @@ def trained_metrics(folder: Path, given: Plan, dropout: float) -> list[dict[str,
     return read_metrics(folder / "metrics.csv")
 
 
+@pytest.mark.slow
 def test_the_state_of_global_generators_does_not_matter(tmp_path):
     for name in ("a", "b"):
         model = tiny()
@@ -133,7 +138,7 @@ def test_the_state_of_global_generators_does_not_matter(tmp_path):
     assert last(tmp_path / "a") == last(tmp_path / "b")
 
 
-@pytest.mark.parametrize("micro_batch", [1, 3])
+@pytest.mark.parametrize("micro_batch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_batch_taken_in_parts_trains_as_the_whole(tmp_path, micro_batch):
     given = plan(optimizer=AdamWSpec(), schedule=Constant(0.01))
     for name, rows in (("whole", None), ("parts", micro_batch)):
@@ -158,7 +163,7 @@ def test_parts_of_a_packed_batch_weigh_what_their_positions_do():
     assert len(parts) == 3 and sum(parts).item() == pytest.approx(model.loss(batch).item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_what_is_computed_again_is_what_was_computed(tmp_path, dropout):
     for name, again in (("kept", False), ("again", True)):
         train(tmp_path / name, model=tiny(dropout), recompute=again)
@@ -207,6 +212,7 @@ def test_where_all_checkpoints_are_kept_a_damaged_one_is_made_again(tmp_path):
     assert len(checkpoints.steps(tmp_path / "hurt/checkpoints")) == 4
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_had_no_time_to_delete_is_deleted(tmp_path):
     train(tmp_path / "whole", plan(num_steps=8, keep=2))
     for keep in (None, 2):  # every checkpoint is there, as after a kill between the last one and the deletion
@@ -250,6 +256,7 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 def test_no_step_between_two_rows_of_the_metrics_waits_for_the_device(tmp_path, monkeypatch):
     """On a GPU each wait would leave it idle; loss and tokens are read where a row is written."""
     monkeypatch.setattr("t5grid.training.fit.METRICS_EVERY", 8)
@@ -394,7 +401,7 @@ def test_initial_weights_depend_on_the_seed_alone():
     assert not torch.equal(a["embedding.weight"], other["embedding.weight"])
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@every_spec
 def test_a_continued_optimizer_starts_from_the_moments_and_steps_of_pretraining(tmp_path, spec):
     model = tiny()
     train(tmp_path / "pretrain", plan(num_steps=6, optimizer=spec), model=model)
@@ -455,6 +462,7 @@ def test_a_method_freezes_and_frees_parameters_by_the_step_and_survives_a_resume
         assert torch.equal(found["model/decoder.norm.scale"], before["decoder.norm.scale"]) is not moved
 
 
+@pytest.mark.slow
 def test_bf16_trains_on_a_cpu_with_weights_kept_in_fp32(tmp_path):
     exact, mixed = train(tmp_path / "fp32"), train(tmp_path / "bf16", precision="bf16")
     assert exact["loss"] != mixed["loss"]

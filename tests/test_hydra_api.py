@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def takes(function: Callable[..., Any], *given: Any, **named: Any) -> None:
         pytest.fail(f"{CHANGED} {function.__qualname__}{inspect.signature(function)}: {error}")
 
 
+@cache
 def imported(path: Path) -> list[str]:
     """The modules that a file imports anywhere."""
     names = []
@@ -318,6 +320,7 @@ def test_the_folder_of_where_a_command_is_given_counts(
     assert GlobalHydra.instance().hydra is not started
 
 
+@pytest.mark.slow
 def test_a_multirun_checks_the_values_that_the_sweeper_itself_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ def test_an_objective_is_shown_with_sentinels_spelt_out(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_is_shown_of_an_objective_is_the_same_each_time() -> None:
     assert list(show(["objective=bert_style", *SMALL], 1)) == list(show(["objective=bert_style", *SMALL], 1))
 

@@ -104,6 +104,7 @@ def names(stages: list) -> list[str]:
     return sorted(stage.name for stage in stages)
 
 
+@pytest.mark.slow
 def test_what_is_checked_goes_first_and_is_checked_once_before_anything_else(
     store: Store, diary: Path
 ) -> None:
@@ -405,10 +406,8 @@ def test_a_second_command_waits_for_a_stage_of_the_first_and_does_not_repeat_it(
     assert sweep.wait(20) == 0
 
 
-@pytest.mark.parametrize(
-    "how",
-    [signal.SIGINT, *(pytest.param(how, marks=pytest.mark.slow) for how in (signal.SIGTERM, signal.SIGKILL))],
-)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_workers_and_their_children_end_with_the_command(
     store: Store, diary: Path, sweep: subprocess.Popen, how: signal.Signals
 ) -> None:

@@ -335,6 +335,7 @@ def test_no_objective_changes_the_tokens_it_was_given(objective):
     np.testing.assert_array_equal(tokens, before)
 
 
+@pytest.mark.slow
 def test_every_option_of_the_group_builds_the_objective_of_its_name():
     hydra = pytest.importorskip("hydra")
     from hydra.core.global_hydra import GlobalHydra

@@ -114,6 +114,7 @@ def test_a_figure_of_nothing_is_none() -> None:
     assert plots.axis_plot(table(), "d", {}, log=False) is None
 
 
+@pytest.mark.slow
 def test_the_same_numbers_draw_the_same_bytes() -> None:
     curves = trainings(a=[(50, 3.0), (100, 2.0)], b=[(50, 2.0), (100, 1.0)])
     for render in (plots.svg, plots.png):
@@ -138,6 +139,7 @@ def test_losses_of_different_objectives_stand_in_panels_of_their_own() -> None:
     assert other.get_legend() is None
 
 
+@pytest.mark.slow
 def test_a_long_name_leaves_the_curves_their_width() -> None:
     line = [(1, 2.0), (2, 1.0)]
     short, long = (trainings(**{"x" * length: line, "b": line}) for length in (5, 60))

@@ -48,6 +48,7 @@ def test_a_whole_study_leaves_out_what_a_user_would_have_to_bring(monkeypatch: p
         load_study([], names)
 
 
+@pytest.mark.slow
 def test_a_whole_study_leaves_out_suites_without_the_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["corruption_rate", "domains"]
     monkeypatch.setattr("t5grid.results.study.experiments", lambda: names)

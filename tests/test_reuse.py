@@ -6,10 +6,12 @@ import pytest
 
 from t5grid.config import compose as composing
 from t5grid.config import reuse as parts
+from t5grid.config import schema as config
 from t5grid.config.compose import GROUPS, compose, data_folder, options
 from t5grid.config.reuse import ByObject, OneOfEqual, Parts, Resolver, composed
-from t5grid.config.schema import Cells
+from t5grid.config.schema import Cell, Cells
 from t5grid.grid.experiment import load_experiment
+from t5grid.refused import Refused
 
 PAPER = ["size=base", "budget=paper", "suite=t5"]
 FILES = sorted(data_folder("experiments").glob("*.yaml"))
@@ -142,3 +144,30 @@ def test_equal_groups_of_two_cells_are_one_object() -> None:
     other = load(["objective.rate=0.2", "size=tiny"])
     assert one.objective is other.objective and one.suite is other.suite and one.budget is other.budget
     assert one.config["suite"] is other.config["suite"] and one.size is not other.size
+
+
+def test_cells_that_differ_in_their_seeds_alone_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked, check = list[Cell](), config._check_combination
+    monkeypatch.setattr(config, "_check_combination", lambda cell: checked.append(cell) or check(cell))
+    loader, words = Cells(), ["objective=bert_style", "objective.rate=0.2"]
+    cells = [loader.load([*words, f"seed={seed}"]) for seed in (3, 0, 7)]
+    assert len(checked) == 1 and [cell.seed for cell in cells] == [3, 0, 7]
+    assert cells == [loader.build(loader.parts.compose([*words, f"seed={seed}"])) for seed in (3, 0, 7)]
+    assert list(cells[0].config) == list(loader.load(words).config)
+    assert loader.load(["seed=1", *words, "seed=2"]).seed == 2
+
+
+def test_what_refers_to_the_seed_is_composed_with_it() -> None:
+    loader = Cells()
+    cells = [loader.load(["runtime.num_loader_workers=${seed}", f"seed={seed}"]) for seed in (3, 4)]
+    assert [(cell.seed, cell.runtime.num_loader_workers) for cell in cells] == [(3, 3), (4, 4)]
+
+
+@pytest.mark.parametrize("words", [["seed=4294967296"], ["nope=1", "seed=1"], ["seed=1", "size.nope=1"]])
+def test_a_complaint_beside_a_seed_is_that_of_all_words(words: list[str]) -> None:
+    loader = Cells()
+    with pytest.raises(Refused) as whole:
+        loader.build(loader.parts.compose(words))
+    with pytest.raises(Refused) as told:
+        loader.load(words)
+    assert str(told.value) == str(whole.value)

@@ -200,6 +200,7 @@ def test_what_is_lost_is_said_before_a_run_or_once_it_has_trained_the_vocabulary
     assert capsys.readouterr().err.count(LOW) == 1
 
 
+@pytest.mark.slow
 def test_every_row_is_compared_not_the_first_alone(words: list[str]) -> None:
     sound, lost = load_cell(["suite=mine", "vocabulary=characters"]), load_cell(words)
     lost.suite.columns["mine"].tasks["odd"] = task(labels={0: "дом", 1: "plain"})

@@ -447,6 +447,7 @@ def test_of_a_long_traceback_the_last_thirty_lines_are_kept(store: Store, stage:
     assert failure and failure["traceback"].splitlines() == [str(i) for i in range(70, 100)]
 
 
+@pytest.mark.slow
 def test_what_a_stage_prints_goes_to_its_log_and_nothing_after_it(tmp_path: Path) -> None:
     code = (
         "import pathlib, toy_stages as t; from t5grid.execution.store import Store;"

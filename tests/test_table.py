@@ -372,6 +372,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_making_tables_does_not_import_torch() -> None:
     code = "import sys, t5grid.results.rendering; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[1]

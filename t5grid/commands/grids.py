@@ -74,6 +74,8 @@ def _growing() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()  # what has grown counts as old,
+            gc.unfreeze()  # and is not looked at as soon as looks begin again
             gc.enable()
 
 

@@ -11,7 +11,7 @@ Where the meaning of the code changes and no value does, a class says so: `versi
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,40 +34,41 @@ def digest_of(kind: str, version: int, content: dict[str, Any], parents: list[st
     Classes that were hashed by their path before they had a stable name still are, so that no stage that was
     made then has to be made again.
     """
-    digest = hashlib.blake2b(f"[{_text(kind)}, {_text(version)}, ".encode(), digest_size=6)
-    for text in _texts_of(content):
-        digest.update(text)
-    digest.update(f", [{', '.join(map(_text, parents))}]]".encode())
-    return digest.hexdigest()
+    above = ", ".join([_quoted(parent) for parent in parents])
+    text = f"[{_quoted(kind)}, {version}, {_text_of(content)}, [{above}]]"
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 _text = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring
+"""As `_text`, of a text."""
 
 
-def _texts_of(content: dict[str, Any]) -> Iterator[bytes]:
-    """What is hashed of a content, its JSON in pieces; what several have in common is written once."""
-    if "_target_" in content or not all([type(name) is str for name in content]):
-        yield _part(content).encode()
-        return
-    nodes = {name: value for name, value in content.items() if type(value) in (dict, list)}
-    own = sorted([name for name in content if name not in nodes])
-    first, *others = _around(HOLE.join(nodes), HOLE.join(own), *nodes.values())
-    yield first
-    for name, text in zip(own, others, strict=True):
-        yield _part(content[name]).encode()
-        yield text
+def _text_of(content: dict[str, Any]) -> str:
+    """The JSON of a content; what several have in common is written once."""
+    nodes, own = dict[str, Any](), list[str]()
+    for name, value in content.items():
+        if type(name) is not str or name == "_target_":
+            return _part(content)
+        if type(value) in (dict, list):
+            nodes[name] = value
+        else:
+            own.append(name)
+    own.sort()
+    around = _around(HOLE.join(nodes), HOLE.join(own), *nodes.values())
+    return around % tuple([_part(content[name]) for name in own])
 
 
 def _part(node: Any) -> str:
     return str(node) if type(node) is int else _text(_with_names(node, _first_names()))
 
 
-def _text_around(names: str, own: str, *nodes: Any) -> list[bytes]:
-    """The JSON of a content around the values of the names in `own`."""
+def _text_around(names: str, own: str, *nodes: Any) -> str:
+    """The JSON of a content with `%s` for the values of the names in `own`, in their order."""
     texts = dict.fromkeys(own.split(HOLE) if own else (), HOLE)
     texts |= dict(zip(names.split(HOLE), map(_part, nodes), strict=False))
     whole = ", ".join([f"{_text(name)}: {texts[name]}" for name in sorted(texts)])
-    return [text.encode() for text in f"{{{whole}}}".split(HOLE)]
+    return f"{{{whole}}}".replace("%", "%%").replace(HOLE, "%s")
 
 
 _around = ByObject(_text_around, limit=NUM_SHARED)

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -19,11 +20,14 @@ from t5grid.config.build import build, canonical, check_type, nearest, refuse_hi
 from t5grid.config.called import Called
 from t5grid.config.compose import GROUPS, one_line
 from t5grid.config.contracts import Meets, refuse_lacking
-from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed
+from t5grid.config.reuse import ByObject, Composed, OneOfEqual, Parts, Resolver, composed, leaves
 from t5grid.config.rules import Above, AtLeast, AtMost, Because, Count, FileName, NotEmpty
 from t5grid.refused import Refused
 
 KEYS = (*GROUPS, "seed")
+SEED = re.compile(r"seed=(0|[1-9]\d*)")
+OF_THE_SEED = re.compile(r"\$\{[^}]*\bseed\b|^[+~]*seed\W")
+"""What refers to the seed, and a word about it."""
 EMPTY: dict[str, Any] = {}
 INITIALISATION = "size.initialisation"
 Share = Annotated[float, Above(0), AtMost(1)]
@@ -241,10 +245,32 @@ class Cells:
         self._one_of = ByObject(OneOfEqual())
         self._targets, self._label = ByObject(refuse_hidden_targets), ByObject(_label)
         self._in_study = ByObject(lambda node: {**node, "initialisation": "study"})
+        self._seedless: dict[tuple[str, ...], Cell | None] = {}
 
     def load(self, overrides: Sequence[str]) -> Cell:
-        """Compose, resolve and validate one cell. Raises Refused, one line."""
+        """Compose, resolve and validate one cell. Raises Refused, one line.
+
+        Cells that differ in their seeds alone are composed and checked once.
+        """
+        words = tuple([word for word in overrides if not SEED.fullmatch(word)])
+        if len(words) < len(overrides) and (cell := self._without_seed(words)):
+            seeds = [int(word.partition("=")[2]) for word in overrides if SEED.fullmatch(word)]
+            return cell.with_seed(self._values("seed", seeds[-1])[0])  # given twice, the last one counts
         return self.build(self.parts.compose(overrides))
+
+    def _without_seed(self, words: tuple[str, ...]) -> Cell | None:
+        """The cell of words that set no seed; None where they, or what they compose to, refer to one.
+
+        None too where it is refused: the complaint is that of all words.
+        """
+        if words not in self._seedless:
+            self._seedless[words] = None
+            with suppress(Refused):
+                composed = self.parts.compose(words)
+                texts = [*words, *leaves(composed.raw)]
+                if not any(OF_THE_SEED.search(text) for text in map(str, texts)):
+                    self._seedless[words] = self.build(composed)
+        return self._seedless[words]
 
     def build(self, composed: Composed) -> Cell:
         """The cell of a composed config. Raises Refused, one line."""

@@ -1,4 +1,4 @@
-"""fresh encoder or GPT -> one whose first block looks at neighbours: mimetic initialisation.
+"""fresh encoder or GPT -> one whose first block looks at neighbours (mimetic).
 
 A hidden word is told by what stands beside it, and found again where the same stands beside another; small
 models spend all of a short pre-training on finding that out. As in `model.initialisation`, some matrices start

@@ -17,6 +17,7 @@ from t5grid.config.schema import Runtime
 from t5grid.refused import Refused
 from t5grid.stages.workload import Built, Workload
 
+SAFE_NAME = re.compile(r"[^/\\\0]+")
 Report = Callable[[dict[str, Any]], None]
 LONGEST_NAME = 150  # what is longer is cut: file systems take 255 bytes, and files' names are made of it
 
@@ -50,10 +51,10 @@ class Stage:
     """Whether it is the end of a column: its record is what tables are made of."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[^/\\\0]+", self.name):
+        if not SAFE_NAME.fullmatch(self.name):
             raise Refused(f"{self.kind} {self.name!r}: a stage's name stands in a path, without / and \\")
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """The digest of kind, version, content and parents."""
         parents = [parent.identity for parent in self.parents]
