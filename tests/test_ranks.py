@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
-from t5grid.data.datamodule import Rank
+from t5grid.data.rank import Rank
 from t5grid.execution.ranks import Node, RankError, run_ranks
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
