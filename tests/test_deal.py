@@ -6,20 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_stages import RUNTIME
+import torch
+from test_likelihood import MODELS, built, questions
+from toy_stages import RUNTIME, Toy, make
 
 from t5grid.config.schema import load_cell
 from t5grid.data.characters import Characters
-from t5grid.evaluation.deal import ALONE
+from t5grid.evaluation.deal import ALONE, Deal, dealing
+from t5grid.evaluation.likelihood import Scorer
 from t5grid.execution.run_stage import DONE, work_on
 from t5grid.execution.store import Store
+from t5grid.model.decoding import greedy
+from t5grid.model.ensemble import as_one
 from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.model import build_model
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.prompt import PromptStage
-from t5grid.stages.stage import Stage
+from t5grid.stages.stage import Context, Stage
 from t5grid.training.checkpoints import save
 from t5grid.training.fit import initialise
+from t5grid.training.sharding import own
 
 SPECK = [
     "size.d_model=16",
@@ -100,3 +106,53 @@ def test_ranks_that_keep_parts_of_a_model_score_as_one_process(
     (stage,) = cell.strategy.stages(cell).values()
     alone = recorded(stage, tmp_path / "alone", RUNTIME, *steps)
     assert recorded(stage, tmp_path / "spread", SPREAD, *steps) == alone
+
+
+class Answering(Toy):
+    """Likelihoods and written ids of questions by each model, and by two as one; the parts that are held."""
+
+    spreads = True
+
+    def act(self, context: Context) -> dict[str, Any]:
+        result = {}
+        with dealing(context.runtime, self.has_ranks(context.runtime)) as deal:
+            for name in MODELS:
+                model: Any = built(name)
+                whole = sum(parameter.numel() for parameter in model.parameters())
+                deal.place(model, "cpu")
+                batching = MODELS[name].batching
+                scored = Scorer(model, batching, 4, deal)(questions("prefix", 7))
+                with deal.loading(model):
+                    held = sum(own(parameter).numel() for parameter in model.parameters()) / whole
+                result[name] = {"scored": scored, "written": written(model, deal), "held": round(held, 1)}
+            members: list[Any] = [built("encoder_decoder"), built("shared")]
+            for member in members:
+                deal.place(member, "cpu")
+            result["two as one"] = {"written": written(as_one(members), deal)}
+        return result
+
+
+def written(model: Any, deal: Deal) -> list[list[int]]:
+    """What follows inputs of one to seven ids, in three batches that end after 4, 19 and 34 ids."""
+
+    def answer(places: Sequence[int]) -> list[list[int]]:
+        rows = [[3 + (7 * place + i) % 40 if i <= place else 0 for i in range(7)] for place in places]
+        return greedy(model, {"inputs": torch.tensor(rows)}, 4 + 5 * places[0]).tolist()
+
+    return deal(range(7), 3, answer)
+
+
+@pytest.mark.slow
+def test_what_ranks_find_together_is_what_one_process_finds_though_they_end_at_other_steps(
+    tmp_path: Path,
+) -> None:
+    results = []
+    for name, runtime in (("alone", RUNTIME), ("spread", SPREAD)):
+        stage, store = make(Answering, "stage", tmp_path / f"{name}.diary"), Store(tmp_path / name)
+        assert work_on(stage, store, runtime, 1) == DONE, store.failure(stage)
+        results.append({name: (store.record(stage) or {})[name] for name in (*MODELS, "two as one")})
+    alone, spread = results
+    for name in MODELS:
+        assert (alone[name].pop("held"), spread[name].pop("held")) == (1.0, 0.5)
+        assert {len(ids) for ids in alone[name]["written"]} == {4, 19, 34}
+    assert spread == alone
