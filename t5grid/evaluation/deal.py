@@ -1,4 +1,4 @@
-"""texts -> answers in their order: batches of similar length, dealt to the processes of a stage.
+"""texts -> answers in order: batches of similar length, dealt to a stage's processes.
 
 Where devices keep a part of the parameters each (`runtime.parallel=fsdp`), every rank answers whole batches
 at its own pace. Before a block computes, all ranks gather its parameters together: they agree on the block
@@ -75,7 +75,7 @@ class Ranks(Deal):
         self._blocks: list[Any] = []
         self._open: nn.Module | None = None
 
-    def place(self, model: nn.Module, accelerator: str) -> None:
+    def place(self, model: Any, accelerator: str) -> None:
         """Keep this rank's part of a model's blocks; what is outside of them is whole everywhere."""
         for block in shard(model, self._mesh):
             for module in block.modules():

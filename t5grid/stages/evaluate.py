@@ -75,11 +75,11 @@ class EvaluateStage(Stage):
             refuse_gaps(context, stage, restored.steps)
         column, vocabulary = restored.column, restored.vocabulary
         records = load_records(column, "validation", budget.num_examples)
-        how = {"batch": context.runtime.evaluation_batch, "num_beams": budget.num_beams, "deal": deal}
+        how = (context.runtime.evaluation_batch, budget.num_beams, deal)
         by_step: dict[int, Scores] = {}
         best: dict[str, list[str]] = {}
         for done, step in enumerate(restored.steps, start=1):
-            by_step[step], answers = score(restored.at(step), vocabulary, column, records, **how)
+            by_step[step], answers = score(restored.at(step), vocabulary, column, records, *how)
             if not deal.leads:
                 continue
             chosen = choose(column, by_step)
