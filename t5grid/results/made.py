@@ -1,4 +1,4 @@
-"""a report's words and the files it is made of -> whether making it again would change it.
+"""a report's words and files -> whether making it again would change it.
 
 Files are known by size and time: the package, conf and experiments, published numbers, records, bounds, kept
 attention, what runs_dir has of stages, and all that configs and words name or might name. What this does not
