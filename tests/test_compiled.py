@@ -16,7 +16,8 @@ from torch._dynamo.utils import counters
 
 from t5grid.config.schema import load_cell
 from t5grid.data.batching import EncoderDecoderBatching
-from t5grid.data.datamodule import FeedModule, FewShapes, Rank, StepDataset, micro_batches
+from t5grid.data.datamodule import FeedModule, FewShapes, StepDataset, micro_batches
+from t5grid.data.rank import Rank
 from t5grid.model.architectures import LanguageModel, PrefixLM
 from t5grid.model.size import Size
 from t5grid.training import checkpoints

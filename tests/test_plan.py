@@ -276,3 +276,20 @@ def test_a_plan_says_whether_a_model_fits_a_device(gib: float, words: list[str],
     stages = with_parents(list(cell.strategy.stages(cell).values()))
     work = next(stage.workload(build) for stage in stages if stage.kind == "pretrain")
     assert line in memory_line([(work, cell.runtime)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "gib", "line"),
+    [
+        ("evaluate", 80, "memory: 30.4 GiB at most, which fits a device of 80 GiB"),
+        ("evaluate", 9, "of 9 GiB; with runtime.evaluation_batch=16 it takes 7.9 GiB"),
+        ("pretrain", 120, "of 120 GiB; with runtime.recompute=true it takes 108.9 GiB"),
+        ("pretrain", 40, "nor does less at once (each of more devices keeps a smaller part of the weights)"),
+    ],
+)
+def test_a_plan_counts_the_part_of_a_model_that_each_device_keeps(kind: str, gib: int, line: str) -> None:
+    spread = ["runtime.parallel=fsdp", "runtime.num_devices=8", f"runtime.device_memory={gib}"]
+    cell = load_cell(["size=xxl_11b", "budget=paper", "suite=nano", *GPU, *spread])
+    stages = with_parents(list(cell.strategy.stages(cell).values()))
+    work = next(stage.workload(build) for stage in stages if stage.kind == kind)
+    assert line in memory_line([(work, cell.runtime)])

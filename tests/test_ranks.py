@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load
 from toy_stages import RUNTIME, Toy, make
 
-from t5grid.data.datamodule import Rank
+from t5grid.data.rank import Rank
 from t5grid.execution.ranks import Node, RankError, run_ranks
 from t5grid.execution.run_stage import DONE, FAILED, work_on
 from t5grid.execution.store import Store
@@ -73,6 +73,10 @@ class Model(TextToText):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.out(self.stack[0](self.embedding(batch["inputs"])))
+
+    def logits_where(self, batch: dict[str, torch.Tensor], counted: torch.Tensor) -> torch.Tensor:
+        """As of a real model, not by `forward`: what no hook of that sees."""
+        return self.out(self.stack[0](self.embedding(batch["inputs"]))[counted])
 
 
 def feed(step: int) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from t5grid.execution.run_stage import DONE, work_on
 from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.executor import Resources, Slurm
 from t5grid.execution.store import Store
+from t5grid.stages.evaluate import EvaluateStage
 from t5grid.stages.pretrain import PretrainStage
 from t5grid.stages.stage import Stage
 from t5grid.training import checkpoints
@@ -48,11 +49,11 @@ def test_a_kind_of_stage_has_the_resources_of_its_own() -> None:
     resources = load_cell([*words, "runtime.num_nodes=2", "executor.resources.pretrain.minutes=99"]).executor
     pretrain, evaluate = resources.resources["pretrain"], resources.resources["evaluate"]
     assert (pretrain.gpus, pretrain.nodes, pretrain.minutes, pretrain.partition) == (8, 2, 99, "main")
-    assert (evaluate.gpus, evaluate.nodes, evaluate.minutes, evaluate.partition) == (None, 1, 120, "main")
+    assert (evaluate.gpus, evaluate.nodes, evaluate.minutes, evaluate.partition) == (None, 2, 120, "main")
 
 
-def test_a_stage_that_trains_takes_every_device_of_its_nodes_and_others_one() -> None:
-    training, other = PretrainStage("a", {}, {}), Stage("a", {}, {})
+def test_a_stage_that_trains_or_scores_in_parts_takes_every_device_of_its_nodes_and_others_one() -> None:
+    training, other, scoring = PretrainStage("a", {}, {}), Stage("a", {}, {}), EvaluateStage("a", {}, {})
     gpu = replace(RUNTIME, accelerator="gpu", num_devices=4)
     two = replace(ONE, nodes=2)
 
@@ -64,6 +65,8 @@ def test_a_stage_that_trains_takes_every_device_of_its_nodes_and_others_one() ->
     assert taken(replace(two, gpus=8), training, gpu) == (2, 8, 8)
     assert taken(two, other, gpu) == (1, 1, 1)
     assert taken(replace(two, gpus=0), other, gpu) == (1, 1, 0)
+    assert taken(two, scoring, gpu) == (1, 1, 1)
+    assert taken(two, scoring, replace(gpu, parallel="fsdp")) == (2, 4, 4)
     assert taken(ONE, training, replace(RUNTIME, num_devices=3)) == (1, 3, 0)
 
 

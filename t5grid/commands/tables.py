@@ -56,7 +56,28 @@ def table(options: Any, rest: list[str]) -> int:
 
 
 def report(options: Any, rest: list[str]) -> int:
-    """Write the page of the whole study, or serve it live, or log it."""
+    """Write the page of the whole study, or serve it live, or log it; not again if nothing has changed."""
+    from t5grid.results.made import Made, heard, is_fixed
+
+    if options.serve or options.wandb:
+        _report(options)
+        return 0
+    made = Made(tuple(options.names), options.output, options.config_dir)
+    if (lines := made.lines()) is not None:
+        for stream, text in lines:
+            getattr(sys, stream).write(text)
+        return 0
+    before = made.digest()
+    with heard() as lines:
+        studies, path = _report(options)
+    where = (studies[0].results, studies[0].store.root)
+    if is_fixed(studies) and where == (made.results, made.runs.absolute()):
+        made.keep(before, path, lines)
+    return 0
+
+
+def _report(options: Any) -> tuple[list[Any], Path]:
+    """The studies of the page, and where it is."""
     from t5grid.results.publishing import log_report, serve_report, write_report
     from t5grid.results.study import load_recorded
 
@@ -66,16 +87,16 @@ def report(options: Any, rest: list[str]) -> int:
         print(f"t5grid: report: {note}", file=sys.stderr)
     for study in studies:
         tell_set_aside(list(study.grids.values()), study.store)
+    stems = "-and-".join(study.stem for study in studies)
+    path = options.output or studies[0].results / f"report-{stems}.html"
     if options.serve:
         serve_report(studies, options.port, options.open)
     else:
-        stems = "-and-".join(study.stem for study in studies)
-        path = options.output or studies[0].results / f"report-{stems}.html"
         write_report(studies, path)
         print(f"written: {path}")
         for study in studies if options.wandb else ():
             log_report(study)
-    return 0
+    return studies, path
 
 
 def findings(options: Any, rest: list[str]) -> int:

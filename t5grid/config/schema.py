@@ -184,7 +184,7 @@ class Runtime:
     """The machine: never part of a run's identity, nor are loggers and callbacks of one's own beside ours."""
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
-    num_devices: Count  # of each node; a stage that trains has a process for each
+    num_devices: Count  # of each node; a stage that trains has a process for each, see Stage.has_ranks
     precision: Annotated[Literal["fp32", "bf16"], Because("fp16 is refused: T5's activations overflow in it")]
     num_loader_workers: Annotated[int, AtLeast(0)]
     evaluation_batch: Count

@@ -15,35 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Batch = dict[str, np.ndarray]
+from t5grid.data.rank import Batch, Rank
+
 Feed = Callable[[int], Batch]
 NUM_TRIED = 16  # batches of a run that the first shape of compiled steps holds
-
-
-@dataclass(frozen=True)
-class Rank:
-    """One of the `world` processes that train a stage together; the first leads: it alone writes files."""
-
-    number: int = 0
-    world: int = 1
-
-    @property
-    def leads(self) -> bool:
-        """Whether this is the process that writes."""
-        return self.number == 0
-
-    def rows(self, batch: Batch) -> tuple[Batch, float]:
-        """Rows number, number + world, ... of a batch, and their weight in the mean over ranks.
-
-        The mean over ranks of weight x (mean over a rank's positions) is the mean over the whole batch. A
-        rank for which no row is left gets the first one, with weight 0.
-        """
-        if self.world == 1:
-            return batch, 1.0
-        total = len(next(iter(batch.values())))
-        mine = np.arange(self.number, total, self.world)
-        rows = mine if len(mine) else np.arange(1)
-        return {name: array[rows] for name, array in batch.items()}, self.world * len(mine) / total
 
 
 def micro_batches(batch: dict[str, Tensor], num_rows: int | None) -> list[dict[str, Tensor]]:

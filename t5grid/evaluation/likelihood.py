@@ -12,6 +12,7 @@ from torch import Tensor
 from t5grid.data.batching import one_row_each
 from t5grid.data.feeds import padded
 from t5grid.data.shots import Ids, Question
+from t5grid.evaluation.deal import ALONE, Deal
 
 Scored = tuple[float, int]
 """The log-likelihood of an answer in nats, and how many ids it has."""
@@ -31,17 +32,13 @@ class Scorer:
     model: Any
     batching: Any
     batch: int
+    deal: Deal = ALONE
 
     def __call__(self, questions: Sequence[Question]) -> list[dict[str, Scored]]:
         """Of each question, target -> log-likelihood of that answer after the prompt."""
         rows = [(question, ids) for question in questions for ids in question.choices.values()]
-        order = sorted(range(len(rows)), key=lambda i: sum(map(len, _pair(*rows[i]))))
-        sums = [0.0] * len(rows)
-        for first in range(0, len(order), self.batch):
-            chosen = order[first : first + self.batch]
-            for i, value in zip(chosen, self._batch([rows[i] for i in chosen]), strict=True):
-                sums[i] = value
-        found = iter(sums)
+        sizes = [sum(map(len, _pair(*row))) for row in rows]
+        found = iter(self.deal(sizes, self.batch, lambda places: self._batch([rows[i] for i in places])))
         return [{t: (next(found), len(ids)) for t, ids in q.choices.items()} for q in questions]
 
     @torch.inference_mode()

@@ -9,6 +9,7 @@ import torch
 from t5grid.config.schema import Column
 from t5grid.data.reading import reading_of
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.evaluation.deal import ALONE, Deal
 
 
 def predict(
@@ -19,18 +20,17 @@ def predict(
     batch: int,
     num_beams: int = 1,
     task: str = "",
+    deal: Deal = ALONE,
 ) -> list[str]:
     """One answer a text, given by the model's `answer`; beams are for those that search."""
     reading = reading_of(model, vocabulary, column.inputs_length)
     ids = reading.encode(task, texts)
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    answers = [""] * len(ids)
     device = next(model.parameters()).device
-    for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
+
+    def answer(chosen: Sequence[int]) -> list[str]:
         arrays = reading.batch(task, [ids[i] for i in chosen])
         given = {name: torch.from_numpy(array.astype(np.int64)).to(device) for name, array in arrays.items()}
         rows = model.answer(given, column.targets_length, num_beams).tolist()
-        for i, row in zip(chosen, rows, strict=True):
-            answers[i] = reading.text(task, ids[i], row)
-    return answers
+        return [reading.text(task, ids[i], row) for i, row in zip(chosen, rows, strict=True)]
+
+    return deal([len(row) for row in ids], batch, answer)

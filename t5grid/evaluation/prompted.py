@@ -14,6 +14,7 @@ from t5grid.data.feeds import padded
 from t5grid.data.shots import Asking, Question
 from t5grid.data.special_ids import EOS
 from t5grid.data.vocabulary import Vocabulary
+from t5grid.evaluation.deal import ALONE, Deal
 from t5grid.evaluation.likelihood import MEASURES, Scorer, chosen
 from t5grid.model.decoding import greedy
 
@@ -26,6 +27,7 @@ class PromptedModel:
     batching: Any
     batch: int
     max_length: int
+    deal: Deal = ALONE
 
     def answers(self, asking: Asking, questions: Sequence[Question]) -> list[str]:
         """The target that each question is answered with."""
@@ -37,7 +39,7 @@ class PromptedModel:
         return [template.target(template.cut(text), question.fields) for question, text in pairs]
 
     def _chosen(self, asking: Asking, questions: Sequence[Question]) -> list[str]:
-        scorer = Scorer(self.model, self.batching, self.batch)
+        scorer = Scorer(self.model, self.batching, self.batch, self.deal)
         scoring = asking.template.scoring or "likelihood"
         if scoring != "unconditional":
             return [chosen(scored, MEASURES[scoring]) for scored in scorer(questions)]
@@ -47,15 +49,14 @@ class PromptedModel:
 
     def _written(self, questions: Sequence[Question], vocabulary: Vocabulary) -> list[str]:
         """What is written after each prompt: up to its end, or the first id that is no piece of text."""
-        order = sorted(range(len(questions)), key=lambda i: len(questions[i].inputs + questions[i].start))
-        texts = [""] * len(questions)
-        for first in range(0, len(order), self.batch):
-            places = order[first : first + self.batch]
+
+        def write(places: Sequence[int]) -> list[str]:
             inputs, begun = self.given([questions[i] for i in places])
             rows = greedy(self.model, {"inputs": inputs}, self.max_length, begun).tolist()
-            for i, row in zip(places, rows, strict=True):
-                texts[i] = vocabulary.decode(_piece_ids(row, vocabulary.num_pieces))
-        return texts
+            return [vocabulary.decode(_piece_ids(row, vocabulary.num_pieces)) for row in rows]
+
+        sizes = [len(question.inputs + question.start) for question in questions]
+        return self.deal(sizes, self.batch, write)
 
     def given(self, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
         """What a model reads, with end marks where its batches have them, and how its targets begin."""

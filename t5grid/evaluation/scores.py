@@ -8,6 +8,7 @@ from torch import nn
 from t5grid.config.schema import Column
 from t5grid.data.vocabulary import Vocabulary
 from t5grid.evaluation.averages import Scores, scored
+from t5grid.evaluation.deal import ALONE, Deal
 from t5grid.evaluation.predict import predict
 from t5grid.refused import Refused
 from t5grid.tasks.task import Record, has
@@ -22,14 +23,16 @@ def score(
     records: dict[str, Sequence[Record]],
     batch: int,
     num_beams: int = 1,
+    deal: Deal = ALONE,
 ) -> tuple[Scores, dict[str, list[str]]]:
-    """Every metric of every task of a column, and the answers by task, one a record."""
+    """The answers of every task of a column, one a record; and every metric, where the process leads."""
     scores, answers = {}, {}
     for name, task in scored(column).items():
         rows = records[name]
         texts = [row["inputs"] for row in rows]
-        answers[name] = predict(model, vocabulary, texts, column, batch, num_beams, name)
-        scores[name] = {metric: float(value) for metric, value in task.score(rows, answers[name]).items()}
+        answers[name] = predict(model, vocabulary, texts, column, batch, num_beams, name, deal)
+        if deal.leads:
+            scores[name] = {metric: float(value) for metric, value in task.score(rows, answers[name]).items()}
     return scores, answers
 
 

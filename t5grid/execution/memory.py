@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from t5grid.config.schema import Runtime
-from t5grid.stages.workload import Workload, estimate
+from t5grid.stages.workload import Workload, estimate, is_spread
 
 GIB = 2**30
 
@@ -24,14 +24,25 @@ def device_memory(runtime: Runtime) -> float | None:
 
 def smaller(work: Workload, runtime: Runtime) -> Iterator[Runtime]:
     """Machines that take a workload in ever less memory: fewer rows at once, then blocks computed again."""
+    if work.method is None:
+        for rows in halves(min(work.rows, runtime.evaluation_batch)):
+            yield replace(runtime, evaluation_batch=rows)
+        return
+    if is_spread(runtime):  # which goes with no micro-batch
+        yield replace(runtime, recompute=True)
+        return
     rows = -(-work.rows // (runtime.num_devices * runtime.num_nodes))
     for recompute in sorted({runtime.recompute, True}):
-        micro_batch = min(rows, runtime.micro_batch or rows)
-        while True:
+        for micro_batch in halves(min(rows, runtime.micro_batch or rows)):
             yield replace(runtime, micro_batch=micro_batch, recompute=recompute)
-            if micro_batch == 1:
-                break
-            micro_batch = -(-micro_batch // 2)
+
+
+def halves(number: int) -> Iterator[int]:
+    """A number of rows, and ever half as many down to one."""
+    yield number
+    while number > 1:
+        number = -(-number // 2)
+        yield number
 
 
 def fitting(work: Workload, runtime: Runtime, room: float) -> Runtime | None:
@@ -52,7 +63,17 @@ def memory_line(works: Sequence[tuple[Workload, Runtime]]) -> str:
         return f"{needed}, which fits a device of {gib:g} GiB"
     machine = fitting(work, runtime, gib * GIB)
     short = f"{needed}, which does not fit a device of {gib:g} GiB"
+    if machine is None and is_spread(runtime):
+        return f"{short}, nor does less at once (each of more devices keeps a smaller part of the weights)"
     if machine is None:
         return f"{short}, nor does a single row (runtime.parallel=fsdp spreads the weights over devices)"
-    settings = f"runtime.micro_batch={machine.micro_batch}" + " runtime.recompute=true" * machine.recompute
+    settings = " ".join(_changed(machine, runtime))
     return f"{short}; with {settings} it takes {estimate(work, machine).memory / GIB:.1f} GiB"
+
+
+def _changed(machine: Runtime, runtime: Runtime) -> Iterator[str]:
+    """The settings by which a smaller machine differs."""
+    for key in ("evaluation_batch", "micro_batch", "recompute"):
+        value = getattr(machine, key)
+        if value != getattr(runtime, key):
+            yield f"runtime.{key}={str(value).lower()}"

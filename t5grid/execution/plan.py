@@ -6,6 +6,7 @@ vocabulary and the encoding of a corpus are counted as stages only.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from t5grid.config.build import build
@@ -38,7 +39,7 @@ class Costs:
         self.todo = [stage for stage in stages if states[stage.identity] != "done"]
         self.estimates: dict[str, Estimate] = {}
         self.num_devices: dict[str, int] = {}
-        self.trainings: list[tuple[Workload, Runtime]] = []
+        self.largest: list[tuple[Workload, Runtime]] = []
         known: dict[Any, tuple[Estimate, int]] = {}
         for stage in stages:
             alike = stage.alike()
@@ -55,10 +56,11 @@ class Costs:
     def _estimate(self, stage: Stage, built: ByObject) -> tuple[Estimate, int]:
         """What a stage takes, and of how many devices."""
         work, machine = stage.workload(built), self.executor.runtime_of(stage, self.runtime)
-        if work and stage.trains:
-            self.trainings.append((work, machine))
-        devices = machine.num_devices * machine.num_nodes if stage.trains else 1
-        return estimate(work, machine) if work else Estimate(), devices
+        if not stage.takes_every_device(machine):
+            machine = replace(machine, num_devices=1, num_nodes=1)
+        if work and (stage.trains or machine.parallel == "fsdp"):
+            self.largest.append((work, machine))
+        return estimate(work, machine) if work else Estimate(), machine.num_devices * machine.num_nodes
 
     def of(self, stages: Iterable[Stage]) -> list[Estimate]:
         """The estimates of some stages."""
@@ -149,7 +151,7 @@ def _sentences(costs: Costs) -> list[str]:
         f"{flops}; {number(total.attention)} of them attention's own products",
         f"hours: of one stage at a time, at {speed}",
         f"{costs.outlook}: about {hours(wall)} hours, {hours(longest)} the longest chain",
-        *filter(None, [memory_line(costs.trainings)]),
+        *filter(None, [memory_line(costs.largest)]),
     ]
 
 

@@ -66,7 +66,7 @@ def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: N
     try:
         store.begin(stage)
         with _output_to(store.folder(stage) / "log.txt"):
-            if several_ranks(stage, runtime):
+            if stage.has_ranks(runtime):
                 result = ranks.run_ranks(stage, store, runtime, num_threads, node or Node())
             else:
                 result = stage.run(context)
@@ -85,11 +85,6 @@ def _run(stage: Stage, store: Store, runtime: Runtime, num_threads: int, node: N
 def _reason(error: Exception) -> str:
     """An error in a line; what to do where the disk is full."""
     return FULL if is_full(error) else error_line(error)
-
-
-def several_ranks(stage: Stage, runtime: Runtime) -> bool:
-    """Whether a stage is run by several processes together."""
-    return stage.trains and runtime.num_nodes * runtime.num_devices > 1
 
 
 @contextlib.contextmanager

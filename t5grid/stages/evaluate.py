@@ -1,7 +1,7 @@
 """checkpoints of a fine-tuning -> scores of the column at its best step."""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Column, EvaluateBudget, build
@@ -11,6 +11,9 @@ from t5grid.stages.model import model_of
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.training_stage import TrainingStage
 from t5grid.stages.workload import Built, Workload, num_checkpoints, num_scored
+
+if TYPE_CHECKING:
+    from t5grid.evaluation.deal import Deal
 
 SHARE_OF_TRAINING = 0.15
 """Time a token takes to answer over that to train on: measured, 0.11 to 0.33 by column at nano and lab."""
@@ -26,6 +29,7 @@ class EvaluateStage(Stage):
 
     kind = "evaluate"
     scores = True
+    spreads = True
 
     @cached_property
     def work(self) -> float:
@@ -52,26 +56,37 @@ class EvaluateStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Score every checkpoint and choose."""
+        from t5grid.evaluation.deal import dealing
+
+        with dealing(context.runtime, self.has_ranks(context.runtime)) as deal:
+            return self._run(context, deal)
+
+    def _run(self, context: Context, deal: "Deal") -> dict[str, Any]:
+        """The same by one of the processes that it is dealt to; the result is that of the one that leads."""
         from t5grid.evaluation.averages import choose
         from t5grid.evaluation.resampling import resampled_scores
         from t5grid.evaluation.scores import Scores, load_records, samples_of, score
         from t5grid.stages.restore import restore
         from t5grid.tasks.availability import standing
 
-        restored, budget = restore(self, context), self.budget
+        restored, budget = restore(self, context, deal), self.budget
         for stage in self.trained:
             assert isinstance(stage, TrainingStage)
             refuse_gaps(context, stage, restored.steps)
         column, vocabulary = restored.column, restored.vocabulary
         records = load_records(column, "validation", budget.num_examples)
-        how = {"batch": context.runtime.evaluation_batch, "num_beams": budget.num_beams}
+        how = (context.runtime.evaluation_batch, budget.num_beams, deal)
         by_step: dict[int, Scores] = {}
         best: dict[str, list[str]] = {}
         for done, step in enumerate(restored.steps, start=1):
-            by_step[step], answers = score(restored.at(step), vocabulary, column, records, **how)
+            by_step[step], answers = score(restored.at(step), vocabulary, column, records, *how)
+            if not deal.leads:
+                continue
             chosen = choose(column, by_step)
             best = answers if chosen["step"] == step else best
             context.report({"step": done, "num_steps": len(restored.steps)})
+        if not deal.leads:
+            return {}
         counts = {name: len(rows) for name, rows in records.items()}
         standings = standing({"data": column})
         return {

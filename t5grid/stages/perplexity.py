@@ -75,7 +75,8 @@ class PerplexityStage(Stage):
 
     def _model(self, context: Context, vocab_size: int) -> tuple[Any, Any, Any]:
         """The model with the last of the weights it was pre-trained to, its architecture, their file."""
-        from t5grid.stages.restore import device, refuse_no_numbers
+        from t5grid.evaluation.deal import device
+        from t5grid.stages.restore import refuse_no_numbers
         from t5grid.stages.training_stage import last_checkpoint
         from t5grid.training import checkpoints
 

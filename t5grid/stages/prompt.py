@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from t5grid.config.identity import digest_of
 from t5grid.config.rules import AtLeast
@@ -11,6 +11,9 @@ from t5grid.data.prompts import Template
 from t5grid.stages.model import build_model, model_of
 from t5grid.stages.stage import Context, Stage
 from t5grid.stages.workload import Built, Workload, num_scored
+
+if TYPE_CHECKING:
+    from t5grid.evaluation.deal import Deal
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class PromptStage(Stage):
 
     kind = "prompt"
     scores = True
+    spreads = True
 
     @property
     def prompting(self) -> Prompting:
@@ -89,6 +93,13 @@ class PromptStage(Stage):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Ask every question and score the answers."""
+        from t5grid.evaluation.deal import dealing
+
+        with dealing(context.runtime, self.has_ranks(context.runtime)) as deal:
+            return self._run(context, deal)
+
+    def _run(self, context: Context, deal: "Deal") -> dict[str, Any]:
+        """The same by one of the processes that it is dealt to; the result is that of the one that leads."""
         from t5grid.evaluation.averages import choose
         from t5grid.evaluation.prompted import shots_used
         from t5grid.evaluation.resampling import resampled_scores
@@ -98,13 +109,16 @@ class PromptStage(Stage):
         from t5grid.training import checkpoints
 
         vocabulary, column = load_vocabulary(context, self.vocabulary), self.column
-        model, path = self._model(context, column, vocabulary)
+        model, path = self._model(context, column, vocabulary, deal)
         records, asked = self._records(column), {}
         answers: dict[str, list[str]] = {}
         for done, (name, asking) in enumerate(self.askings(column, vocabulary).items(), start=1):
             asked[name] = list(asking.questions(records[name], self.training(asking)))
             answers[name] = model.answers(asking, asked[name])
-            context.report({"step": done, "num_steps": len(records)})
+            if deal.leads:
+                context.report({"step": done, "num_steps": len(records)})
+        if not deal.leads:
+            return {}
         scores = {
             name: {key: float(value) for key, value in task.score(records[name], answers[name]).items()}
             for name, task in column.tasks.items()
@@ -124,10 +138,11 @@ class PromptStage(Stage):
 
     def answered(self, context: Context, task: str, texts: Sequence[str]) -> list[str]:
         """The answers of a task to anybody's inputs. Raises Refused for those its template cannot read."""
+        from t5grid.evaluation.deal import ALONE
         from t5grid.stages.text import load_vocabulary
 
         vocabulary, column = load_vocabulary(context, self.vocabulary), self.column
-        model, _ = self._model(context, column, vocabulary)
+        model, _ = self._model(context, column, vocabulary, ALONE)
         asking = self.askings(column, vocabulary)[task]
         records = [{"inputs": text, "targets": ""} for text in texts]
         return model.answers(asking, list(asking.questions(records, self.training(asking))))
@@ -145,11 +160,11 @@ class PromptStage(Stage):
         needed = self.prompting.num_shots != 0 and not asking.template.shares and has(asking.task, "train")
         return asking.task.records("train") if needed else ()
 
-    def _model(self, context: Context, column: Column, vocabulary: Any) -> tuple[Any, Any]:
+    def _model(self, context: Context, column: Column, vocabulary: Any, deal: "Deal") -> tuple[Any, Any]:
         """The model with the last of the weights it was pre-trained to, and their file."""
         from t5grid.evaluation.prompted import PromptedModel
         from t5grid.stages.finetune import last_checkpoint
-        from t5grid.stages.restore import device, refuse_no_numbers
+        from t5grid.stages.restore import refuse_no_numbers
         from t5grid.training import checkpoints
 
         (trained,) = self.trained
@@ -159,8 +174,8 @@ class PromptStage(Stage):
         path = last_checkpoint(context, trained)
         checkpoints.load_model(path, model)
         refuse_no_numbers(model, path)
-        model = model.eval().to(device(context.runtime.accelerator))
-        how = (architecture.batching, context.runtime.evaluation_batch, column.targets_length)
+        deal.place(model.eval(), context.runtime.accelerator)
+        how = (architecture.batching, context.runtime.evaluation_batch, column.targets_length, deal)
         return PromptedModel(model, *how), path
 
 

@@ -46,7 +46,9 @@ class Stage:
     kind: ClassVar[str] = "stage"
     version: ClassVar[int] = 1
     trains: ClassVar[bool] = False
-    """Whether it takes every device the machine gives a stage, one process each; other kinds take one."""
+    """Whether it takes every device the machine gives a stage, one process each."""
+    spreads: ClassVar[bool] = False
+    """Whether it takes them where each keeps a part of the parameters; other kinds take one device."""
     scores: ClassVar[bool] = False
     """Whether it is the end of a column: its record is what tables are made of."""
 
@@ -64,6 +66,14 @@ class Stage:
     def identity(self) -> str:
         """`<kind>/<name>-<hash>`, also the stage's folder below `runs/`."""
         return f"{self.kind}/{self.name[:LONGEST_NAME]}-{self.hash}"
+
+    def takes_every_device(self, runtime: Runtime) -> bool:
+        """Whether a process runs it on each device of the machine; else one process does."""
+        return self.trains or (self.spreads and runtime.parallel == "fsdp")
+
+    def has_ranks(self, runtime: Runtime) -> bool:
+        """Whether several processes run it."""
+        return self.takes_every_device(runtime) and runtime.num_nodes * runtime.num_devices > 1
 
     @property
     def vocabulary(self) -> "Stage":

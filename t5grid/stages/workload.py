@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ from t5grid.config.reuse import ByObject
 from t5grid.config.schema import Runtime
 from t5grid.data.special_ids import FIRST_ORDINARY_ID
 from t5grid.data.stream import generator
-from t5grid.model.costs import Flops, Product, forward_only, kept, mean_step, parameters
+from t5grid.model.costs import BLOCK, Flops, Product, forward_only, kept, mean_step, parameters
 from t5grid.tasks.availability import standing
 from t5grid.training.finetuning import AllParameters
 
@@ -125,6 +126,9 @@ def _training(work: Workload, runtime: Runtime) -> float:
     gradients = max(sum(math.prod(shapes[name]) for name in trained) for trained in episodes)
     moments = sum(work.optimizer.num_moments(shapes[name]) for name in ever)
     numbers = everything + gradients * (2 if num_devices > 1 else 1) + moments
+    if is_spread(runtime):
+        outside, block = _gathered(shapes)
+        numbers = (everything + gradients + moments) / num_devices + 2 * outside + 3 * block
     half = runtime.precision == "bf16"
     elements = max(kept(products, trained.__contains__, runtime.recompute) for trained in episodes)
     activations = elements * (KEPT_WITH_DROPOUT if work.dropout else KEPT) * (BF16 if half else 1)
@@ -135,7 +139,25 @@ def _training(work: Workload, runtime: Runtime) -> float:
 def _answering(work: Workload, runtime: Runtime, num_parameters: int) -> float:
     """Peak bytes while nothing is learned: the models, and the largest arrays of a pass."""
     products = _products(work, min(work.rows, runtime.evaluation_batch))
-    return 4.0 * (num_parameters * work.num_models + 4 * max(product.size for product in products))
+    numbers: float = num_parameters * work.num_models
+    if is_spread(runtime):
+        outside, block = _gathered(parameters(products))
+        numbers = numbers / (runtime.num_devices * runtime.num_nodes) + outside * work.num_models + block
+    return 4.0 * (numbers + 4 * max(product.size for product in products))
+
+
+def is_spread(runtime: Runtime) -> bool:
+    """Whether each device keeps a part of the parameters."""
+    return runtime.parallel == "fsdp" and runtime.num_devices * runtime.num_nodes > 1
+
+
+def _gathered(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+    """Parameters that a device has whole beside its part: those in no block, and the largest block's."""
+    blocks: Counter[str] = Counter()
+    for name, shape in shapes.items():
+        block = BLOCK.match(name)
+        blocks[block[0] if block else ""] += math.prod(shape)
+    return blocks.pop("", 0), max(blocks.values(), default=0)
 
 
 def _left(work: Workload, products: list[Product]) -> float:

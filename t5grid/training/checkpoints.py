@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from t5grid.files import check_fence, write_whole
 from t5grid.refused import Refused
-from t5grid.training.sharding import whole
+from t5grid.training.sharding import put, whole
 
 MODEL, OPTIMIZER, STEP = "model/", "optimizer/", "optimizer-step/"
 NAME = re.compile(r"step-(\d+)-([0-9a-f]+)")
@@ -141,7 +141,7 @@ def load_model(
             )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(stored[name])
+            put(tensor, stored[name])
 
 
 def load_optimizer(

@@ -4,7 +4,6 @@ Where the machine gives a stage several devices, each has a process (a rank) tha
 they take the steps one process would take, and the first of them writes the files.
 """
 
-import os
 import re
 import sys
 import time
@@ -22,7 +21,8 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch import distributed, nn
 
 from t5grid.config.schema import Runtime
-from t5grid.data.datamodule import FeedModule, FewShapes, Rank
+from t5grid.data.datamodule import FeedModule, FewShapes
+from t5grid.data.rank import Rank, rank_of
 from t5grid.data.stream import key_of
 from t5grid.refused import Refused
 from t5grid.training import checkpoints
@@ -136,14 +136,6 @@ def _data(feed: Any, first_step: int, num_steps: int, rank: Rank, runtime: Runti
     return FeedModule(
         feed, first_step, num_steps, runtime.num_loader_workers, rank, few_shapes, pinned=on_gpu(runtime)
     )
-
-
-def rank_of(runtime: Runtime) -> Rank:
-    """Which of the stage's processes this is."""
-    world = runtime.num_nodes * runtime.num_devices
-    if world == 1:
-        return Rank()
-    return Rank(int(os.environ["NODE_RANK"]) * runtime.num_devices + int(os.environ["LOCAL_RANK"]), world)
 
 
 def _recompute(model: Any) -> None:

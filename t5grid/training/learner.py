@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor
+from torch.distributed.fsdp import register_fsdp_forward_method
 
 from t5grid.data.datamodule import micro_batches
 from t5grid.data.stream import key_of
@@ -51,6 +52,7 @@ class Learner(pl.LightningModule):
         """Keep only this rank's part of the model, where it is spread over the ranks."""
         if self.device_mesh is not None:
             shard(self.model, self.device_mesh["data_parallel"])
+            register_fsdp_forward_method(self.model, "loss")  # not every loss begins with `forward`
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout of step t is a function of (seed, t), so that a resumed run draws the same."""

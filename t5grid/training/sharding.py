@@ -10,17 +10,27 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def shard(model: nn.Module, mesh: Any) -> None:
-    """Spread a model over the ranks of a mesh, each block of its stacks by itself."""
-    for module in list(model.modules()):
-        if isinstance(module, nn.ModuleList):
-            for block in module:
-                fully_shard(block, mesh=mesh)
+def shard(model: nn.Module, mesh: Any) -> list[nn.Module]:
+    """Spread a model over the ranks of a mesh, each block of its stacks by itself; these blocks."""
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    blocks = [block for stack in stacks for block in stack]
+    for block in blocks:
+        fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
+    return blocks
+
+
+def register_root(model: Any) -> None:
+    """Give a model that is spread a `gather_root`: what is in none of its blocks, whole until `reshard`.
+
+    It is a forward pass of nothing, as the first of the root readies all blocks.
+    """
+    model.gather_root = lambda: None
+    register_fsdp_forward_method(model, "gather_root")
 
 
 def is_sharded(tensor: Tensor) -> bool:
@@ -38,6 +48,13 @@ def own(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
+def put(tensor: Tensor, values: Tensor) -> None:
+    """Copy whole values into a tensor, of which this rank may hold a part."""
+    if isinstance(tensor, DTensor):
+        values = own(distribute_tensor(values, tensor.device_mesh, tensor.placements, src_data_rank=None))
+    own(tensor).copy_(values)
+
+
 @contextmanager
 def gathered(parameter: Tensor) -> Iterator[Tensor]:
     """A whole copy of a sharded parameter with its gradient; what is changed in it is kept."""
@@ -45,6 +62,5 @@ def gathered(parameter: Tensor) -> Iterator[Tensor]:
     copy = whole(parameter.detach())
     copy.grad = parameter.grad.full_tensor()
     yield copy
-    part = distribute_tensor(copy.detach(), parameter.device_mesh, parameter.placements, src_data_rank=None)
     with torch.no_grad():
-        parameter.to_local().copy_(part.to_local())
+        put(parameter, copy.detach())

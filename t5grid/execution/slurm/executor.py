@@ -20,7 +20,7 @@ from t5grid.execution import ranks
 from t5grid.execution.outcome import Outcome
 from t5grid.execution.progress import Progress
 from t5grid.execution.ranks import Node, RankError
-from t5grid.execution.run_stage import CANCELLED, FAILED, HELD, several_ranks, work_on
+from t5grid.execution.run_stage import CANCELLED, FAILED, HELD, work_on
 from t5grid.execution.slurm import queue
 from t5grid.execution.slurm.arrays import Array, arrays_of
 from t5grid.execution.slurm.watch import Watch
@@ -54,7 +54,7 @@ class Resources:
 
     def machine(self, stage: Stage, runtime: Runtime) -> tuple[Runtime, int]:
         """The runtime of a stage on these nodes, and how many GPUs it takes of each."""
-        several = stage.trains
+        several = stage.takes_every_device(runtime)
         used = (runtime.num_devices if several else 1) if runtime.accelerator in GPUS else 0
         gpus = used if self.gpus is None else self.gpus
         devices = (gpus or runtime.num_devices) if several else 1
@@ -282,7 +282,7 @@ class StageJob:
 
     def _help(self, stage: Stage, store: Store, node: Node) -> str:
         """Run this node's ranks; the first node holds the lock and writes the record."""
-        if several_ranks(stage, self.runtime) and store.record(stage) is None:
+        if stage.has_ranks(self.runtime) and store.record(stage) is None:
             try:
                 ranks.run_ranks(stage, store, self.runtime, self.num_threads, node)
             except RankError as error:
