@@ -1,8 +1,8 @@
 """fresh encoder or GPT -> one whose first block looks at neighbours (mimetic).
 
 A hidden word is told by what stands beside it, and found again where the same stands beside another; small
-models spend all of a short pre-training on finding that out. As in `model.initialisation`, some matrices start
-as those of trained models look: half of the heads of the first block find the place before or behind, and add
+models spend all of a short pre-training on finding that out. As in `model.initialisation`, matrices start as
+those of trained models look: half of the heads of the first block find the place before or behind, and add
 what is there. Besides, 0.02 is the deviation of models 768 wide (Devlin et al., 2018; Radford et al., 2018;
 Yang et al., 2019), which is close to 768^-0.5; a narrower one starts with larger numbers.
 """
