@@ -6,6 +6,7 @@ Start-up is light: nothing here imports torch, and each sub-command imports what
 import argparse
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nt5grid: stopped; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
+        if not _nobody_reads():
+            raise
         sys.stderr.close()
         return 0
     except OSError as error:
@@ -50,6 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         full = is_full(error)
         print(f"t5grid: {FULL if full else f'{error.filename}: {error.strerror}'}", file=sys.stderr)
         return FAILURE if full else USAGE_ERROR
+
+
+def _nobody_reads() -> bool:
+    """Whether who read standard output or standard error is gone: another pipe may have broken, too."""
+    streams = select.poll()
+    for descriptor in (1, 2):
+        streams.register(descriptor, 0)  # which tells of errors alone
+    return bool(streams.poll(0))
 
 
 def _open_streams() -> None:

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from t5grid import __version__
+from t5grid import __version__, cli
 from t5grid.cli import main
 from t5grid.commands.grids import split_names
 from t5grid.files import write_whole
@@ -259,3 +260,15 @@ def test_a_file_where_a_folder_is_needed_is_one_line(
     said = capsys.readouterr()
     assert fragment in said.err and said.err.count("\n") == 1 and not said.out
     assert [path.name for path in folder.iterdir()] == ["a.txt"]
+
+
+def test_a_pipe_that_breaks_elsewhere_is_not_taken_for_a_reader_that_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(arguments: Sequence[str] | None) -> None:
+        raise BrokenPipeError("a worker's")
+
+    monkeypatch.setattr(cli, "_parse", breaks)
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        cli.main(["plan"])
+    assert not sys.stderr.closed
