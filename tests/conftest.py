@@ -1,6 +1,5 @@
 """Fixtures of the whole suite: where reference data are, one torch thread, no hub."""
 
-import gc
 import os
 import pickle
 import signal
@@ -22,7 +21,6 @@ from t5grid.config import schema as config
 from t5grid.refused import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
-gc.set_threshold(50_000)  # what is imported is a million objects, which Python would look through often
 
 
 def heed_interrupts() -> None:
@@ -77,26 +75,11 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `pytest -n 2 --dist loadgroup`: a file stays in one process, as do all that share the cluster.
-
-    xdist's own groups are without effect under pytest 9.2: it marks them in names that cannot change there.
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return group_of(nodeid)
-
-    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
-
-
-def group_of(nodeid: str) -> str:
-    """What tests of one process have in common: their file, or the cluster."""
-    path = Path(nodeid.partition("::")[0])
-    shares_cluster = "slurm" in path.name or path.parent.name == "torture"
-    return "cluster" if shares_cluster else str(path)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n 2 --dist loadgroup`: a file stays in one process, as do all that share the cluster."""
+    for item in items:
+        shares_cluster = "slurm" in item.path.name or item.path.parent.name == "torture"
+        item.add_marker(pytest.mark.xdist_group("cluster" if shares_cluster else item.path.name))
 
 
 READ, FILES = OmegaConf.load, dict[str, bytes]()

@@ -18,6 +18,7 @@ from t5grid.results.table import WIDTH, Row, Table, TableColumn
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 """The palette of Okabe and Ito (2008), told apart under every common colour vision."""
 
+INCHES_A_LETTER = 0.08
 DASHES = ("-", "--", ":")
 FLOOR_LINE: dict[str, Any] = {"color": "#555555", "linewidth": 1, "linestyle": (0, (1, 1.5))}
 """How the score of a constant answer is drawn."""
@@ -71,12 +72,17 @@ def head(figure: Any, text: str, **how: Any) -> None:
 
 
 def _panels(
-    figure_class: Any, count: int, width: float, height: float, share_y: bool
+    figure_class: Any, count: int, width: float, height: float, share_y: bool, labels: Sequence[str] = ()
 ) -> tuple[Any, list[Any]]:
-    """A figure of `count` panels in rows of four; the figure and its panels in reading order."""
+    """A figure of `count` panels in rows of four; the figure and its panels in reading order.
+
+    It is wide enough for `labels` beside panels of an inch and a half.
+    """
     across = min(count, 4)
     down = math.ceil(count / across)
-    figure = figure_class(figsize=(width * across + 1.6, height * down + 0.7), layout="constrained")
+    beside = INCHES_A_LETTER * max(map(len, labels), default=0)
+    whole = max(width * across + 1.6, beside + 1.5 * across)
+    figure = figure_class(figsize=(whole, height * down + 0.7), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharey=share_y).ravel()
     for unused in grid[count:]:
         unused.set_visible(False)
@@ -94,7 +100,7 @@ def dot_plot(table: Table) -> Any | None:
     with drawing() as figure_class:
         labels = [*map(_label, rows), *(["Constant answer"] if table.bounds else [])]
         height = 0.24 * len(labels) + 0.6
-        figure, panels = _panels(figure_class, len(table.columns), 2.1, height, share_y=True)
+        figure, panels = _panels(figure_class, len(table.columns), 2.1, height, True, labels)
         for panel, column in zip(panels, table.columns, strict=True):
             means = [row.cells[column.key].mean for row in rows]
             _band(panel, [mean for mean in means if mean is not None], table.deviation(column.key))
