@@ -16,7 +16,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 FENCE = re.compile(r"(?P<above>[^\n]*)\n\n```(?P<language>\w+)\n(?P<text>.*?)\n```(?=\n)", re.DOTALL)
 FILE = re.compile(r"`([\w./-]+)`(?: [\w ]+)?:$")
 MARKS = ("cluster", "network", "data", "gpu", "server")
-TABLE = re.compile(r"<!-- table: (?P<stem>[\w-]+) -->\n.*?<!-- end of table -->\n", re.DOTALL)
+TABLE = re.compile(r"<!-- table: (?P<stem>[\w,=-]+) -->\n.*?<!-- end of table -->\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
