@@ -374,8 +374,10 @@ def test_what_an_encoder_cannot_do_is_refused_before_anything_runs(words: str, m
 def test_an_initialisation_of_the_size_that_is_not_asked_for_falls_back_and_is_noted() -> None:
     elmo = ["architecture=elmo", "objective=language_model", "finetune=feature_based"]
     elmo.append("suite.use=[sentences]")
-    plain, mine = (load_cell([*elmo, f"size={size}"]) for size in ("nano", "nano_2x"))
-    assert plain.size.initialisation == mine.size.initialisation == "study"
+    mine = load_cell([*elmo, "size=nano_2x", "size.d_model=32"])
+    plain = load_cell([*elmo, "size=nano_2x", "size.d_model=32", "size.initialisation=study"])
+    assert (mine.size, mine.config["size"]) == (plain.size, plain.config["size"]) and not plain.notes
+    assert mine.size.initialisation == "study" and mine.labels["size"] == "nano_2x,d_model=32"
     note = f"{NOTED}: size.initialisation=mimetic of size=nano_2x"
     assert mine.notes[0].startswith(note)
     assert load_cell([*BERT]).size.initialisation == "mimetic"

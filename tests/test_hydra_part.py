@@ -75,14 +75,11 @@ STRANGERS = [
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is said of each of the strangers' options, where Hydra started once on one group."""
+    """What is said of each of the strangers' options, where Hydra has started once."""
     folder = tmp_path_factory.mktemp("strangers")
-    ours = data_folder("conf")
-    option(folder, "defaults: [objective: replace_spans, _self_]\n", "../small/config")
-    option(folder, (ours / "objective/replace_spans.yaml").read_text(), "../small/objective/replace_spans")
     for i, (part, _) in enumerate(STRANGERS):
         option(folder, f"{OPTION}hydra:\n  {part}\n", f"objective/mine{i}")
-    hydra_api.start(folder / "small", folder / "conf")
+    hydra_api.start(data_folder("conf"), folder / "conf")
     check = hydra_part.check_of(hydra_api.compose_multirun([]))
     return {part: said_of(f"objective=mine{i}", check) for i, (part, _) in enumerate(STRANGERS)}
 

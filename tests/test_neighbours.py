@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from t5grid.config.schema import load_cell
-from t5grid.model.encoder_blocks import DEVIATION
-from t5grid.model.neighbours import fastest, sinusoids, turned
+from t5grid.model.encoder_blocks import DEVIATION, sinusoids
+from t5grid.model.neighbours import fastest, turned
 from t5grid.model.xlnet_blocks import distances
 from t5grid.model.xlnet_model import content_sight
 
@@ -65,7 +65,7 @@ def test_a_model_of_distances_looks_to_both_sides() -> None:
 def test_turned_sinusoids_are_those_of_a_place_further() -> None:
     for width, d_kv in ((64, 16), (11, 16)):
         chosen = fastest(d_kv, width)
-        here, there = sinusoids(torch.tensor([3, 8]), width)
+        here, there = sinusoids(torch.tensor([3.0, 8.0]), width)
         assert torch.allclose(turned(chosen, 5) @ chosen @ here, chosen @ there, atol=1e-5)
 
 

@@ -111,3 +111,14 @@ class EncoderBlock(nn.Module):
         x = self.self_attention_norm(x + self.dropout(self.self_attention(x, visible)))
         x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return x if self.adapter is None else self.adapter(x)
+
+
+def rates(width: int, device: torch.device | None = None) -> Float[Tensor, " pairs"]:
+    """Radians a step of sinusoids so wide, the fastest first."""
+    return 1e4 ** (-torch.arange(0, width, 2, device=device) / width)
+
+
+def sinusoids(places: Float[Tensor, " places"], width: int) -> Float[Tensor, "places width"]:
+    """Sines, then cosines (Vaswani et al., 2017, section 3.5; in the authors' code side by side)."""
+    angles = places[:, None] * rates(width, places.device)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from t5grid.model.encoder_blocks import rates, sinusoids
+
 WIDTH = 768
 SHARP = 2.5
 """What a place's sines and cosines are taken times, in the query and in the key."""
@@ -43,7 +45,7 @@ def find_by_place(
     deviation = float(tokens.square().mean().sqrt())
     chosen = fastest(attention.d_kv, places.shape[1])
     tokens -= tokens @ chosen.T @ chosen  # else each place would find itself, by its token
-    places.copy_(sinusoids(torch.arange(len(places)), places.shape[1]) * deviation * 2**0.5)
+    places.copy_(sinusoids(torch.arange(float(len(places))), places.shape[1]) * deviation * 2**0.5)
     entering = 1.0 if normed else deviation * 2**0.5
     read = (chosen if widened is None else chosen @ torch.linalg.pinv(widened)) * SHARP / entering
     for head, side in neighbours(attention.num_heads, both_sides):
@@ -60,7 +62,9 @@ def find_by_distance(attention: Any, tokens: Tensor) -> None:
     chosen = fastest(d_kv, tokens.shape[1])
     for head, side in neighbours(heads, both_sides=True):
         attention.distance.weight[head * d_kv : head * d_kv + len(chosen)] = chosen * SHARP
-        distance = sinusoids(torch.tensor([-side]), tokens.shape[1])[0]  # from a query to a key before it: 1
+        distance = sinusoids(torch.tensor([-float(side)]), tokens.shape[1])[
+            0
+        ]  # from a query to a key before it: 1
         attention.distance_bias[head, : len(chosen)] = chosen @ distance * SHARP
         copy_what_is_there(attention, head, d_kv, float(tokens.square().mean().sqrt()))
 
@@ -71,21 +75,10 @@ def neighbours(num_heads: int, both_sides: bool) -> Iterator[tuple[int, int]]:
         yield head, 1 if both_sides and head % 2 == 0 else -1
 
 
-def rates(width: int) -> Float[Tensor, " pairs"]:
-    """Radians a step, the fastest first."""
-    return 1e4 ** (-2 * torch.arange(width // 2) / width)
-
-
-def sinusoids(places: Tensor, width: int) -> Float[Tensor, "places width"]:
-    """Sines, then cosines; a last column without a partner is 0."""
-    angles = places[:, None] * rates(width)
-    return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=1), (0, width % 2))
-
-
 def fastest(d_kv: int, width: int) -> Float[Tensor, "chosen width"]:
     """What takes the fastest pairs that a head has room for, half of a table at most: sines, then cosines."""
-    pairs = min(d_kv, width // 2) // 2
-    return torch.eye(width)[[*range(pairs), *range(width // 2, width // 2 + pairs)]]
+    pairs, num_sines = min(d_kv, width // 2) // 2, len(rates(width))
+    return torch.eye(width)[[*range(pairs), *range(num_sines, num_sines + pairs)]]
 
 
 def turned(chosen: Float[Tensor, "chosen width"], steps: int) -> Float[Tensor, "chosen chosen"]:

@@ -15,7 +15,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from t5grid.model.encoder_blocks import DEVIATION, Activation, Dropout, EncoderFeedForward, LayerNorm
+from t5grid.model.encoder_blocks import (
+    DEVIATION,
+    Activation,
+    Dropout,
+    EncoderFeedForward,
+    LayerNorm,
+    sinusoids,
+)
 from t5grid.model.layers import MASKED
 from t5grid.model.size import Size
 
@@ -123,10 +130,8 @@ def distances(length: int, like: Tensor) -> Float[Tensor, "distances width"]:
 
     As wide as `like`, and on its device: sines, then cosines.
     """
-    width = like.shape[-1]
-    rates = 1e4 ** (-torch.arange(0, width, 2, device=like.device) / width)
-    angles = torch.arange(length, -length, -1, device=like.device)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width].to(like.dtype)
+    places = torch.arange(length, -length, -1.0, device=like.device)
+    return sinusoids(places, like.shape[-1]).to(like.dtype)
 
 
 class DroppedFeedForward(EncoderFeedForward):
