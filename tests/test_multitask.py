@@ -47,7 +47,7 @@ def test_multitask_only_trains_for_the_sum_of_steps_under_the_pretraining_schedu
     assert budget["schedule"]["_target_"].endswith("InverseSquareRoot")
     (stage,) = graph("strategy=multitask")["multitask"]
     assert (
-        stage.config["budget"]["num_steps"] == stage.config["budget"]["schedule"]["num_steps"] == 4500 + 600
+        stage.config["budget"]["num_steps"] == stage.config["budget"]["schedule"]["num_steps"] == 4500 + 900
     )
 
 

@@ -52,12 +52,12 @@ def test_columns_that_come_first_are_tuned_once_for_all_that_follow() -> None:
 
 
 def test_a_first_finetuning_may_have_a_share_and_a_length_of_its_own() -> None:
-    words = ("strategy.num_steps=320", "strategy.labelled_share=0.5")
+    words = ("strategy.num_steps=450", "strategy.labelled_share=0.5")
     (tuned,) = ends(TWO, INTERMEDIATE, *words)["to_norvin"].trained
     (first,) = tuned.trained
     budget = first.config["budget"]
-    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (320, 320, 0.5)
-    assert tuned.config["budget"]["num_steps"] == 600
+    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (450, 450, 0.5)
+    assert tuned.config["budget"]["num_steps"] == 900
 
 
 REFUSED = {
@@ -66,7 +66,7 @@ REFUSED = {
         "strategy.column=questions: suite.use leaves no other column to go on with"
     ),
     (INTERMEDIATE, "strategy.num_steps=3"): (
-        "strategy.num_steps=3: fewer than budget.finetune.checkpoint_every=300"
+        "strategy.num_steps=3: fewer than budget.finetune.checkpoint_every=450"
     ),
     (CONTINUED, "strategy.budget.num_steps=3"): (
         "strategy.budget.checkpoint_every=1125: more than strategy.budget.num_steps=3"
@@ -94,7 +94,7 @@ def test_output_layers_of_the_column_before_are_not_taken_over(tmp_path: Path) -
     cell = CELLS.load(list(words))
     before, model = (initialise(lambda: cell.architecture.build(cell.size, 300), seed) for seed in (1, 2))
     initialise(lambda: tuned.start._add(context, before, loads=False), 0)
-    checkpoints.save(tmp_path / "finetune/checkpoints", 600, before, None)
+    checkpoints.save(tmp_path / "finetune/checkpoints", 900, before, None)
     tuned.prepare(context, model)
     old, new = (dict(each.named_parameters()) for each in (before, model))
     assert {name for name in old if is_output(name)} != {name for name in new if is_output(name)}
