@@ -104,6 +104,23 @@ def test_what_a_method_does_not_train_is_bit_identical_afterwards_and_what_it_tr
         assert moved == trained
 
 
+def test_adapters_are_trained_at_a_rate_of_their_own_times_the_schedules(tmp_path: Path) -> None:
+    own = train(tmp_path / "own", plan(Adapters(d=4, at_d_model=None, rate=4.0), schedule=Constant(0.0125)))
+    same = train(tmp_path / "same", plan(Adapters(d=4, at_d_model=None), schedule=Constant(0.05)))
+    slow = train(tmp_path / "slow", plan(Adapters(d=4, at_d_model=None), schedule=Constant(0.0125)))
+    assert all(torch.equal(a, b) for a, b in zip(own.parameters(), same.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(own.parameters(), slow.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"), [("budget=paper", 1.0), ("budget=encoder", 1.0), ("finetune.rate=2", 2.0)]
+)
+def test_how_fast_adapters_are_trained_is_the_budgets_unless_they_say_it(words: str, rate: float) -> None:
+    assert load_cell(["finetune=adapters", words]).finetune.rate == rate
+    given = load_cell(["finetune=adapters", words, "budget.adapter_rate=3"]).finetune.rate
+    assert given == (2.0 if words.startswith("finetune") else 3.0)
+
+
 ADAFACTOR, ADAMW = AdafactorSpec(min_dim_size_to_factor=8), AdamWSpec(weight_decay=0.01)
 QUICK = ("adapters", "gradual_unfreezing")
 KILLS = [(name, ADAFACTOR, (2, 3, 7)) for name in QUICK]

@@ -101,7 +101,10 @@ class EvaluateBudget:
 
 @dataclass(frozen=True)
 class Budget:
-    """Steps, batches, schedules and seeds: what a cell costs, and whether it is worth published corpora."""
+    """Steps, batches, schedules and seeds: what a cell costs, and whether it is worth published corpora.
+
+    `adapter_rate` is what `finetune=adapters` multiplies the rates of fine-tuning by, unless it says its own.
+    """
 
     name: Annotated[str, FileName()]
     note: str | None
@@ -112,6 +115,7 @@ class Budget:
     finetune: FinetuneBudget
     evaluate: EvaluateBudget
     corpora: Literal["generated", "published"] = "generated"
+    adapter_rate: Annotated[float, Above(0)] = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ left out of the checkpoints where another stage keeps it.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from t5grid.config.rules import Count
+from t5grid.config.rules import Above, Count
 from t5grid.model.answers import is_output
 from t5grid.model.costs import Product, adapter, with_adapters
 from t5grid.refused import Refused
@@ -66,13 +66,15 @@ class Adapters(Method):
     width of others; with `at_d_model` null it is taken as written. The paper says that layer norms are
     trained too, which is `adapter_and_norms`; the file its runs used trains the adapters with their own norms
     only, which is `adapter`. They start like any dense layer, as in the study's code, or near the identity,
-    with a deviation of 0.01 (Houlsby et al., 2019).
+    with a deviation of 0.01 (Houlsby et al., 2019). What is trained has `rate` times the schedule's learning
+    rate, 1 in the study: few parameters that start from chance may take larger steps than a model that knows.
     """
 
     d: Count
     at_d_model: Count | None = 768
     train: Literal["adapter", "adapter_and_norms"] = "adapter"
     initial: Literal["dense", "near_identity"] = "dense"
+    rate: Annotated[float, Above(0)] = 1.0
 
     def width(self, d_model: int) -> int:
         """The inner width in a model of width d_model: 32 -> 32 at 768, 3 at 64."""
@@ -91,6 +93,14 @@ class Adapters(Method):
         if self.train == "adapter_and_norms":
             trained |= {name for name in names if NORM.search(name)}
         return {0: frozenset(trained)}
+
+    def rates(self, names: Names) -> dict[str, float]:
+        """The share of the schedule's rate that each parameter is trained at."""
+        return dict.fromkeys(names, self.rate)
+
+    def schedule(self, schedule: Any, num_steps: int) -> Any:
+        """The budget's own."""
+        return schedule
 
     def check(self, cell: Any) -> None:
         products = cell.architecture.products(cell.size, cell.vocabulary.size, 1, 1, 1)
