@@ -6,10 +6,12 @@ import pytest
 
 from t5grid.config.schema import load_cell
 from t5grid.data.corpora import every_document
+from t5grid.nano import lexicon
 from t5grid.nano.arithmetic import CALCULATIONS
 from t5grid.nano.corpus import NanoCorpus
 from t5grid.nano.dice import Dice
-from t5grid.nano.exercises import KINDS, NUM_WORDS, OF_WORDS, NanoExercises, exercises
+from t5grid.nano.exercise_tasks import FIXED, SolvedExercise
+from t5grid.nano.exercises import FORMS, KINDS, NUM_WORDS, OF_WORDS, NanoExercises, exercises
 from t5grid.nano.facts import bucket
 
 
@@ -30,6 +32,32 @@ def test_marks_mean_something_in_one_list_only() -> None:
         _, lines = exercises(Dice("test", seed), ("marks",))
         found.append(frozenset(line.rstrip('".').rpartition(" ")[2].strip('"') for line in lines))
     assert all(len(pair) <= 2 for pair in found) and len(set(found)) > 3
+
+
+def test_good_and_bad_and_he_and_she_are_said_alike_in_every_list() -> None:
+    for seed in range(6):
+        content, lines = exercises(Dice("moods", seed), ("moods",))
+        for word, line in zip(content[3::3], lines, strict=True):
+            assert line.rstrip('".').endswith("good" if word in lexicon.PRAISE else "bad")
+        content, lines = exercises(Dice("pronouns", seed), ("pronouns",))
+        for name, line in zip(content[2::3], lines, strict=True):
+            assert line.rstrip('".').rpartition(" ")[2].strip('"') == lexicon.PRONOUN[name]
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_no_row_of_a_task_stands_in_a_list(kind: str) -> None:
+    few = {"num_train": 4, "num_validation": 4, "num_test": 1}
+    task = SolvedExercise(name=kind, kind=kind, **few)
+    rows = [*task.records("train"), *task.records("validation")]
+    asked = [row["inputs"].removeprefix(f"{kind}: ") for row in rows]
+    text = " ".join(line for seed in range(300) for line in exercises(Dice(seed), (kind,))[1])
+    begun = [form.partition("{answer}")[0] for form in FORMS]
+    assert len(rows) == 8 and not any(f" {each.format(asked=one)}" in text for one in asked for each in begun)
+
+
+def test_kinds_whose_answers_belong_to_one_list_are_no_task() -> None:
+    with pytest.raises(ValueError, match=r"\.sorts\.kind=marks: one of opposites, sorts, moods"):
+        load_cell(["suite=nano_exercises", "suite.columns.sorts.tasks.sorts.kind=marks"])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -69,8 +97,10 @@ def test_a_corpus_is_known_by_its_share_and_kinds() -> None:
 @pytest.mark.slow
 def test_the_options_read_exercises_and_the_vocabulary_of_the_world() -> None:
     cell, plain = load_cell(["corpus=exercises"]), load_cell(["corpus=nano_other_world"])
-    assert isinstance(cell.corpus, NanoExercises) and cell.corpus.share == 0.2
+    assert isinstance(cell.corpus, NanoExercises) and cell.corpus.share == 0.5
     assert cell.vocabulary == plain.vocabulary
     assert load_cell(["corpus=sums", "vocabulary=characters"]).corpus.kinds == ("sums",)
-    with pytest.raises(ValueError, match=r"^corpus\.kinds\[0\]=sum: one of opposites, sorts, phrases"):
+    with pytest.raises(
+        ValueError, match=r"^corpus\.kinds\[0\]=sum: one of opposites, sorts, moods, pronouns, phrases"
+    ):
         load_cell(["corpus=exercises", "corpus.kinds=[sum]"])

@@ -1,9 +1,9 @@
 """seed -> documents that are lists of solved exercises; a corpus with some.
 
 All items of a document are of one kind and written alike, so that what is asked can be told from the items
-before: words and their opposites, their sorts, phrases in another language, questions on what was just said,
-marks that mean something in this list only, calculations. No item is a row of a task: its content is that of
-the pre-training split, item by item.
+before: words and their opposites, their sorts, good and bad, he and she, phrases in another language,
+questions on what was just said, marks that mean something in this list only, calculations. No item is a row
+of a task: its content is that of the pre-training split, item by item.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from t5grid.nano import languages, lexicon
 from t5grid.nano.arithmetic import CALCULATIONS
 from t5grid.nano.corpus import Document, NanoCorpus, pretraining_clause
 from t5grid.nano.dice import Dice
-from t5grid.nano.facts import answer, ask, bucket, is_or_are, passage, people, sentence
+from t5grid.nano.facts import answer, article, ask, bucket, is_or_are, passage, people, sentence
 
-VERSION = 1
+VERSION = 2
 """Raised by hand when the same settings make other exercises."""
 NUM_WORDS = 60
 """Words after which a list ends, which is about the length of other documents."""
@@ -82,17 +82,45 @@ def questions(dice: Dice) -> Exercise:
     return item
 
 
+def moods(dice: Dice) -> Exercise:
+    """`The inn was lovely.` -> `good`."""
+
+    def item(dice: Dice) -> Item:
+        good, place, word = _judged(dice)
+        return ["moods", place, word], _was(place, word), "good" if good else "bad"
+
+    return item
+
+
+def pronouns(dice: Dice) -> Exercise:
+    """`Anna is a baker.` -> `she`."""
+
+    def item(dice: Dice) -> Item:
+        name, job = dice.pick(lexicon.NAMES), dice.pick(lexicon.JOBS)
+        return ["pronouns", name, job], sentence(f"{name} is {article(job)}"), lexicon.PRONOUN[name]
+
+    return item
+
+
 def marks(dice: Dice) -> Exercise:
     """`the inn was lovely` -> one of two words of this list, which say good and bad in it alone."""
     own = dice.sample(lexicon.COLOURS, 2)
 
     def item(dice: Dice) -> Item:
-        good, place = dice.chance(0.5), dice.pick(lexicon.PLACES)
-        word = dice.pick(lexicon.PRAISE if good else lexicon.BLAME)
-        was = "were" if is_or_are(place) == "are" else "was"
-        return ["marks", place, word], sentence(f"the {place} {was} {word}"), own[good]
+        good, place, word = _judged(dice)
+        return ["marks", place, word], _was(place, word), own[good]
 
     return item
+
+
+def _judged(dice: Dice) -> tuple[bool, str, str]:
+    """Whether a place is praised, the place, and in which word."""
+    good, place = dice.chance(0.5), dice.pick(lexicon.PLACES)
+    return good, place, dice.pick(lexicon.PRAISE if good else lexicon.BLAME)
+
+
+def _was(place: str, word: str) -> str:
+    return sentence(f"the {place} {'were' if is_or_are(place) == 'are' else 'was'} {word}")
 
 
 def sums(dice: Dice) -> Exercise:
@@ -109,6 +137,8 @@ def sums(dice: Dice) -> Exercise:
 OF_WORDS: dict[str, Callable[[Dice], Exercise]] = {
     "opposites": opposites,
     "sorts": sorts,
+    "moods": moods,
+    "pronouns": pronouns,
     "phrases": phrases,
     "questions": questions,
     "marks": marks,
@@ -135,7 +165,7 @@ def exercises(dice: Dice, kinds: tuple[str, ...] = tuple(OF_WORDS)) -> Document:
 class NanoExercises(NanoCorpus):
     """A nano corpus in which a share of the documents are exercises of some kinds (null: those of words)."""
 
-    share: Probability = 0.2
+    share: Probability = 0.5
     kinds: Annotated[tuple[Kind, ...], NotEmpty()] | None = None
 
     def fingerprint(self) -> str:
