@@ -88,7 +88,7 @@ def test_a_run_begins_with_the_shares_of_its_mixture() -> None:
         f"mixture of {stage.name}",
         "part                   examples          rate     share",
         "questions.questions       8,000             1    33.33%",
-        "to_tamiri.to_tamiri         600             1    33.33%",
+        "to_tamiri.to_tamiri         350             1    33.33%",
         "unsupervised             60,000             1    33.33%",
     ]
 
