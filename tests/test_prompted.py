@@ -105,8 +105,8 @@ def test_how_examples_are_drawn_counts_where_there_are_some() -> None:
     ("words", "line"),
     [
         (
-            ["strategy.num_shots=601", "suite.use=[to_tamiri]"],
-            "strategy.num_shots=601: suite.columns.to_tamiri.tasks.to_tamiri has 600 training rows",
+            ["strategy.num_shots=351", "suite.use=[to_tamiri]"],
+            "strategy.num_shots=351: suite.columns.to_tamiri.tasks.to_tamiri has 350 training rows",
         ),
         (["objective=deshuffling"], "objective=deshuffling: it does not teach to go on with a text"),
         (["objective=drop_tokens"], "objective=drop_tokens: it does not teach to go on with a text"),
