@@ -194,19 +194,19 @@ def test_a_trained_vocabulary_and_a_given_one_are_different_stages(
 
 
 def test_no_pretraining_has_no_pretraining_and_its_schedule_over_the_length_of_finetuning() -> None:
-    lengths = ["budget.pretrain.num_steps=1500", "budget.finetune.num_steps=350"]
+    lengths = ["budget.pretrain.num_steps=1500", "budget.finetune.num_steps=700"]
     found = graph("strategy=no_pretraining", *lengths, "budget.pretrain.schedule.peak=0.02")
     assert tuple(found) == ("vocabulary", "finetune", "evaluate")
     assert [parent.kind for parent in found["finetune"].parents] == ["vocabulary"]
     budget = found["finetune"].config["budget"]
     assert (budget["num_steps"], budget["schedule"]) == (
-        350,
+        700,
         {
             "_target_": "t5grid.training.schedules.WarmupDecay",
             "peak": 0.02,
             "num_warmup_steps": 100,
             "decay_fraction": 0.3,
-            "num_steps": 350,
+            "num_steps": 700,
         },
     )
 

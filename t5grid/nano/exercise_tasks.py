@@ -1,4 +1,4 @@
-"""seed -> records of a task that asks what lists of solved exercises ask, one question a row."""
+"""seed -> records of a task: what lists of exercises ask."""
 
 from dataclasses import dataclass
 from typing import Annotated
