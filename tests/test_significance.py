@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from t5grid.results.evidence import AGREES, CONTRADICTS, NOISE, Evidence
-from t5grid.results.findings import Better
-from t5grid.results.significance import margin, quantile
+from t5grid.results.findings import Better, Close, GainsMore
+from t5grid.results.significance import margin, of_rows, quantile
 
 NUM_TABLES = 4000
 NAIVE = 2.0
@@ -23,6 +23,33 @@ def test_quantiles_are_those_of_tables() -> None:
     assert [round(quantile(freedom), 3) for freedom in (2, 4, 9, float("inf"))] == [4.303, 2.776, 2.262, 1.96]
     assert round(margin(2, 3, 1), 2) == 4.97 and round(margin(9, 1, 1), 2) == 3.20
     assert margin(4, 5, 1, comparisons=8) > margin(4, 5, 1)
+
+
+def test_where_seeds_agree_the_validation_rows_say_what_is_chance() -> None:
+    """At a constant answer five seeds are within 0.1 of each other, and every other row would be apart."""
+    scores = {"a": {"GLUE": 50.0}, "b": {"GLUE": 53.0}, "c": {"GLUE": 60.0}, "d": {"GLUE": 50.0}}
+    seeds = {"a": {"GLUE": 5}}
+    errors = {row: {"GLUE": 3.0} for row in "bcd"}
+    without = Evidence(scores, {"GLUE": 0.1}, ["GLUE"], freedom={"GLUE": 4}, seeds=seeds)
+    given = Evidence(scores, {"GLUE": 0.1}, ["GLUE"], freedom={"GLUE": 4}, seeds=seeds, errors=errors)
+    assert [given.chance(*pair, "GLUE") for pair in ("ab", "bd")] == pytest.approx(
+        [1.96 * 3, 1.96 * 18**0.5], rel=1e-3
+    )
+    better = {pair: Better([pair[0]], [pair[1]]) for pair in ("ba", "ca", "cb")}
+    assert {pair: test(without).verdict for pair, test in better.items()} == dict.fromkeys(better, AGREES)
+    assert {pair: test(given).verdict for pair, test in better.items()} == {
+        "ba": NOISE,
+        "ca": AGREES,
+        "cb": NOISE,
+    }
+    close = Close("a", "b", at_most=1)
+    assert (close(without).verdict, close(given).verdict) == (CONTRADICTS, NOISE)
+    gains = GainsMore("b", "a", "d", "a")
+    assert (gains(without).verdict, gains(given).verdict) == (AGREES, NOISE)
+    wide = Evidence(scores, {"GLUE": 4.0}, ["GLUE"], freedom={"GLUE": 4}, seeds=seeds, errors=errors)
+    assert wide.chance("a", "b", "GLUE") == pytest.approx(4.0 * margin(4, 5, 1))  # seeds differ by more
+    assert of_rows([3.0, 4.0]) == pytest.approx(9.8, rel=1e-3) and of_rows([0.0, 0.0]) == 0
+    assert of_rows([3.0], comparisons=8) > of_rows([3.0])
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5, 10])

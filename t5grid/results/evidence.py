@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from t5grid.grid.published import paper_deviations
-from t5grid.results.significance import margin
+from t5grid.results.significance import margin, of_rows
 from t5grid.results.table import ROUNDING, Table, paper_columns
 
 AGREES, PARTLY, MIXED, CONTRADICTS = "agrees", "partly", "mixed", "contradicts"
@@ -103,9 +103,10 @@ class Evidence:
 
     `columns` are all that the paper compares its rows in; `no_yardstick` is the answer without a deviation.
     `freedom` are the deviations' degrees of freedom by column (left out: of infinitely many seeds), `seeds`
-    how many each score is the mean of (left out: one), `at_floor` the rows that score no more than a constant
-    answer, and `titles` what rows are called; `unanswered` says of a row why its model cannot answer some
-    columns at all.
+    how many each score is the mean of (left out: one), `errors` what each owes to the validation rows it is
+    measured on, a standard error in points (left out: none), `at_floor` the rows that score no more than a
+    constant answer, and `titles` what rows are called; `unanswered` says of a row why its model cannot answer
+    some columns at all.
     """
 
     scores: Mapping[str, Mapping[str, float]]
@@ -114,6 +115,7 @@ class Evidence:
     no_yardstick: Answer = Answer(NOT_RUN, NO_YARDSTICK)
     freedom: Mapping[str, float] = field(default_factory=dict)
     seeds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     at_floor: Mapping[str, frozenset[str]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     unanswered: Mapping[str, str] = field(default_factory=dict)
@@ -139,17 +141,23 @@ class Evidence:
             return self.no_yardstick
         return None
 
-    def margin(self, row: str, other: str, column: str, comparisons: int = 1) -> float:
-        """What two rows must be apart in a column for it not to be chance, in standard deviations."""
+    def chance(self, row: str, other: str, column: str, comparisons: int = 1) -> float:
+        """What two rows must be apart in a column for it not to be chance, in points: by seeds and by rows.
+
+        Seeds that agree to the point (all at the ceiling, or at a constant answer) would tell any two rows
+        apart; what their validation rows leave open is the least that counts.
+        """
         num_seeds, others = (self.seeds.get(key, {}).get(column, 1) for key in (row, other))
-        return margin(self.freedom.get(column, math.inf), num_seeds, others, comparisons)
+        of_seeds = margin(self.freedom.get(column, math.inf), num_seeds, others, comparisons)
+        errors = [self.errors.get(key, {}).get(column, 0.0) for key in (row, other)]
+        return max(self.deviations[column] * of_seeds, of_rows(errors, comparisons))
 
     def beyond(self, higher: str, lower: str, columns: Sequence[str], comparisons: int = 1) -> list[str]:
         """The columns in which `higher` is above `lower` by more than chance; never both at the floor."""
         return [
             c
             for c, gap in self.gaps(higher, lower, columns).items()
-            if gap > self.deviations[c] * self.margin(higher, lower, c, comparisons) + ROUNDING
+            if gap > self.chance(higher, lower, c, comparisons) + ROUNDING
             and not self.both_at_floor(higher, lower, c)
         ]
 
@@ -161,7 +169,7 @@ class Evidence:
         """What `higher` has over `lower`; columns whose deviation is 0 have no size."""
         gaps = self.gaps(higher, lower, columns)
         sizes = {c: gap / self.deviations[c] for c, gap in gaps.items() if self.deviations[c]}
-        margins = {c: self.margin(higher, lower, c) for c in sizes}
+        margins = {c: self.chance(higher, lower, c) / self.deviations[c] for c in sizes}
         return Effect(f"{self.title(higher)} over {self.title(lower)}", sizes, margins)
 
     def effect_text(self, higher: str, lower: str, columns: Sequence[str]) -> str:
@@ -191,6 +199,12 @@ def evidence_of(table: Table) -> Evidence:
         columns=compared_columns(table),
         freedom={paper: of_seeds[table.starred.key][paper] - 1 for paper in deviations},
         seeds=of_seeds,
+        errors={
+            row.key: {
+                paper: error for key, paper in mirrored.items() if (error := row.cells[key].error) is not None
+            }
+            for row in table.rows
+        },
         at_floor={paper: table.at_floor(key) for key, paper in mirrored.items()},
         titles=_titles(table),
         unanswered={

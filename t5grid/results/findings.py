@@ -128,9 +128,7 @@ class Close:
         """The mean loss in per cent, and how large chance alone makes it if columns are independent."""
         gaps = evidence.gaps(self.to, self.row, columns)
         reference = {c: max(evidence.scores[self.to][c], 1.0) for c in gaps}
-        chances = [
-            100 * evidence.deviations[c] * evidence.margin(self.row, self.to, c) / reference[c] for c in gaps
-        ]
+        chances = [100 * evidence.chance(self.row, self.to, c) / reference[c] for c in gaps]
         loss = 100 * fmean(gap / reference[c] for c, gap in gaps.items())
         return loss, math.hypot(*chances) / len(chances)
 
@@ -184,8 +182,7 @@ class GainsMore:
         """What one gain is above the other, and what chance alone makes it, in points."""
         pairs = ((self.row, self.over), (self.than, self.than_over))
         first, second = (evidence.gaps(*pair, [column])[column] for pair in pairs)
-        chance = math.hypot(*(evidence.margin(*pair, column) for pair in pairs))
-        return first - second, evidence.deviations[column] * chance + ROUNDING
+        return first - second, math.hypot(*(evidence.chance(*pair, column) for pair in pairs)) + ROUNDING
 
 
 @dataclass(frozen=True)

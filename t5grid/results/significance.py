@@ -6,10 +6,11 @@ more than two such deviations apart in a fifth of all cases. So the difference o
 t distribution with the degrees of freedom of the seeds that the deviation is from, for the seeds that each
 row has. Not a bootstrap over validation rows and seeds: it would take the variation between trainings from
 the one seed that most rows have, where there is none to be seen. What a score owes to the rows it is measured
-on stands beside it instead, as its standard error.
+on stands beside it instead, as its standard error, and is the least that a difference has to exceed.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 LEVEL = 0.05
@@ -35,3 +36,8 @@ def margin(freedom: float, num_seeds: int, others: int, comparisons: int = 1) ->
         deviation of 10 runs: two rows of one run, as the paper's -> 3.20
     """
     return quantile(freedom, LEVEL / comparisons) * math.sqrt(1 / num_seeds + 1 / others)
+
+
+def of_rows(errors: Sequence[float], comparisons: int = 1) -> float:
+    """Points that two scores must be apart by the standard errors of both over their validation rows."""
+    return quantile(math.inf, LEVEL / comparisons) * math.hypot(*errors)
