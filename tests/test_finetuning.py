@@ -436,7 +436,7 @@ def test_the_tables_of_fine_tuning_share_their_baseline_and_nothing_else(grids):
     assert len(common) == 5 * 7
     common = of_kind(grids["sample_efficiency"], "finetune") & of_kind(grids["objectives"], "finetune")
     assert len(common) == 5 * 7 + 7
-    assert len(of_kind(grids["finetuning"], "finetune")) == (3 + 8) * 7
+    assert len(of_kind(grids["finetuning"], "finetune")) == (5 + 8) * 7
 
 
 @pytest.mark.parametrize(("size", "widths"), [("base", [32, 128, 512, 2048]), ("nano", [3, 11, 43, 171])])
