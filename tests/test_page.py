@@ -161,7 +161,7 @@ def test_another_budget_is_a_click_away_and_smoke_explains_marks_alone(shown: An
     legend, caption = "#grid .bar", "#grid .caption"
     assert "best of its column" in texts(shown, legend)[0] and "blue" in texts(shown, caption)[0]
     click(shown, f"{SECTION} td button")
-    assert "budget smoke: 59.9" in texts(shown, "#cell")[0]
+    assert "budget smoke: 59.94" in texts(shown, "#cell")[0]
     shown.execute_script("document.getElementById('cell').close()")
     click(shown, "input[name=budget][value=smoke]")
     assert texts(shown, "#scale") == ["Suite nano, size nano, budget smoke"]

@@ -52,11 +52,11 @@ def test_columns_that_come_first_are_tuned_once_for_all_that_follow() -> None:
 
 
 def test_a_first_finetuning_may_have_a_share_and_a_length_of_its_own() -> None:
-    words = ("strategy.num_steps=450", "strategy.labelled_share=0.5")
+    words = ("strategy.num_steps=470", "strategy.labelled_share=0.5")
     (tuned,) = ends(TWO, INTERMEDIATE, *words)["to_norvin"].trained
     (first,) = tuned.trained
     budget = first.config["budget"]
-    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (450, 450, 0.5)
+    assert (budget["num_steps"], budget["schedule"]["num_steps"], budget["labelled_share"]) == (470, 470, 0.5)
     assert tuned.config["budget"]["num_steps"] == 900
 
 

@@ -27,7 +27,7 @@ class Method:
     """What a fine-tuning method is: a subclass says its episodes, and what it adds or refuses.
 
     One with learning rates of its own also has `rates(names)`, the share of the schedule's rate that each
-    parameter is trained at, and `schedule(schedule, num_steps)`, what becomes of the budget's.
+    parameter is trained at.
     """
 
     axis: ClassVar[str] = "finetune"
@@ -45,6 +45,10 @@ class Method:
     def products(self, products: list[Product], d_model: int) -> list[Product]:
         """What a forward pass computes, with what `prepare` adds; the same by default."""
         return products
+
+    def schedule(self, schedule: Any, num_steps: int) -> Any:
+        """What becomes of the budget's schedule; the same by default."""
+        return schedule
 
     def check(self, cell: Any) -> None:
         """Raise Refused, one line with the key, for a cell this method cannot train; none by default."""
@@ -97,10 +101,6 @@ class Adapters(Method):
     def rates(self, names: Names) -> dict[str, float]:
         """The share of the schedule's rate that each parameter is trained at."""
         return dict.fromkeys(names, self.rate)
-
-    def schedule(self, schedule: Any, num_steps: int) -> Any:
-        """The budget's own."""
-        return schedule
 
     def check(self, cell: Any) -> None:
         products = cell.architecture.products(cell.size, cell.vocabulary.size, 1, 1, 1)
