@@ -166,7 +166,7 @@ def quick(budget: str) -> str:
     made, smoke = OmegaConf.load(folder / "nano.yaml"), OmegaConf.load(folder / "smoke.yaml")
     made.merge_with(OmegaConf.masked_copy(smoke, ["num_baseline_seeds", "evaluate"]))
     made.merge_with({"name": budget, "num_documents": 300})
-    made.pretrain.merge_with({"num_steps": 2, "checkpoint_every": 2, "num_rows": 2, "inputs_length": 32})
+    made.pretrain.merge_with({"num_steps": 2, "checkpoint_every": 1, "num_rows": 2, "inputs_length": 32})
     made.finetune.merge_with({"num_steps": 4, "checkpoint_every": 4, "num_tokens": 128})
     return OmegaConf.to_yaml(made)
 
