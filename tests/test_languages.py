@@ -10,8 +10,9 @@ from small_sweep import SMALL, write_rows
 
 from t5grid.cli import main
 from t5grid.config.schema import Cells
-from t5grid.data.corpora import TextCorpus
+from t5grid.data.corpora import TextCorpus, every_document
 from t5grid.data.tempered import Tempered
+from t5grid.data.vocabulary import Vocabulary
 from t5grid.grid.graph import expand
 from t5grid.nano import languages
 from t5grid.nano.dice import Dice
@@ -325,6 +326,15 @@ def test_xnli_is_asked_in_english_words_in_every_language() -> None:
     suite = CELLS.load(["suite=xnli", "suite.trained_on=en", "suite.use=[de,sw]"]).suite
     assert len(suite.columns) == 15 and list(suite.read()) == ["de", "sw", "en"]
     assert [column.tasks["xnli"].language for column in suite.columns.values()] == list(suite.columns)
+
+
+def test_the_vocabulary_writes_every_word_of_questions_and_answers() -> None:
+    cell = CELLS.load(["suite=nano_languages", "vocabulary=multilingual", "budget.num_documents=2000"])
+    vocabulary = Vocabulary(cell.vocabulary.make(every_document(cell.vocabulary.corpus)))
+    for column in cell.suite.chosen().values():
+        for task in column.tasks.values():
+            texts = [row[side] for row in task.records("validation")[:20] for side in ("inputs", "targets")]
+            assert [vocabulary.decode(ids) for ids in vocabulary.encode(texts)] == texts
 
 
 @pytest.mark.slow

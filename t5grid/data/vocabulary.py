@@ -133,6 +133,7 @@ class Trained:
     num_pieces: Annotated[int, AtLeast(32)]
     num_documents: Count | None = None  # None is all
     corpus: Corpus | None = None
+    required_chars: str = ""  # have pieces, though the corpus may lack them
 
     @property
     def size(self) -> int:
@@ -159,6 +160,7 @@ class Trained:
                 unk_id=UNK,
                 bos_id=-1,
                 character_coverage=0.9999,
+                required_chars=self.required_chars,
                 shuffle_input_sentence=False,
                 max_sentence_length=LONGEST,
                 num_threads=1,
@@ -173,7 +175,8 @@ class Trained:
 
     def fingerprint(self) -> dict[str, Any]:
         """What the trained model depends on beside the corpus."""
-        return {"num_pieces": self.num_pieces, "num_documents": self.num_documents}
+        required = {"required_chars": self.required_chars} if self.required_chars else {}
+        return {"num_pieces": self.num_pieces, "num_documents": self.num_documents, **required}
 
     def reads(self, corpus: Any) -> Any:
         """The corpus it is trained on, in a cell that pre-trains on `corpus`."""
