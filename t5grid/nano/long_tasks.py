@@ -130,6 +130,7 @@ class DistantQuestion(LongTask):
     """What pet, or what job, does the one individual have of whom that is told? The question stands last."""
 
     name: str = "distant_question"
+    version: ClassVar[int] = 2
     labels: ClassVar[tuple[str, ...]] = PETS + TRADES
     answer: ClassVar[Answer] = Class(labels, second="question:")
 
@@ -137,8 +138,9 @@ class DistantQuestion(LongTask):
         asks_pet = label < len(PETS)
         name = dice.pick(lexicon.NAMES)
         pet, job = self.labels[label] if asks_pet else dice.pick(PETS), dice.pick(TRADES)
-        facts = [Fact(name, "pet", pet), Fact(name, "job", job if asks_pet else self.labels[label])]
-        clauses = [say(fact, dice, synonyms=0.0) for fact in facts]
+        job = job if asks_pet else self.labels[label]
+        facts = [Fact(name, "pet", pet), Fact(name, "job", job)]
+        clauses = [f"{name} feeds the {pet}", f"{name} works as a {job}"]
         question = f"what {'pet' if asks_pet else 'job'} does {name} have?"
         return Evidence(facts, clauses, f"context: {{text}} question: {question}", self.labels[label])
 
