@@ -92,6 +92,12 @@ def test_bounds_are_made_once_and_found_by_content(tmp_path: Path) -> None:
     assert kept_bounds(other, tmp_path)["toys"].rows == 3
 
 
+def test_text_that_is_only_read_has_no_constant_answer(tmp_path: Path) -> None:
+    cell = expand("long_text", ["budget=nano"]).baseline
+    keep_bounds([cell], tmp_path)
+    assert kept_bounds(cell, tmp_path) == {} and not list(tmp_path.iterdir())
+
+
 def test_a_file_that_is_spoilt_is_made_again(tmp_path: Path) -> None:
     cell = cell_of(Toy(("1",), ("1", "0")))
     keep_bounds([cell], tmp_path)

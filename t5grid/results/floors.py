@@ -72,6 +72,8 @@ def _digest(column: Column, limit: int | None) -> str:
 
 
 def _is_at_hand(task: Any) -> bool:
+    if getattr(task, "only_read", False):  # nothing is answered
+        return False
     return all(split.source.at_hand(split.name) for split in getattr(task, "needed_splits", ()))
 
 
