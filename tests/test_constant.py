@@ -157,7 +157,7 @@ def test_smoke_has_no_floor(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
-    """Every column of a committed table has its floor, and no other floor lies about."""
+    """Every column of a committed table that is answered has its floor, and no other floor lies about."""
     wanted = set()
     for path in RESULTS.glob("tables/*.md"):
         if not path.stem.startswith(("findings", "per_task")):
@@ -166,6 +166,7 @@ def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
     used: set[Path] = set()
     for name, budget in sorted(wanted):
         cell = expand(name, [f"budget={budget}"]).baseline
-        assert kept_bounds(cell, RESULTS).keys() == cell.suite.chosen().keys(), "t5grid table --all"
-        used |= {floors._path(RESULTS, key, column, None) for key, column in cell.suite.chosen().items()}
+        answered = {key: column for key, column in cell.suite.chosen().items() if name != "long_text"}
+        assert kept_bounds(cell, RESULTS).keys() == answered.keys(), "t5grid table --all"
+        used |= {floors._path(RESULTS, key, column, None) for key, column in answered.items()}
     assert set(RESULTS.glob("floors/*")) == used
