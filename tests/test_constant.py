@@ -166,7 +166,11 @@ def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
     used: set[Path] = set()
     for name, budget in sorted(wanted):
         cell = expand(name, [f"budget={budget}"]).baseline
-        answered = {key: column for key, column in cell.suite.chosen().items() if name != "long_text"}
+        answered = {
+            key: column
+            for key, column in cell.suite.chosen().items()
+            if not any(getattr(task, "only_read", False) for task in column.tasks.values())
+        }
         assert kept_bounds(cell, RESULTS).keys() == answered.keys(), "t5grid table --all"
         used |= {floors._path(RESULTS, key, column, None) for key, column in answered.items()}
     assert set(RESULTS.glob("floors/*")) == used
