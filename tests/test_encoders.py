@@ -256,6 +256,33 @@ def test_the_task_model_sees_both_sides_of_a_place_and_no_padding() -> None:
     assert before.shape == (1, 6, 10) and not before[0, 4:].any()
 
 
+def test_what_answers_for_a_row_is_pooled_over_its_example_alone() -> None:
+    from t5grid.model.features import beside_pooled
+
+    x = torch.randn(2, 5, 3)
+    parts = torch.tensor([[1, 1, 2, 2, 2], [1, 1, 1, 0, 0]])
+    pooled = beside_pooled(x, parts)
+    for row, first, end in ((0, 0, 2), (0, 2, 5), (1, 0, 3)):
+        example = x[row, first:end]
+        rest = torch.cat([example.amax(dim=0), example.mean(dim=0)])
+        for place in range(first, end):
+            assert torch.allclose(pooled[row, place], torch.cat([x[row, place], rest]))
+    assert torch.allclose(beside_pooled(x[1:], parts[1:] != 0), pooled[1:])
+
+
+def test_recurrent_layers_start_with_open_forget_gates_over_rows_of_length_one() -> None:
+    torch.manual_seed(0)
+    for architecture in RECURRENT:
+        model = architecture.build(SIZE, VOCAB)
+        lstms = [module for module in model.modules() if isinstance(module, torch.nn.LSTM)]
+        assert lstms
+        for lstm in lstms:
+            biases = lstm.bias_ih_l0 + lstm.bias_hh_l0
+            _, forget, _, _ = biases.chunk(4)
+            assert (forget == 1).all() and biases.abs().sum() != forget.sum()
+        assert model.embedding.weight.detach().norm(dim=1).mean().item() == pytest.approx(1, abs=0.2)
+
+
 PACKABLE: dict[str, Answer] = {name: ANSWERS[name] for name in ("sense", "grade", "names")}
 
 

@@ -12,6 +12,8 @@ STATES = "states"
 
 Choice = Literal["embeddings", "second_to_last", "last", "sum_last_four", "concat_last_four", "weighted_sum"]
 """Which of an encoder's states are features, as in BERT's Table 7."""
+POOLED = 3
+"""What concatenated pooling puts beside each other: the state of a place, the largest, the mean."""
 LAST = 4
 LongRows = Literal["refused", "cut"]
 """What becomes of a task's row that is longer than its column's room: cut as by BERT's authors, if asked."""

@@ -26,10 +26,25 @@ class Dropout(nn.Dropout):
 
 
 class Table(nn.Embedding):
-    """Rows by number."""
+    """Rows by number, drawn with a deviation that is BERT's by default."""
+
+    def __init__(self, number: int, width: int, deviation: float = DEVIATION) -> None:
+        self.deviation = deviation
+        super().__init__(number, width)
 
     def reset_parameters(self) -> None:
-        nn.init.trunc_normal_(self.weight, std=DEVIATION, a=-2 * DEVIATION, b=2 * DEVIATION)
+        nn.init.trunc_normal_(self.weight, std=self.deviation, a=-2 * self.deviation, b=2 * self.deviation)
+
+
+class Lstm(nn.LSTM):
+    """An LSTM that starts with open forget gates, their biases at 1 (Jozefowicz et al., 2015), as ELMo's."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        forget = slice(self.hidden_size, 2 * self.hidden_size)
+        for name, parameter in self.named_parameters():
+            if name.startswith("bias_"):
+                nn.init.constant_(parameter[forget], 1.0 if name.startswith("bias_ih") else 0.0)
 
 
 class Dense(nn.Linear):

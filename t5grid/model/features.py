@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
-from t5grid.model.answers import LAST, Choice, num_concatenated
+from t5grid.model.answers import LAST, POOLED, Choice, num_concatenated
+from t5grid.model.encoder_blocks import Lstm
 
 States = Sequence[Float[Tensor, "rows length width"]]
 
@@ -39,14 +40,18 @@ class Features(nn.Module):
 
 
 class Reader(nn.Module):
-    """A bidirectional LSTM over features: each place sees its example on both sides of it, and no padding."""
+    """A bidirectional LSTM over features: each place sees its example on both sides of it, and no padding.
+
+    For a row answers what it makes of a place, beside the largest and the mean of the example: over twenty
+    pieces an LSTM carries little to the place of [CLS].
+    """
 
     def __init__(self, choice: Choice, d_model: int, num_states: int, units: int, num_layers: int) -> None:
         super().__init__()
         self.features = Features(choice, num_states)
         inputs = d_model * num_concatenated(choice, num_states)
-        self.lstm = nn.LSTM(inputs, units, num_layers, batch_first=True, bidirectional=True)
-        self.width = 2 * units
+        self.lstm = Lstm(inputs, units, num_layers, batch_first=True, bidirectional=True)
+        self.width, self.row_width = 2 * units, POOLED * 2 * units
 
     def forward(
         self,
@@ -74,3 +79,18 @@ class Reader(nn.Module):
         read, _ = pad_packed_sequence(self.lstm(examples)[0], batch_first=True)
         inside = torch.arange(read.shape[1], device=x.device) < lengths[:, None]
         return x.new_zeros(*real.shape, self.width).masked_scatter(real[..., None], read[inside])
+
+
+def beside_pooled(
+    x: Float[Tensor, "rows length width"], parts: Int[Tensor, "rows length"] | Bool[Tensor, "rows length"]
+) -> Float[Tensor, "rows length pooled"]:
+    """Concatenated pooling (ULMFiT, section 3.3): each state beside the largest and the mean of its part.
+
+    `parts` number the examples of a row from 1, or say where its one example stands; padding is 0.
+    """
+    count = int(parts.max()) + 1
+    of_part = (torch.arange(len(x), device=x.device)[:, None] * count + parts).flatten()
+    states, where = x.flatten(0, 1), of_part[:, None].expand(-1, x.shape[-1])
+    empty = x.new_zeros(len(x) * count, x.shape[-1])
+    pooled = (empty.scatter_reduce(0, where, states, how, include_self=False) for how in ("amax", "mean"))
+    return torch.cat([x, *(part[of_part].view_as(x) for part in pooled)], dim=-1)

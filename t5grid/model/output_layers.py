@@ -13,7 +13,7 @@ from t5grid.data.special_ids import EOS, delimiter_id
 from t5grid.model.answers import is_of_row, layer_name, width_of
 from t5grid.model.encoder import Batch, of_head, summed, taken
 from t5grid.model.encoder_blocks import Dense
-from t5grid.model.features import Reader
+from t5grid.model.features import Reader, beside_pooled
 from t5grid.tasks.answer import Answer, Class, Number, Span
 
 LONGEST_SPAN = 30
@@ -46,7 +46,7 @@ class OutputLayers(nn.Module):
     def read_by(self, reader: Reader) -> None:
         """From now on, answer by what a task model makes of the states, with layers of that width."""
         self.reader = reader
-        self._add_layers(reader.width, reader.width)
+        self._add_layers(reader.width, reader.row_width)
 
     def _read(
         self, states: list[Float[Tensor, "rows length width"]], batch: Batch
@@ -59,7 +59,9 @@ class OutputLayers(nn.Module):
         self, model: Any, x: Float[Tensor, "rows length width"], batch: Batch
     ) -> Float[Tensor, "rows length row_width"]:
         """What may answer for a row, of what is read of it."""
-        return model.of_rows(x, batch["inputs"]) if self.reader is None else x
+        if self.reader is None:
+            return model.of_rows(x, batch["inputs"])
+        return beside_pooled(x, batch.get("inputs_segments", batch["inputs"] != 0))
 
     def _pooled(self, model: Any, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """What answers for a row, of the states in the place for that."""

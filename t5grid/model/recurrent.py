@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from t5grid.config.rules import Count
 from t5grid.model.answering import ReadByLayers
-from t5grid.model.answers import LongRows
+from t5grid.model.answers import POOLED, LongRows
 from t5grid.model.architectures import Batching
 from t5grid.model.costs import Product, parameters
 from t5grid.model.encoder_costs import EncoderLayers, by_part
@@ -22,9 +22,6 @@ from t5grid.refused import Refused
 
 if TYPE_CHECKING:
     from torch import nn
-
-POOLED = 3
-"""What answers for a row: its state in one place, the largest and the mean of all."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ class Ulmfit(OnRunningText):
     ends, and drops weights; this one is as deep and as wide as the size says and has its dropout.
     """
 
+    version: ClassVar[int] = 2
     writes_no_text: ClassVar[str] = "fine-tuned through an output layer, ULMFiT writes no text"
     answers_at_end: ClassVar[bool] = True
     stacks: ClassVar[tuple[str, ...]] = ("forward_lstm",)
@@ -123,6 +121,7 @@ class Elmo(Ulmfit):
     layer reads is added to what it writes.
     """
 
+    version: ClassVar[int] = 2
     writes_no_text: ClassVar[str] = "read from both sides, ELMo writes no text"
     answers_at_end: ClassVar[bool] = False
     stacks: ClassVar[tuple[str, ...]] = ("forward_lstm", "backward_lstm")
@@ -141,6 +140,7 @@ class Cbow(OnRunningText):
     with a softmax over all of them.
     """
 
+    version: ClassVar[int] = 2
     writes_no_text: ClassVar[str] = "a window without order writes no text"
 
     long_rows: LongRows = field(default="refused", compare=False)

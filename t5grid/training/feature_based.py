@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from t5grid.config.rules import Count
-from t5grid.model.answers import OUTPUT, STATES, Choice, num_concatenated
+from t5grid.model.answers import OUTPUT, POOLED, STATES, Choice, num_concatenated
 from t5grid.model.costs import Product
 from t5grid.refused import Refused
 from t5grid.training.finetuning import Episodes, Method, Names, scaled
@@ -18,8 +18,11 @@ class FeatureBased(Method):
     """The pre-trained encoder is fixed; a bidirectional LSTM over some of its states is trained.
 
     The choices of states are those of BERT's Table 7, where its task model has two layers 768 wide, both
-    directions together. `d` is that width for models of width `at_d_model`, as in `Adapters`.
+    directions together. `d` is that width for models of width `at_d_model`, as in `Adapters`. Classes and
+    numbers are answered by its states pooled over the example (`features.beside_pooled`).
     """
+
+    version: ClassVar[int] = 2
 
     features: Choice = "concat_last_four"
     d: Count = 768
@@ -82,6 +85,8 @@ class WithBiLstm(FeatureBased):
     What BERT's Table 5 gives a left-to-right model, so that it sees the right side after all.
     """
 
+    version: ClassVar[int] = 2
+
     features: Choice = "last"
     num_layers: Count = 1
 
@@ -93,9 +98,10 @@ class WithBiLstm(FeatureBased):
 
 
 def _as_wide(product: Product, width: int) -> Product:
-    """An output layer's product with another width of what it reads."""
+    """An output layer's product over what a task model makes of a place, or of a row."""
     if len(product.shape) < 2:
         return product
     outs, before = product.shape
-    assert "".join(product.reads) in ("pooled", "hidden")
+    assert product.reads in (("pooled",), ("hidden",))
+    width *= POOLED if product.reads == ("pooled",) else 1
     return replace(product, reads=("read",), flops=product.flops // before * width, shape=(outs, width))
