@@ -51,8 +51,8 @@ class RecurrentStack(nn.Module):
 class RunningTextModel(StatesModel):
     """What ELMo, ULMFiT and CBOW share: an id table, and what answers for a row of any length.
 
-    Nothing normalises the table's rows before they are read, so they start at the length 1. At BERT's deviation
-    of 0.02 two LSTM layers never learn more than the frequencies of ids.
+    Nothing normalises the table's rows before they are read, so they start at the length 1. At BERT's
+    deviation of 0.02 two LSTM layers never learn more than the frequencies of ids.
     """
 
     def __init__(self, size: Size, vocab_size: int, dropout: float | None) -> None:
