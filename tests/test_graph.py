@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from t5grid.results.figures import curve_of
 from t5grid.results.per_task import per_task, render
 from t5grid.results.records import keep_records, record_of, set_aside
 from t5grid.results.rendering import write_table
+from t5grid.stages.imported import ImportStage
 from t5grid.stages.stage import Stage
 
 PROVENANCE = {
@@ -203,6 +205,13 @@ def test_curves_are_kept_of_pretraining_and_of_finetuning(grid: Grid, store: Sto
     shutil.rmtree(store.root)
     for stage in trainings:
         assert curve_of(stage, store, tmp_path / "records") == [(50, 2.5)], stage.kind
+
+
+def test_where_an_imported_model_lay_is_not_kept(store: Store, tmp_path: Path) -> None:
+    stage = ImportStage("imported", {"path": str(tmp_path)}, {"weights": "0"})
+    finish(store, stage, 0.0)
+    keep_records(SimpleNamespace(stages=[stage]), store, tmp_path / "records")  # type: ignore[arg-type]
+    assert store.record(stage) is not None and not (tmp_path / "records").exists()
 
 
 def test_records_that_are_kept_already_are_not_written_again(

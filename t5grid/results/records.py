@@ -16,8 +16,8 @@ from t5grid.stages.stage import Stage
 MEAN_LOSS = "mean_loss"
 """The column of a metrics file that `t5grid.training.callbacks` writes under this name."""
 
-NOT_KEPT = ("vocabulary", "tokens")
-"""Kinds of stages whose records no table or figure reads."""
+NOT_KEPT = ("vocabulary", "tokens", "import")
+"""Kinds of stages whose records no table or figure reads; an import's says where a model lay on a machine."""
 
 Curve = Sequence[tuple[int, float]]
 
