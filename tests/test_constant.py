@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from t5grid.config.schema import Column
+from t5grid.config.schema import Column, load_cell
 from t5grid.evaluation.constant import bounds_of, frequent_answers
 from t5grid.grid.graph import expand
 from t5grid.refused import Refused
@@ -165,6 +165,10 @@ def test_the_committed_floors_are_those_of_the_committed_tables() -> None:
             wanted.add((name, budget))
     used: set[Path] = set()
     for name, budget in sorted(wanted):
+        if budget == "encoder":  # neither its model nor its data are here
+            columns = load_cell(["suite=glue_small"]).suite.columns
+            used |= {path for key in columns for path in RESULTS.glob(f"floors/{key}-*")}
+            continue
         cell = expand(name, [f"budget={budget}"]).baseline
         answered = {
             key: column

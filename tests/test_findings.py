@@ -286,7 +286,8 @@ def test_a_gain_is_compared_with_another_gain_and_the_chance_of_both() -> None:
 def test_a_claim_of_another_paper_is_left_out_until_its_rows_have_run(name: str) -> None:
     claim = EVERY_CLAIM[name]
     experiment = load_experiment(experiment_path(claim.experiment))
-    suite = load_cell(experiment.common).suite
+    here = [word for word in experiment.common if word != "vocabulary=minilm"]  # a model that is not
+    suite = load_cell(here).suite
     columns = [
         TableColumn(key, column.title, mirrored(column.mirrors, experiment.published))
         for key, column in suite.chosen().items()

@@ -282,8 +282,12 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
             panel.set_title(column.title)
         figure.supxlabel(label, fontsize=9)
         if any(series):
-            handles = panels[0].get_legend_handles_labels()
-            figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
+            drawn = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
+            handles = {name: handle for pairs in drawn for handle, name in pairs}  # a panel may lack some
+            known = [name for name in series if name in handles]
+            figure.legend(
+                [handles[name] for name in known], known, loc="outside right upper", frameon=False, fontsize=8
+            )
         says = "scores (0 to 100) ± sd of the seeds, dashed: the starred row"
         says += ", dotted: a constant answer" if table.bounds else ""
         head(figure, f"{table.title}: {says}", x=0.02, ha="left")
