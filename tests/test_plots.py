@@ -92,6 +92,13 @@ def test_scores_are_drawn_over_the_number_that_the_rows_vary() -> None:
     assert reading.get_xscale() == "log"
 
 
+def test_the_legend_names_series_that_the_first_panel_lacks() -> None:
+    other = {"reading": "writing", "writing": "reading"}
+    swapped = {row: {other[column]: each for column, each in cells.items()} for row, cells in SCORES.items()}
+    figure = plots.axis_plot(table(swapped), "d", {"drop": (8.0, "a"), "bert": (32.0, "b")}, log=True)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["b", "a"]
+
+
 def test_a_logarithmic_axis_has_room_for_zero() -> None:
     reading, _ = plots.axis_plot(table(), "d", {"bert": (16.0, ""), "drop": (0.0, "")}, log=True).axes
     reading.figure.draw_without_rendering()

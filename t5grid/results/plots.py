@@ -282,16 +282,21 @@ def axis_plot(table: Table, label: str, positions: Mapping[str, tuple[float, str
             panel.set_title(column.title)
         figure.supxlabel(label, fontsize=9)
         if any(series):
-            drawn = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
-            handles = {name: handle for pairs in drawn for handle, name in pairs}  # a panel may lack some
-            known = [name for name in series if name in handles]
-            figure.legend(
-                [handles[name] for name in known], known, loc="outside right upper", frameon=False, fontsize=8
-            )
+            _name_series(figure, panels, series)
         says = "scores (0 to 100) ± sd of the seeds, dashed: the starred row"
         says += ", dotted: a constant answer" if table.bounds else ""
         head(figure, f"{table.title}: {says}", x=0.02, ha="left")
         return figure
+
+
+def _name_series(figure: Any, panels: Sequence[Any], series: Sequence[str]) -> None:
+    """One legend for all panels, of which each may lack some of the series."""
+    pairs = (pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True))
+    handles = {name: handle for handle, name in pairs}
+    names = sorted(handles, key=series.index)
+    figure.legend(
+        [handles[name] for name in names], names, loc="outside right upper", frameon=False, fontsize=8
+    )
 
 
 def _along(
