@@ -275,3 +275,17 @@ def test_the_caption_of_smoke_says_that_scores_mean_nothing(store: Store, tmp_pa
     texts = written(grid, store, tmp_path)
     assert b"Budget smoke: the scores mean nothing." in texts[".md"]
     assert b"abacus, 2 cores, Linux, Python 3.11.9, torch 2.9.1" in texts[".md"]
+
+
+def test_the_caption_says_what_a_step_of_fine_tuning_takes_where_columns_differ(
+    store: Store, tmp_path: Path
+) -> None:
+    """Not where they do not, nor where fine-tuning counts epochs and its batches examples."""
+
+    def notes(*overrides: str) -> tuple[str, ...]:
+        return table_of(expand("corruption_rate", list(overrides)), store, tmp_path).provenance.notes
+
+    assert notes("budget=nano") == ("A step of fine-tuning takes 256 tokens, in Questions 512.",)
+    assert notes("budget=nano", "suite.columns.questions.num_tokens=256") == ()
+    epochs = "t5grid.config.schema.FinetuneByEpochs"
+    assert notes("budget=nano", f"+budget.finetune._target_={epochs}") == ()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from t5grid.config.schema import Column
+from t5grid.config.schema import Column, FinetuneByEpochs
 from t5grid.evaluation.averages import scored
 from t5grid.evaluation.resampling import standard_error
 from t5grid.execution.store import Store
@@ -134,12 +134,26 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
     notes = [grid.baseline.budget.note] if grid.baseline.budget.note else []
     if limit := grid.baseline.budget.evaluate.num_examples:
         notes.append(f"Scored on the first {limit} validation rows of each task.")
+    notes += _own_batches(grid)
     made = set()
     for stage in grid.stages:
         if stage.scores and (record := record_of(stage, store, records)):
             torch = record["versions"]["torch"]
             made.add(f"{record['machine']}, Python {record['python']}, torch {torch}")
     return (*notes, *(f"Machine: {machine}." for machine in sorted(made)))
+
+
+def _own_batches(grid: Grid) -> list[str]:
+    """What a step of fine-tuning takes in columns that say so themselves, in tokens.
+
+    256 in the budget and 512 in one column -> ["A step of fine-tuning takes 256 tokens, in Questions 512."]
+    """
+    suite, usual = grid.baseline.suite.chosen().values(), grid.baseline.budget.finetune
+    own = [column for column in suite if column.num_tokens not in (None, usual.num_tokens)]
+    if isinstance(usual, FinetuneByEpochs) or not own:
+        return []
+    said = ", ".join(f"in {column.title} {column.num_tokens:,}" for column in own)
+    return [f"A step of fine-tuning takes {usual.num_tokens:,} tokens, {said}."]
 
 
 def _reason(stage: Stage, store: Store, records: Path) -> str:
