@@ -125,9 +125,9 @@ class Column:
     `mirrors` is the published column that it stands for, in several papers `{t5: GLUE, bert: MNLI-m (Acc)}`;
     it changes nothing that is trained or scored, nor do `human`, what people score in it, and `human_source`,
     who measured that and on what.
-    Answers of a column of `long_texts` are searched for with as
-    many beams as the budget says, others are greedy.
-    `num_tokens` and `checkpoint_every` are the column's own in fine-tuning; None is the budget's.
+    Answers of a column of `long_texts` are searched for with as many beams as the budget says, others are
+    greedy. `num_tokens` and `checkpoint_every` are the column's own in fine-tuning; None is the budget's, of
+    the tokens `batch_factor` times.
     """
 
     title: str
@@ -140,6 +140,11 @@ class Column:
     long_texts: bool = False
     num_tokens: Count | None = None
     checkpoint_every: Count | None = None
+    batch_factor: Count = 1
+
+    def tokens_of_step(self, usual: int) -> int:
+        """The tokens that a step of fine-tuning takes, where the budget's are `usual`."""
+        return self.num_tokens or usual * self.batch_factor
 
 
 @dataclass(frozen=True)

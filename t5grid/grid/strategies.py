@@ -337,9 +337,11 @@ def _shared_essential(node: Any, hint: Any) -> Any:
 
 def _finetune_budget(budget: dict[str, Any], column: Column, schedule: Any) -> dict[str, Any]:
     """The budget of a column's fine-tuning, with what the column has of its own."""
-    own = {"num_tokens": column.num_tokens, "checkpoint_every": column.checkpoint_every}
-    changed = {name: value for name, value in own.items() if value} | {"schedule": schedule}
-    return in_steps(budget | changed, column)
+    own = {
+        "num_tokens": column.tokens_of_step(budget["num_tokens"]),
+        "checkpoint_every": column.checkpoint_every or budget["checkpoint_every"],
+    }
+    return in_steps(budget | own | {"schedule": schedule}, column)
 
 
 def _start(cell: Cell, pretrained: tuple[Stage, ...]) -> str:

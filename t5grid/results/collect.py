@@ -146,14 +146,14 @@ def _notes(grid: Grid, store: Store, records: Path) -> tuple[str, ...]:
 def _own_batches(grid: Grid) -> list[str]:
     """What a step of fine-tuning takes in columns that say so themselves, in tokens.
 
-    256 in the budget and 512 in one column -> ["A step of fine-tuning takes 256 tokens, in Questions 512."]
+    256, and twice that in Questions -> ["A step of fine-tuning takes 256 tokens, in Questions 512."]
     """
     suite, usual = grid.baseline.suite.chosen().values(), grid.baseline.budget.finetune
-    own = [column for column in suite if column.num_tokens not in (None, usual.num_tokens)]
-    if isinstance(usual, FinetuneByEpochs) or not own:
+    if isinstance(usual, FinetuneByEpochs):
         return []
-    said = ", ".join(f"in {column.title} {column.num_tokens:,}" for column in own)
-    return [f"A step of fine-tuning takes {usual.num_tokens:,} tokens, {said}."]
+    taken = {column.title: column.tokens_of_step(usual.num_tokens) for column in suite}
+    own = [f"in {title} {number:,}" for title, number in taken.items() if number != usual.num_tokens]
+    return [f"A step of fine-tuning takes {usual.num_tokens:,} tokens, {', '.join(own)}."] if own else []
 
 
 def _reason(stage: Stage, store: Store, records: Path) -> str:
