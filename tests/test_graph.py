@@ -285,9 +285,9 @@ def test_the_caption_says_what_a_step_of_fine_tuning_takes_where_columns_differ(
     def notes(*overrides: str) -> tuple[str, ...]:
         return table_of(expand("corruption_rate", list(overrides)), store, tmp_path).provenance.notes
 
-    assert notes("budget=nano") == ("A step of fine-tuning takes 256 tokens, in Questions 512.",)
+    assert notes("budget=nano") == ("A step of fine-tuning takes 256 tokens, in Questions 1,024.",)
     assert notes("budget=nano", "suite.columns.questions.batch_factor=1") == ()
     fourfold = notes("budget=nano", "budget.finetune.num_tokens*=4")
-    assert fourfold == ("A step of fine-tuning takes 1,024 tokens, in Questions 2,048.",)
+    assert fourfold == ("A step of fine-tuning takes 1,024 tokens, in Questions 4,096.",)
     epochs = "t5grid.config.schema.FinetuneByEpochs"
     assert notes("budget=nano", f"+budget.finetune._target_={epochs}") == ()
