@@ -98,6 +98,8 @@ RUNS = {
 
 SILENT = {
     ("lineage", "*"): "the study has no such table",
+    ("predicted_tokens", "denoising_twice"): "the study has no such row",
+    ("predicted_tokens", "prefix_lm_half"): "the study has no such row",
     ("arithmetic", "*"): "the study has no such table",
     ("prompts", "*"): "the study has no such table",
     ("long_inputs", "*"): "the study has no such table",

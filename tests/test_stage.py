@@ -140,8 +140,8 @@ def test_a_column_may_have_a_batch_and_checkpoints_of_its_own(plain: dict[str, s
     assert changed["pretrain"].identity == plain["pretrain"]
     assert (
         changed["finetune"].identity
-        == identities("budget.finetune.num_tokens=512", "budget.finetune.checkpoint_every=50")["finetune"]
-    )
+        == identities("budget.finetune.num_tokens=128", "budget.finetune.checkpoint_every=50")["finetune"]
+    ), "four times the budget's, which is what the column takes that does not say"
 
 
 @pytest.mark.parametrize("cls", [PretrainStage, FinetuneStage])
