@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import pytest
+from absl import logging as absl_logging
 from omegaconf import OmegaConf
 
 from t5grid.config import compose as composing
@@ -21,6 +23,10 @@ from t5grid.config import schema as config
 from t5grid.refused import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# absl's, which rouge-score brings: a multirun of Hydra ends all handlers, and this one closes the stream that it was made
+# with, pytest's own, where a test has put another in its place
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def heed_interrupts() -> None:
