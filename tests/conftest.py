@@ -24,8 +24,8 @@ from t5grid.refused import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# rouge-score brings absl, whose handler closes the stream that it was made with, pytest's own, when a multirun
-# of Hydra ends all handlers while a test has put another stream in its place
+# rouge-score brings absl, whose handler closes the stream that it was made with, pytest's own, when a
+# multirun of Hydra ends all handlers while a test has put another stream in its place
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
